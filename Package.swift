@@ -1,0 +1,118 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings that every Swift target shares; `Docs/Decisions/0001-swift-settings.md` says why.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil)
+    -> Target
+{
+    .testTarget(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "magpie",
+    products: [
+        .executable(name: "daemon", targets: ["Daemon"]),
+        .executable(name: "client", targets: ["Client"]),
+        .executable(name: "simulate", targets: ["Simulate"]),
+        .executable(name: "benchmarks", targets: ["Benchmarks"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "Sodium"),
+        .target(name: "CShims"),
+
+        // The pure core: no I/O, no clock, no system randomness (Tests/ArchitectureTests).
+        core("Model"),
+        core("CRDT"),
+        core("Gossip", ["Model", "Sodium"]),
+        core("Raft", ["Model"]),
+        core("Lock", ["Model", "Raft"]),
+        core("Cluster", ["Model", "Gossip", "CRDT", "Raft", "Lock"]),
+
+        // The surroundings of a real node.
+        .target(
+            name: "Runner",
+            dependencies: [
+                "Model", "CShims",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: settings),
+        core("ControlAPI", ["Model"]),
+        .executableTarget(
+            name: "Daemon",
+            dependencies: [
+                "Model", "Gossip", "Cluster", "Runner", "ControlAPI", "CShims", "Sodium",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+        .executableTarget(
+            name: "Client",
+            dependencies: [
+                "Model", "ControlAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], swiftSettings: settings),
+
+        // The other interpreter of the core: virtual network, disk and clock.
+        .target(
+            name: "SimulationHarness",
+            dependencies: ["Model", "Gossip", "CRDT", "Raft", "Lock", "Cluster"],
+            path: "Simulations/Harness", swiftSettings: settings),
+        .executableTarget(
+            name: "Simulate",
+            dependencies: [
+                "Model", "Cluster", "SimulationHarness",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Simulations/Simulate", swiftSettings: settings),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "Model", "CRDT", "Gossip", "Raft", "Lock", "Cluster", "ControlAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks", swiftSettings: settings),
+
+        tests("ModelTests", ["Model"]),
+        tests("CRDTTests", ["CRDT"]),
+        tests("GossipTests", ["Model", "Gossip"]),
+        tests("RaftTests", ["Model", "Raft"]),
+        tests("LockTests", ["Model", "Raft", "Lock"]),
+        tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster"]),
+        tests("RunnerTests", ["Model", "Runner"]),
+        tests("ControlAPITests", ["Model", "ControlAPI"]),
+        tests("DaemonTests", ["Model", "Daemon", "Cluster", "ControlAPI"]),
+        tests("ClientTests", ["Model", "Client", "ControlAPI"]),
+        tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
+        tests("ArchitectureTests", []),
+        tests("EndToEndTests", ["Model", "ControlAPI"]),
+    ]
+)

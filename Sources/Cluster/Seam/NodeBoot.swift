@@ -1,0 +1,79 @@
+package import Gossip
+package import Model
+
+/// What a node starts from: its disk, its configuration and fresh randomness.
+package struct NodeBoot: Sendable {
+    /// What its disk holds; empty in a new data directory.
+    package var image: DurableImage
+    /// Its Ed25519 key pair; the driver draws it once and keeps it.
+    package var key: NodeKey
+    /// Drawn anew at each start, never loaded.
+    package var bootID: BootID
+    /// The seed of all the randomness in this life of the core, drawn anew at each start.
+    package var seed: UInt64
+    /// Containers of an earlier life, found by the runner.
+    package var containers: [AdoptedContainer]
+    /// Whether `Instant`s on disk still mean something: false after the machine itself restarted.
+    package var isSameMachineBoot: Bool
+    /// What the wall clock shows.
+    package var wallTime: WallTime
+
+    /// Makes a start.
+    package init(
+        image: DurableImage, key: NodeKey, bootID: BootID, seed: UInt64,
+        containers: [AdoptedContainer] = [], isSameMachineBoot: Bool = false, wallTime: WallTime
+    ) {
+        self.image = image
+        self.key = key
+        self.bootID = bootID
+        self.seed = seed
+        self.containers = containers
+        self.isSameMachineBoot = isSameMachineBoot
+        self.wallTime = wallTime
+    }
+}
+
+/// How a node begins its life in a cluster.
+package enum NodeOrigin: Hashable, Sendable {
+    /// Found a new cluster; allowed with an empty disk only.
+    case found(nonce: UInt64)
+    /// Go on as the member that the disk describes.
+    case resume
+    /// Wait for a `join` request; allowed with an empty disk only.
+    case join
+}
+
+/// What an operator sets for a node.
+package struct NodeConfiguration: Sendable {
+    /// The node's name; 1…63 characters.
+    package var name: String
+    /// The address that others use to reach this node.
+    package var advertise: PeerAddress
+    /// What tasks may use of this machine.
+    package var capacity: Resources
+    /// Labels `K=V`, sorted.
+    package var labels: [String] = []
+    /// Timing of membership and lock.
+    package var profile: TimingProfile = .lan
+    /// When to steal which task.
+    package var policy: StealPolicy = .proportional(.standard)
+    /// How long an ended task is kept before it may be collected.
+    package var retention: Duration = .seconds(3600)
+    /// How long a submission waits for other nodes' disks before it settles for fewer.
+    package var ackWait: Duration = .seconds(2)
+    /// The version of this software.
+    package var version: String = "0.1.0"
+    /// Directories below which tasks may mount volumes; used for `eligible` and `why`.
+    package var volumesAllowed: [String] = []
+    /// Whether this node takes tasks at all (it has a container runtime).
+    package var takesTasks: Bool = true
+    /// The signature scheme; anything else than Ed25519 is for simulations.
+    package var signatures: any SignatureScheme = Ed25519()
+
+    /// Makes a configuration with every other setting at its default.
+    package init(name: String, advertise: PeerAddress, capacity: Resources) {
+        self.name = name
+        self.advertise = advertise
+        self.capacity = capacity
+    }
+}

@@ -1,0 +1,22 @@
+package import Model
+
+/// Everything that a node can ask of its surroundings.
+///
+/// The driver performs effects in order and decides nothing. What must wait for the disk is held
+/// back by the core until the ticket returns.
+package enum NodeEffect: Sendable {
+    /// Send bytes to another node; may fail silently, the core repeats what matters.
+    case send([UInt8], to: PeerAddress, via: Channel)
+    /// Write to disk, all or nothing, then answer `persisted` or `persistFailed`. Writes are
+    /// performed in order; many may be joined into one transaction.
+    case persist([DurableWrite], PersistTicket)
+    /// Do something with a container.
+    case container(ContainerID, ContainerCommand)
+    /// Read a log of this node from a cursor on; wait for output up to the given time when there
+    /// is none yet, then answer `logRead` in any case.
+    case readLog(LogReadID, ContainerID, LogCursor, waitAtMost: Duration)
+    /// Answer a client's request.
+    case reply(RequestID, NodeReply)
+    /// Tell people: logs, metrics, event streams.
+    case observe(Observation)
+}

@@ -1,0 +1,82 @@
+package import Model
+
+/// What a client can ask of a node, beyond reading its state.
+package enum NodeRequest: Sendable {
+    /// Take in a task; answered by `submitted` once enough disks hold it.
+    case submit(TaskSpec, ack: AckLevel)
+    /// Wish a task to end; answered by `accepted` once the wish is on this node's disk.
+    case cancel(TaskID)
+    /// Send a signal to a running task, wherever it runs; answered by `accepted` when sent on.
+    case signal(TaskID, Int32)
+    /// Read the log of a task's newest attempt, wherever it ran; answered by `log`.
+    case readLog(TaskID, attempt: FencingToken?, from: LogCursor, waitAtMost: Duration)
+    /// Join the cluster that the token names; answered by `joined`.
+    case join(seeds: [PeerAddress], token: String)
+    /// Make a join token that expires after this time; answered by `token`.
+    case issueToken(lifetime: Duration)
+    /// Leave the cluster gracefully: give back claims, tell the others; answered by `accepted`.
+    case leave
+    /// Declare a node gone for good, so that its `wait` tasks may run elsewhere.
+    case forget(NodeID)
+    /// Stop taking work; running tasks go on. Answered by `accepted`.
+    case drain
+}
+
+/// How many disks must hold a task before its submission is acknowledged.
+package enum AckLevel: Hashable, Sendable {
+    /// This many, 1 or more; fewer when fewer nodes are in reach within `NodeConfiguration.ackWait`.
+    case copies(UInt32)
+    /// More than half of the members that are not dead or left.
+    case majority
+}
+
+/// What a node answers to a request.
+package enum NodeReply: Sendable {
+    /// The task is taken in, and on this many disks.
+    case submitted(TaskID, copies: Int)
+    /// Done, or under way.
+    case accepted
+    /// An excerpt of a log, and the attempt that it belongs to (`nil`: the task has not run yet;
+    /// ask again from the same cursor).
+    case log(LogChunk, attempt: FencingToken?)
+    /// This node now belongs to the cluster.
+    case joined
+    /// A join token.
+    case token(String)
+    /// The request can't be granted; nothing was changed.
+    case refused(Refusal)
+}
+
+/// Why a request was not granted.
+package struct Refusal: Error, Hashable, Sendable {
+    /// What kind of obstacle it is, for programs.
+    package enum Code: String, Sendable {
+        /// The request makes no sense as it stands.
+        case invalid
+        /// There is no such task, node or log.
+        case notFound
+        /// The state of the thing forbids it.
+        case conflict
+        /// A queue or table is at its bound; try again later.
+        case overloaded
+        /// The disk refused the write.
+        case storage
+        /// The token is malformed, expired or of another cluster.
+        case badToken
+        /// No seed answered.
+        case unreachable
+        /// The node that could answer can't be reached now.
+        case unavailable
+    }
+
+    /// What kind of obstacle it is.
+    package var code: Code
+    /// Subject, operation, cause and remedy, in words for a person.
+    package var message: String
+
+    /// Makes a refusal.
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}

@@ -1,0 +1,104 @@
+package import Model
+
+/// How a member looks from one node.
+package enum MemberState: String, Hashable, Sendable {
+    /// Answers probes.
+    case alive
+    /// Did not answer; has time to refute.
+    case suspect
+    /// Did not answer in time. It may still run.
+    case dead
+    /// Said goodbye.
+    case left
+}
+
+/// One line of the membership view.
+package struct NodeStatus: Hashable, Sendable {
+    /// The member.
+    package var id: NodeID
+    /// The name that its operator gave it.
+    package var name: String
+    /// Where it listens for gossip.
+    package var address: PeerAddress
+    /// How it looks from here.
+    package var state: MemberState
+    /// Whether it takes work.
+    package var isEligible: Bool
+    /// Whether it votes in the lock.
+    package var isVoter: Bool
+    /// Whether it leads the lock, as far as this node knows.
+    package var isLeader: Bool
+    /// How many tasks it runs or has claimed.
+    package var runningCount: Int
+    /// What its operator gives to tasks.
+    package var capacity: Resources
+    /// What its tasks reserve.
+    package var reserved: Resources
+    /// The SWIM incarnation number.
+    package var incarnation: UInt64
+    /// The version of its software.
+    package var version: String
+    /// Its labels, `K=V`, sorted.
+    package var labels: [String]
+
+    /// The larger share of CPU or memory that is reserved, 0 for an idle node.
+    package var load: Double { reserved.dominantShare(of: capacity) }
+}
+
+/// The visible states of a task.
+package enum TaskState: String, Hashable, Sendable, CaseIterable {
+    /// Waits for a node.
+    case queued
+    /// A node has claimed it and prepares its container.
+    case claimed
+    /// Its program runs.
+    case running
+    /// It ended with exit code zero.
+    case complete
+    /// It ended otherwise.
+    case failed
+    /// A user ended it.
+    case canceled
+    /// Its node was lost, and its policy forbids another attempt.
+    case lost
+
+    /// Whether the task has ended for good.
+    package var isTerminal: Bool {
+        switch self {
+        case .queued, .claimed, .running: false
+        case .complete, .failed, .canceled, .lost: true
+        }
+    }
+}
+
+/// All that one node knows about a task.
+package struct TaskStatus: Hashable, Sendable {
+    /// The task.
+    package var id: TaskID
+    /// Its state, derived from outcome, wish and attempts.
+    package var state: TaskState
+    /// What was asked for.
+    package var spec: TaskSpec
+    /// The node of its newest attempt.
+    package var node: NodeID?
+    /// That node's name, when it is known.
+    package var nodeName: String?
+    /// The process's exit, once there is one.
+    package var exit: ExitStatus?
+    /// Counts its attempts, 0 while it was never claimed.
+    package var attempt: Int
+    /// The newest attempt's fencing token.
+    package var token: FencingToken?
+    /// Whether a user wishes it to end.
+    package var isCancelRequested: Bool
+    /// Whether it has ended, but the end is not yet committed in the lock.
+    package var isUnconfirmed: Bool
+    /// When it was submitted.
+    package var submitted: WallTime
+    /// When its program started.
+    package var started: WallTime?
+    /// When it ended.
+    package var ended: WallTime?
+    /// Why it is in this state, when there is more to say.
+    package var reason: String
+}

@@ -1,0 +1,45 @@
+/// Proof of a claim: strictly larger for each new claim on a task, and never granted twice.
+///
+/// Source: `Docs/Safety.md`, rule "Token"; Kleppmann, "How to do distributed locking" (2016).
+package struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The lock's generation; rises only when a lost majority is given up for good.
+    package var generation: UInt32
+    /// The index of the log entry that granted the claim.
+    package var index: UInt64
+
+    /// Makes a token.
+    package init(generation: UInt32, index: UInt64) {
+        self.generation = generation
+        self.index = index
+    }
+
+    /// Smaller than every granted token.
+    package static let zero = FencingToken(generation: 0, index: 0)
+
+    /// The form `generation.index`.
+    package var description: String { "\(generation).\(index)" }
+
+    /// Orders by generation, then by log index.
+    package static func < (left: FencingToken, right: FencingToken) -> Bool {
+        (left.generation, left.index) < (right.generation, right.index)
+    }
+}
+
+/// The identity of a lease that a node holds: 64 random bits, drawn for each session.
+package struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The random bits; zero is never drawn.
+    package var value: UInt64
+
+    /// Makes a session identifier from its bits.
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    /// Sixteen lower-case hexadecimal digits.
+    package var description: String {
+        Wide128(high: 0, low: value).hexadecimal.suffix(16).lowercased()
+    }
+
+    /// Tells whether the left identifier sorts first; the order has no meaning in time.
+    package static func < (left: SessionID, right: SessionID) -> Bool { left.value < right.value }
+}

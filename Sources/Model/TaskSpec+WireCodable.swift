@@ -1,0 +1,113 @@
+extension TaskSpec: WireCodable {
+    /// The largest encoding of a spec that a node accepts, in bytes.
+    package static let sizeBytesMax = 256 << 10
+    /// The longest single text in a spec, in bytes.
+    package static let textSizeBytesMax = 128 << 10
+    /// How many arguments, variables, volumes or constraints a spec may have of each.
+    package static let listCountMax = 4096
+
+    /// Writes tagged fields in rising order, those at their default left out.
+    package func encode(into writer: inout ByteWriter) {
+        let plain = TaskSpec(command: [])
+        func texts(_ tag: UInt64, _ values: [String], _ writer: inout ByteWriter) {
+            guard !values.isEmpty else { return }
+            writer.field(tag) { $0.list(values) { $0.string($1) } }
+        }
+        var content = ByteWriter()
+        texts(1, command, &content)
+        texts(2, environment, &content)
+        if workingDirectory != plain.workingDirectory {
+            content.field(3) { $0.string(workingDirectory) }
+        }
+        if case .directory(let path) = rootfs { content.field(4) { $0.string(path) } }
+        content.field(5) {
+            $0.varint(UInt64(resources.cpuMillis))
+            $0.varint(resources.memoryBytes)
+        }
+        content.field(6) { $0.varint(UInt64(pidsMax)) }
+        if !volumes.isEmpty {
+            content.field(7) { field in
+                field.list(volumes) {
+                    $0.string($1.source)
+                    $0.string($1.target)
+                    $0.bool($1.isReadOnly)
+                }
+            }
+        }
+        content.field(8) { TaskSpec.encode(restart, into: &$0) }
+        if onPartition == .wait { content.field(9) { $0.byte(1) } }
+        if let timeout { content.field(10) { $0.signed(timeout.nanoseconds) } }
+        content.field(11) { $0.signed(grace.nanoseconds) }
+        texts(12, constraints, &content)
+        content.raw(unknownFields)
+        writer.blob(content.bytes)
+    }
+
+    /// Reads a spec; unknown fields are kept.
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        var fields = ByteReader(try reader.blob(max: TaskSpec.sizeBytesMax))
+        var spec = TaskSpec(command: [])
+        spec.unknownFields = try fields.fields { (tag, content) throws(CodecError) in
+            try spec.read(tag, from: &content)
+        }
+        guard !spec.command.isEmpty else { throw .malformed }
+        self = spec
+    }
+
+    private mutating func read(
+        _ tag: UInt64, from content: inout ByteReader
+    ) throws(CodecError) -> Bool {
+        func texts(_ content: inout ByteReader) throws(CodecError) -> [String] {
+            try content.list(max: TaskSpec.listCountMax) { (reader) throws(CodecError) in
+                try reader.string(max: TaskSpec.textSizeBytesMax)
+            }
+        }
+        switch tag {
+        case 1: command = try texts(&content)
+        case 2: environment = try texts(&content)
+        case 3: workingDirectory = try content.string(max: TaskSpec.textSizeBytesMax)
+        case 4: rootfs = .directory(try content.string(max: TaskSpec.textSizeBytesMax))
+        case 5:
+            let cpu = try content.varint32()
+            resources = Resources(cpuMillis: cpu, memoryBytes: try content.varint())
+        case 6: pidsMax = try content.varint32()
+        case 7:
+            volumes = try content.list(max: TaskSpec.listCountMax) { (reader) throws(CodecError) in
+                VolumeMount(
+                    source: try reader.string(max: TaskSpec.textSizeBytesMax),
+                    target: try reader.string(max: TaskSpec.textSizeBytesMax),
+                    isReadOnly: try reader.bool())
+            }
+        case 8: restart = try TaskSpec.restart(from: &content)
+        case 9:
+            guard try content.byte() == 1 else { throw .malformed }
+            onPartition = .wait
+        case 10: timeout = .nanoseconds(try content.signed())
+        case 11: grace = .nanoseconds(try content.signed())
+        case 12: constraints = try texts(&content)
+        default: return false
+        }
+        return true
+    }
+
+    private static func encode(_ policy: RestartPolicy, into writer: inout ByteWriter) {
+        switch policy {
+        case .never: writer.byte(0)
+        case .onLoss: writer.byte(1)
+        case .onFailure(let attemptsMax):
+            writer.byte(2)
+            writer.varint(UInt64(attemptsMax))
+        }
+    }
+
+    private static func restart(
+        from reader: inout ByteReader
+    ) throws(CodecError) -> RestartPolicy {
+        switch try reader.byte() {
+        case 0: return .never
+        case 1: return .onLoss
+        case 2: return .onFailure(attemptsMax: try reader.varint32())
+        default: throw .malformed
+        }
+    }
+}

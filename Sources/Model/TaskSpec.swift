@@ -1,0 +1,82 @@
+/// What a user asked to be run; written once at submission and never changed.
+package struct TaskSpec: Hashable, Sendable {
+    /// The program and its arguments; at least one element.
+    package var command: [String]
+    /// `KEY=VALUE` settings of the task's environment, in the user's order.
+    package var environment: [String] = []
+    /// The directory in which the program starts, inside the container.
+    package var workingDirectory: String = "/"
+    /// Where the container's root file system comes from.
+    package var rootfs: RootFilesystem = .host
+    /// What is reserved for the task, and enforced as its limit.
+    package var resources: Resources = .defaultRequest
+    /// How many processes and threads the task may have, 1 or more.
+    package var pidsMax: UInt32 = 512
+    /// Directories of the node that the task sees.
+    package var volumes: [VolumeMount] = []
+    /// When the task is run again.
+    package var restart: RestartPolicy = .onLoss
+    /// What happens when the task's node is cut off from the lock.
+    package var onPartition: PartitionPolicy = .stop
+    /// How long the task may run; `nil` for as long as it likes.
+    package var timeout: Duration?
+    /// How long a task may take to end after SIGTERM before it is killed.
+    package var grace: Duration = .seconds(10)
+    /// Labels `K=V` that a node must carry to take the task.
+    package var constraints: [String] = []
+    /// Fields written by a newer version, kept as they came so that they are passed on.
+    package var unknownFields: [UInt8] = []
+
+    /// Makes the spec of a task that runs `command` with every other setting at its default.
+    package init(command: [String]) {
+        self.command = command
+    }
+}
+
+extension Resources {
+    /// What a task is given that asks for nothing: a tenth of a core and 64 MiB.
+    package static let defaultRequest = Resources(cpuMillis: 100, memoryBytes: 64 << 20)
+}
+
+/// Where a container's root file system comes from.
+package enum RootFilesystem: Hashable, Sendable {
+    /// The node's own `/usr` and the harmless parts of `/etc`, read-only.
+    case host
+    /// A directory that exists on every node that takes the task.
+    case directory(String)
+}
+
+/// A directory of the node that a task sees.
+package struct VolumeMount: Hashable, Sendable {
+    /// The absolute path on the node; below a directory that its operator allowed.
+    package var source: String
+    /// The absolute path in the container.
+    package var target: String
+    /// Whether the task can't write to it.
+    package var isReadOnly: Bool
+
+    /// Makes a mount.
+    package init(source: String, target: String, isReadOnly: Bool) {
+        self.source = source
+        self.target = target
+        self.isReadOnly = isReadOnly
+    }
+}
+
+/// When a task is run again.
+package enum RestartPolicy: Hashable, Sendable {
+    /// Never, not even when its node is lost: then the task ends as `lost`.
+    case never
+    /// When its node is lost (the default).
+    case onLoss
+    /// When its node is lost, or it ends with a failure; at most this many attempts, 1 or more.
+    case onFailure(attemptsMax: UInt32)
+}
+
+/// What happens to a running task whose node is cut off from the lock.
+package enum PartitionPolicy: Hashable, Sendable {
+    /// It is stopped when the lease ends, and may run elsewhere.
+    case stop
+    /// It is kept running, and runs nowhere else until its node is back or was forgotten.
+    case wait
+}
