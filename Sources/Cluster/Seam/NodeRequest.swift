@@ -3,7 +3,10 @@ package import Model
 /// What a client can ask of a node, beyond reading its state.
 package enum NodeRequest: Sendable {
     /// Take in a task; answered by `submitted` once enough disks hold it.
-    case submit(TaskSpec, ack: AckLevel)
+    ///
+    /// A client that may have to repeat itself chooses the ID (version 7): a repetition with the
+    /// same spec is answered like the first time, one with another spec is refused (`conflict`).
+    case submit(TaskSpec, id: TaskID?, ack: AckLevel)
     /// Wish a task to end; answered by `accepted` once the wish is on this node's disk.
     case cancel(TaskID)
     /// Send a signal to a running task, wherever it runs; answered by `accepted` when sent on.

@@ -1,0 +1,117 @@
+import Model
+
+/// What nodes say to each other beyond membership: the payload of a verified packet.
+enum PeerMessage {
+    /// For the task table.
+    case table(ArraySlice<UInt8>)
+    /// For the lock.
+    case lock(ArraySlice<UInt8>)
+    /// Read a log of yours from there on; wait for output when there is none yet.
+    case logQuery(LogQuery)
+    /// What a log query gave; `nil` when there is no such log.
+    case logAnswer(LogReadID, LogChunk?)
+    /// Send a signal to a container of yours.
+    case signal(ContainerID, Int32)
+    /// The lock expired this session: its claims are void.
+    case gone(NodeID, SessionID)
+
+    /// A question for another node's log.
+    struct LogQuery {
+        var read: LogReadID
+        var container: ContainerID
+        var cursor: LogCursor
+        var waitAtMost: Duration
+    }
+
+    private enum Kind: UInt8 {
+        case table = 1
+        case lock = 2
+        case logQuery = 3
+        case logAnswer = 4
+        case signal = 5
+        case gone = 6
+    }
+
+    /// The longest wait that a peer may ask for.
+    static let waitMax: Duration = .seconds(30)
+
+    /// The payload that carries table or lock bytes.
+    static func wrap(table bytes: [UInt8]) -> [UInt8] { [Kind.table.rawValue] + bytes }
+    static func wrap(lock bytes: [UInt8]) -> [UInt8] { [Kind.lock.rawValue] + bytes }
+
+    /// The whole payload.
+    var encoded: [UInt8] {
+        var writer = ByteWriter()
+        switch self {
+        case .table(let bytes):
+            writer.byte(Kind.table.rawValue)
+            writer.raw(bytes)
+        case .lock(let bytes):
+            writer.byte(Kind.lock.rawValue)
+            writer.raw(bytes)
+        case .logQuery(let query):
+            writer.byte(Kind.logQuery.rawValue)
+            writer.varint(query.read.value)
+            query.container.encode(into: &writer)
+            query.cursor.encode(into: &writer)
+            writer.varint(UInt64(clamping: query.waitAtMost.nanoseconds))
+        case .logAnswer(let read, let chunk):
+            writer.byte(Kind.logAnswer.rawValue)
+            writer.varint(read.value)
+            writer.bool(chunk != nil)
+            chunk?.encode(into: &writer)
+        case .signal(let container, let signal):
+            writer.byte(Kind.signal.rawValue)
+            container.encode(into: &writer)
+            writer.signed(Int64(signal))
+        case .gone(let node, let session):
+            writer.byte(Kind.gone.rawValue)
+            node.encode(into: &writer)
+            session.encode(into: &writer)
+        }
+        return writer.bytes
+    }
+
+    /// Reads a payload; throws on anything that is not one.
+    init(decoding payload: [UInt8]) throws(CodecError) {
+        var reader = ByteReader(payload)
+        guard let kind = Kind(rawValue: try reader.byte()) else { throw .malformed }
+        switch kind {
+        case .table: self = .table(reader.rest())
+        case .lock: self = .lock(reader.rest())
+        case .logQuery:
+            let read = LogReadID(try reader.varint())
+            let container = try ContainerID(from: &reader)
+            let cursor = try LogCursor(from: &reader)
+            let wait = try reader.varint(max: UInt64(PeerMessage.waitMax.nanoseconds))
+            self = .logQuery(
+                LogQuery(
+                    read: read, container: container, cursor: cursor,
+                    waitAtMost: .nanoseconds(Int64(wait))))
+        case .logAnswer:
+            let read = LogReadID(try reader.varint())
+            self = .logAnswer(read, try reader.bool() ? try LogChunk(from: &reader) : nil)
+        case .signal:
+            let container = try ContainerID(from: &reader)
+            let signal = try reader.signed()
+            guard (1...64).contains(signal) else { throw .outOfBounds }
+            self = .signal(container, Int32(signal))
+        case .gone:
+            let node = try NodeID(from: &reader)
+            self = .gone(node, try SessionID(from: &reader))
+        }
+        try reader.end()
+    }
+}
+
+extension ContainerID {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        task.encode(into: &writer)
+        token.encode(into: &writer)
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(CodecError) {
+        let task = try TaskID(from: &reader)
+        self.init(task: task, token: try FencingToken(from: &reader))
+    }
+}
