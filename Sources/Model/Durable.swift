@@ -31,7 +31,7 @@ package enum DurableSpace: UInt8, CaseIterable, Comparable, Sendable {
     }
 }
 
-/// Names a write; it comes back once everything in the write is on disk. Counts from 1 per boot.
+/// Names a write, and comes back once everything in it is on disk; counts from 1 per boot.
 package struct PersistTicket: Hashable, Comparable, Sendable {
     /// The count.
     package var value: UInt64

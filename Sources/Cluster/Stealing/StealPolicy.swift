@@ -22,7 +22,7 @@ package enum StealPolicy: Hashable, Sendable {
 package struct StealTuning: Hashable, Sendable {
     /// The wait of a node that the task would fill wholly; 0…10 s.
     package var slope: Duration
-    /// The random part of every wait, uniform from zero to this; breaks ties. 0…1 s.
+    /// The random part of every wait, uniform from zero to this, 0…1 s; breaks ties.
     package var jitter: Duration
     /// About how many nodes are first-rank candidates of a task, 1 or more.
     package var candidates: UInt32
@@ -52,6 +52,7 @@ extension StealPolicy {
     ///   - load: The dominant share of the node's capacity after taking the task, 0…1.
     ///   - rank: The node's rank for the task, see `candidateRank`.
     ///   - generator: Draws the jitter.
+    /// - Returns: How long to wait; never negative.
     package func wait(
         load: Double, rank: Int, using generator: inout SeededGenerator
     ) -> Duration {

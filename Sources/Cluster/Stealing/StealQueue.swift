@@ -20,6 +20,9 @@ struct StealQueue {
         var generator: SeededGenerator
         /// Where it stands in `order`.
         fileprivate var position: Int
+
+        /// Whether this node saw the task first.
+        func isOlder(than other: Candidate) -> Bool { position < other.position }
     }
 
     private var candidates: [TaskID: Candidate] = [:]

@@ -8,11 +8,25 @@ struct HolderIndex {
         var count = 0
         /// Thousandths of cores; wide, since records come from peers.
         var cpuMillis: UInt64 = 0
-        /// Bytes of memory, wrapping: additions and subtractions always come in pairs.
+        /// Bytes of memory; wraps without harm, since what is added is subtracted again.
         var memoryBytes: UInt64 = 0
 
         var resources: Resources {
             Resources(cpuMillis: UInt32(clamping: cpuMillis), memoryBytes: memoryBytes)
+        }
+
+        /// Counts one more task.
+        mutating func add(_ resources: Resources) {
+            count += 1
+            cpuMillis &+= UInt64(resources.cpuMillis)
+            memoryBytes &+= resources.memoryBytes
+        }
+
+        /// Counts one task less; what was added must be subtracted once.
+        mutating func subtract(_ resources: Resources) {
+            count -= 1
+            cpuMillis &-= UInt64(resources.cpuMillis)
+            memoryBytes &-= resources.memoryBytes
         }
     }
 
@@ -30,17 +44,13 @@ struct HolderIndex {
     mutating func update(_ task: TaskID, holder: NodeID?, resources: Resources) {
         if let known = holders[task] {
             if known.node == holder { return }
-            usages[known.node]?.count -= 1
-            usages[known.node]?.cpuMillis &-= UInt64(known.resources.cpuMillis)
-            usages[known.node]?.memoryBytes &-= known.resources.memoryBytes
+            usages[known.node]?.subtract(known.resources)
             tasksByNode[known.node]?.remove(task)
         }
         holders[task] = nil
         guard let holder else { return }
         holders[task] = (holder, resources)
-        usages[holder, default: Usage()].count += 1
-        usages[holder, default: Usage()].cpuMillis &+= UInt64(resources.cpuMillis)
-        usages[holder, default: Usage()].memoryBytes &+= resources.memoryBytes
+        usages[holder, default: Usage()].add(resources)
         tasksByNode[holder, default: []].insert(task)
     }
 }

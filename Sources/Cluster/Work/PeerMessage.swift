@@ -12,8 +12,8 @@ enum PeerMessage {
     case logAnswer(LogReadID, LogChunk?)
     /// Send a signal to a container of yours.
     case signal(ContainerID, Int32)
-    /// The lock expired this session: its claims are void.
-    case gone(NodeID, SessionID)
+    /// The lock expired a session of this node: its claims up to the token are void.
+    case gone(NodeID, FencingToken)
 
     /// A question for another node's log.
     struct LogQuery {
@@ -64,10 +64,10 @@ enum PeerMessage {
             writer.byte(Kind.signal.rawValue)
             container.encode(into: &writer)
             writer.signed(Int64(signal))
-        case .gone(let node, let session):
+        case .gone(let node, let token):
             writer.byte(Kind.gone.rawValue)
             node.encode(into: &writer)
-            session.encode(into: &writer)
+            token.encode(into: &writer)
         }
         return writer.bytes
     }
@@ -98,7 +98,7 @@ enum PeerMessage {
             self = .signal(container, Int32(signal))
         case .gone:
             let node = try NodeID(from: &reader)
-            self = .gone(node, try SessionID(from: &reader))
+            self = .gone(node, try FencingToken(from: &reader))
         }
         try reader.end()
     }

@@ -142,6 +142,7 @@ package struct ByteReader: Sendable {
     ///
     /// - Parameter read: Reads one field's content; returns `false` for a tag that it does not know.
     /// - Returns: The frames of unknown fields, as they came, to be kept and written again.
+    /// - Throws: `notCanonical` when tags do not rise; whatever `read` throws.
     package mutating func fields(
         _ read: (UInt64, inout ByteReader) throws(CodecError) -> Bool
     ) throws(CodecError) -> [UInt8] {

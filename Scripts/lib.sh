@@ -1,0 +1,43 @@
+# Shared by the scripts in this folder: what they need, and how it gets there. Sourced, not run.
+
+# Debian packages that building, running and testing need; Docs/Dependencies.md says what for.
+MAGPIE_PACKAGES=(
+    libsodium-dev libsqlite3-dev crun conmon catatonit golang-github-containers-common
+    iproute2 procps util-linux
+)
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0")" "$1" >&2
+    exit 1
+}
+
+require_swift() {
+    command -v swift >/dev/null && return
+    fail "Swift is missing. Install Swift 6.3 or later for this system from https://www.swift.org/install/linux/ and put 'swift' on the PATH; then run this script again."
+}
+
+# Installs the Debian packages that are missing; asks for nothing when all are there.
+install_packages() {
+    local missing=() package
+    for package in "${MAGPIE_PACKAGES[@]}"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    command -v apt-get >/dev/null ||
+        fail "missing: ${missing[*]}. This script installs them with apt-get, which is not here; install them by hand."
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null ||
+            fail "missing: ${missing[*]}. Run as root: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    echo "Installing ${missing[*]} …"
+    export DEBIAN_FRONTEND=noninteractive
+    "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
+        "${as_root[@]}" apt-get update -q >/dev/null
+        "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null
+    } || fail "apt-get could not install ${missing[*]}"
+}

@@ -1,0 +1,288 @@
+import Lock
+import Model
+
+/// The life of a claim: granted, container made, lease checked, started, ended, settled.
+extension Node {
+    /// The lock granted a claim: make the container, or settle at once what needs none.
+    mutating func granted(
+        _ task: TaskID, _ token: FencingToken, _ session: SessionID, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        claimAnswered(task)
+        queue.remove(task)
+        emit(.observe(.claimGranted(task, token)))
+        guard let record = table.record(task), activity == .active,
+            lock.session?.id == session
+        else {
+            return lock(.release(task, token, notBefore: .zero), at: now, emit: emit)
+        }
+        if record.isCancelRequested {
+            return lock(
+                .close(task, token, TaskOutcome(kind: .canceled)), at: now, emit: emit)
+        }
+        if let outcome = reportedOutcome(of: record) {
+            // Its last holder reported an end and was lost before the lock knew: running the
+            // task again would undo what somebody may have read.
+            return lock(.close(task, token, outcome), at: now, emit: emit)
+        }
+        let id = ContainerID(task: task, token: token)
+        let holding = Holding(
+            id: id, session: session, spec: record.spec, phase: .creating,
+            claimed: wallTime(at: now))
+        hold(holding)
+        writeRow(holding, .claimed, at: now, emit: emit)
+        emit(.container(id, .create(record.spec)))
+    }
+
+    private func reportedOutcome(of record: TaskRecord) -> TaskOutcome? {
+        guard let attempt = record.latestAttempt else { return nil }
+        switch attempt.phase {
+        case .complete:
+            return TaskOutcome(kind: .complete, exit: attempt.exit, reason: attempt.reason)
+        case .canceled:
+            return TaskOutcome(kind: .canceled, exit: attempt.exit, reason: attempt.reason)
+        case .failed where !mayRetry(record.spec, attempts: record.attempts.count):
+            return TaskOutcome(kind: .failed, exit: attempt.exit, reason: attempt.reason)
+        case .claimed, .starting, .running, .lost, .failed:
+            return nil
+        }
+    }
+
+    /// The container runtime tells about a container.
+    mutating func container(
+        _ id: ContainerID, _ event: ContainerEvent, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        guard var holding = holdings[id], holding.phase != .ended else {
+            // Not ours any more, or settled already: make sure that nothing is left of it.
+            switch event {
+            case .created, .started: emit(.container(id, .kill))
+            case .exited, .failed, .vanished: emit(.container(id, .remove))
+            }
+            return
+        }
+        switch event {
+        case .created:
+            guard holding.endCause == nil, isLeaseHeld(at: now) else {
+                emit(.container(id, .kill))
+                return
+            }
+            holding.phase = .starting
+            holdings[id] = holding
+            emit(.container(id, .start))
+        case .started:
+            holding.phase = .running
+            holding.started = wallTime(at: now)
+            holdings[id] = holding
+            writeRow(holding, .running, at: now, emit: emit)
+            if let timeout = holding.spec.timeout {
+                timers.insert(.timedOut(id), due: now + timeout)
+            }
+            if let cause = holding.endCause { askToEnd(holding, cause, at: now, emit: emit) }
+        case .exited(let status):
+            ended(holding, exit: status, reason: "", at: now, emit: emit)
+        case .failed(let failure):
+            ended(
+                holding, exit: ExitStatus(code: failure.code), reason: failure.message, at: now,
+                emit: emit)
+        case .vanished:
+            vanished(holding, at: now, emit: emit)
+        }
+    }
+
+    /// The rule "create → check the lease → start": no program starts without a live lease.
+    func isLeaseHeld(at now: Instant) -> Bool {
+        guard let session = lock.session else { return false }
+        return now < session.leaseUntil
+    }
+
+    /// Decides that a container must end, and begins to end it.
+    mutating func end(
+        _ id: ContainerID, because cause: Holding.EndCause, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        guard let holding = holdings[id], holding.phase != .ended else { return }
+        guard holding.endCause == nil || cause == .forfeited else { return }
+        holdings[id]?.endCause = cause
+        askToEnd(holding, cause, at: now, emit: emit)
+    }
+
+    private mutating func askToEnd(
+        _ holding: Holding, _ cause: Holding.EndCause, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        switch (holding.phase, cause) {
+        case (.ended, _): break
+        case (_, .forfeited), (.starting, _): emit(.container(holding.id, .kill))
+        case (.creating, _): break  // `.created` will find the cause and kill
+        case (.running, _):
+            emit(.container(holding.id, .signal(Node.terminationSignal)))
+            timers.insert(.graceEnded(holding.id), due: now + holding.spec.grace)
+        }
+    }
+
+    /// SIGTERM on Linux.
+    private static let terminationSignal: Int32 = 15
+
+    mutating func graceEnded(_ id: ContainerID, emit: (NodeEffect) -> Void) {
+        guard let holding = holdings[id], holding.phase != .ended else { return }
+        emit(.container(id, .kill))
+    }
+
+    /// A user wishes the task to end: end what this node runs of it.
+    mutating func cancelHoldings(of task: TaskID, at now: Instant, emit: (NodeEffect) -> Void) {
+        guard let token = table.record(task)?.latestAttempt?.token else { return }
+        end(ContainerID(task: task, token: token), because: .canceled, at: now, emit: emit)
+    }
+
+    /// The program has ended, or could not be started: tell the table, then the lock.
+    mutating func ended(
+        _ holding: Holding, exit: ExitStatus, reason: String, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        markEnded(holding.id)
+        emit(.container(holding.id, .remove))
+        switch holding.endCause {
+        case .forfeited:
+            drop(holding, reason: "the node's lease ended", at: now, emit: emit)
+        case .handedBack:
+            giveBack(holding, reason: "the node left", after: .zero, at: now, emit: emit)
+        case .canceled:
+            close(holding, .canceled, exit: exit, reason: reason, at: now, emit: emit)
+        case .timedOut:
+            let limit = holding.spec.timeout?.seconds ?? 0
+            close(
+                holding, .failed, exit: exit, reason: "used up its run time of \(limit) s",
+                at: now, emit: emit)
+        case nil where exit.code == 0 && reason.isEmpty:
+            close(holding, .complete, exit: exit, reason: "", at: now, emit: emit)
+        case nil:
+            failed(holding, exit: exit, reason: reason, at: now, emit: emit)
+        }
+    }
+
+    private mutating func failed(
+        _ holding: Holding, exit: ExitStatus, reason: String, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        var reason = reason
+        if exit.wasOutOfMemory, reason.isEmpty { reason = "out of memory" }
+        let attempts = table.record(holding.id.task)?.attempts.count ?? 1
+        guard mayRetry(holding.spec, attempts: attempts) else {
+            return close(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
+        }
+        writeRow(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
+        lock(
+            .release(
+                holding.id.task, holding.id.token, notBefore: Node.backoff(after: attempts)),
+            at: now, emit: emit)
+    }
+
+    private func mayRetry(_ spec: TaskSpec, attempts: Int) -> Bool {
+        guard case .onFailure(let attemptsMax) = spec.restart else { return false }
+        return attempts < Int(attemptsMax)
+    }
+
+    /// How long a failed task rests before its next attempt: 1 s, doubled each time, 60 s at most.
+    private static func backoff(after attempts: Int) -> Duration {
+        .seconds(min(60, 1 << min(max(attempts - 1, 0), 6)))
+    }
+
+    /// The monitor is gone, and with it the exit status: nobody knows how the attempt ended.
+    private mutating func vanished(
+        _ holding: Holding, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let reason = "the container's monitor died; its exit status is lost"
+        markEnded(holding.id)
+        emit(.container(holding.id, .remove))
+        switch (holding.endCause, holding.spec.restart) {
+        case (.forfeited, _):
+            drop(holding, reason: reason, at: now, emit: emit)
+        case (.canceled, _):
+            close(holding, .canceled, exit: nil, reason: reason, at: now, emit: emit)
+        case (_, .never):
+            close(holding, .lost, exit: nil, reason: reason, at: now, emit: emit)
+        case (_, .onLoss), (_, .onFailure):
+            giveBack(holding, reason: reason, after: .zero, at: now, emit: emit)
+        }
+    }
+
+    private mutating func close(
+        _ holding: Holding, _ kind: TaskOutcome.Kind, exit: ExitStatus?, reason: String,
+        at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let phase: AttemptRow.Phase =
+            switch kind {
+            case .complete: .complete
+            case .failed: .failed
+            case .canceled: .canceled
+            case .lost: .lost
+            }
+        writeRow(holding, phase, exit: exit, reason: reason, at: now, emit: emit)
+        lock(
+            .close(
+                holding.id.task, holding.id.token,
+                TaskOutcome(kind: kind, exit: exit, reason: reason)),
+            at: now, emit: emit)
+    }
+
+    /// The claim goes back into the lock: anyone may take the task.
+    private mutating func giveBack(
+        _ holding: Holding, reason: String, after delay: Duration, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        writeRow(holding, .lost, reason: reason, at: now, emit: emit)
+        lock(
+            .release(holding.id.task, holding.id.token, notBefore: delay), at: now, emit: emit)
+    }
+
+    /// The claim is no longer this node's: nothing to tell the lock.
+    private mutating func drop(
+        _ holding: Holding, reason: String, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        holdings[holding.id] = nil
+        writeRow(holding, .lost, reason: reason, at: now, emit: emit)
+        reopenSessionIfClear(at: now, emit: emit)
+    }
+
+    /// The lock has taken note of the end: nothing is left to do for this claim.
+    mutating func settled(_ id: ContainerID) {
+        guard holdings[id]?.phase == .ended else { return }
+        holdings[id] = nil
+    }
+
+    private mutating func writeRow(
+        _ holding: Holding, _ phase: AttemptRow.Phase, exit: ExitStatus? = nil,
+        reason: String = "", at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        var row = AttemptRow(
+            token: holding.id.token, session: holding.session, node: id, phase: phase)
+        row.exit = exit
+        row.reason = reason
+        row.claimed = holding.claimed
+        row.started = holding.started
+        if phase.isTerminal { row.ended = wallTime(at: now) }
+        table(.writeAttempt(holding.id.task, row), at: now, emit: emit)
+    }
+
+    // MARK: Room
+
+    /// Keeps a claim, and reserves what it asks for until its program has ended.
+    mutating func hold(_ holding: Holding) {
+        holdings[holding.id] = holding
+        reserved.add(holding.spec.resources)
+    }
+
+    private mutating func markEnded(_ id: ContainerID) {
+        guard let holding = holdings[id], holding.phase != .ended else { return }
+        holdings[id]?.phase = .ended
+        reserved.subtract(holding.spec.resources)
+        isStealPassNeeded = true
+    }
+
+    /// The lock has answered for a task that it was asked for.
+    mutating func claimAnswered(_ task: TaskID) {
+        guard let resources = claimsInFlight.removeValue(forKey: task) else { return }
+        reserved.subtract(resources)
+        isStealPassNeeded = true
+    }
+}

@@ -1,0 +1,112 @@
+import Gossip
+import Lock
+import Model
+
+/// What the lock says, and whom it concerns.
+extension Node {
+    mutating func lock(
+        _ event: LockEvent, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        var effects: [LockEffect] = []
+        lock.handle(event, at: now) { effects.append($0) }
+        for effect in effects { apply(effect, at: now, emit: emit) }
+    }
+
+    private mutating func apply(
+        _ effect: LockEffect, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch effect {
+        case .send(let bytes, let peer):
+            send(PeerMessage.wrap(lock: bytes), to: peer, via: .stream, at: now, emit: emit)
+        case .persist(let writes, let ticket):
+            emit(.persist(writes, persistence.ticket(for: .lock(ticket))))
+        case .granted(let task, let token, let session):
+            granted(task, token, session, at: now, emit: emit)
+        case .denied(let task, let denial):
+            denied(task, denial, at: now, emit: emit)
+        case .sessionOpened(let session, let kept, let leaseUntil):
+            emit(.observe(.leaseExtended(session, until: leaseUntil)))
+            sessionOpened(kept: kept, at: now, emit: emit)
+        case .leaseExtended(let session, let until):
+            emit(.observe(.leaseExtended(session, until: until)))
+        case .sessionLapsed(let session):
+            sessionLapsed(session, at: now, emit: emit)
+        case .released(let task, let token):
+            settled(ContainerID(task: task, token: token))
+        case .closed(let task, let token, let outcome):
+            closed(task, token, outcome, at: now, emit: emit)
+        case .gone(let node, _, let tokens):
+            announceGone(node, tokens: tokens, at: now, emit: emit)
+        case .votersChanged(let voters):
+            emit(.observe(.votersChanged(voters)))
+        case .leaderChanged:
+            emit(.observe(.lockLeader(isLeader: lock.isLeader)))
+        }
+    }
+
+    private mutating func denied(
+        _ task: TaskID, _ denial: LockDenial, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        claimAnswered(task)
+        emit(.observe(.claimDenied(task)))
+        switch denial {
+        case .heldBy(_, _, let retryAfter), .notBefore(let retryAfter):
+            queue.postpone(task, until: now + max(retryAfter, Node.retryAfterMin))
+        case .closed(let outcome, let token):
+            recordOutcome(task, token, outcome, at: now, emit: emit)
+        case .collected:
+            queue.remove(task)
+        case .noSession:
+            queue.postpone(task, until: now + Node.retryAfterMin)
+        }
+    }
+
+    /// The shortest time after which a denied claim is tried again.
+    private static let retryAfterMin: Duration = .milliseconds(50)
+
+    /// The first close that the lock committed: the task's end, whoever wrote it.
+    private mutating func closed(
+        _ task: TaskID, _ token: FencingToken?, _ outcome: TaskOutcome, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        recordOutcome(task, token, outcome, at: now, emit: emit)
+        if let token { settled(ContainerID(task: task, token: token)) }
+    }
+
+    private mutating func recordOutcome(
+        _ task: TaskID, _ token: FencingToken?, _ outcome: TaskOutcome, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        queue.remove(task)
+        guard table.record(task)?.outcome == nil else { return }
+        table(
+            .close(task, outcome, token: token, wall: wallTime(at: now)), at: now, emit: emit)
+    }
+
+    /// A voter applied the end of a session: its claims are void, and everybody should know.
+    private mutating func announceGone(
+        _ node: NodeID, tokens: [(TaskID, FencingToken)], at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        guard let highest = tokens.map(\.1).max() else { return }
+        void(claimsOf: node, upTo: highest, at: now, emit: emit)
+        guard lock.isLeader else { return }
+        let payload = PeerMessage.gone(node, highest).encoded
+        for member in membership.members where member.id != id && member.state.isInReach {
+            send(payload, to: member.id, via: .datagram, at: now, emit: emit)
+        }
+    }
+}
+
+extension LockMember {
+    init(_ member: MemberInfo) {
+        let state: LockMember.State =
+            switch member.state {
+            case .alive: .alive
+            case .suspect: .suspect
+            case .dead: .dead
+            case .left: .left
+            }
+        self.init(id: member.id, state: state, since: member.stateSince)
+    }
+}

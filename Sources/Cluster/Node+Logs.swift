@@ -1,0 +1,123 @@
+import Gossip
+import Model
+
+/// Who waits for a log reading.
+enum LogReader {
+    /// A client of this node; the log is here or on the other node.
+    case client(RequestID, ContainerID, holder: NodeID)
+    /// Another node, which names the reading so.
+    case peer(NodeID, LogReadID)
+}
+
+/// Logs: read here, or asked of the node that ran the attempt.
+extension Node {
+    /// How much longer than the reading itself another node may take to answer.
+    private static let readSlack: Duration = .seconds(3)
+
+    mutating func readLog(
+        _ request: RequestID, task: TaskID, attempt: FencingToken?, from cursor: LogCursor,
+        waitAtMost: Duration, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        guard let record = table.record(task) else {
+            return emit(.reply(request, .refused(.noSuchTask(task))))
+        }
+        let row = record.attempts.last { attempt == nil || $0.token == attempt }
+        guard let row else {
+            let nothing = LogChunk(entries: [], next: cursor, isEnd: record.state.isTerminal)
+            return emit(.reply(request, .log(nothing, attempt: nil)))
+        }
+        guard reads.count < Node.readsMax else {
+            return emit(
+                .reply(request, .refused(Refusal(.overloaded, "too many logs are being read"))))
+        }
+        let container = ContainerID(task: task, token: row.token)
+        let wait = min(max(waitAtMost, .zero), PeerMessage.waitMax)
+        let read = newRead(.client(request, container, holder: row.node))
+        if row.node == id {
+            emit(.readLog(read, container, cursor, waitAtMost: wait))
+            return
+        }
+        guard membership.member(row.node)?.state.isInReach == true else {
+            return readUnanswered(read, emit: emit)
+        }
+        timers.insert(.readUnanswered(read), due: now + wait + Node.readSlack)
+        let query = PeerMessage.LogQuery(
+            read: read, container: container, cursor: cursor, waitAtMost: wait)
+        send(
+            PeerMessage.logQuery(query).encoded, to: row.node, via: .stream, at: now, emit: emit)
+    }
+
+    /// Another node asks for a log of this one.
+    mutating func answer(
+        _ query: PeerMessage.LogQuery, of peer: NodeID, emit: (NodeEffect) -> Void
+    ) {
+        guard reads.count < Node.readsMax else {
+            emit(.observe(.dropped(reason: "too many log readings")))
+            return
+        }
+        let read = newRead(.peer(peer, query.read))
+        emit(.readLog(read, query.container, query.cursor, waitAtMost: query.waitAtMost))
+    }
+
+    /// A log of this node was read.
+    mutating func logRead(
+        _ read: LogReadID, _ chunk: LogChunk?, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch reads.removeValue(forKey: read) {
+        case .client(let request, let container, _):
+            replyLog(request, container, chunk, emit: emit)
+        case .peer(let peer, let theirs):
+            send(
+                PeerMessage.logAnswer(theirs, chunk).encoded, to: peer, via: .stream, at: now,
+                emit: emit)
+        case nil:
+            break
+        }
+    }
+
+    /// Another node read its log for a client of this one.
+    mutating func remoteRead(
+        _ read: LogReadID, _ chunk: LogChunk?, from peer: NodeID, emit: (NodeEffect) -> Void
+    ) {
+        guard case .client(let request, let container, let holder) = reads[read], holder == peer
+        else { return }
+        reads[read] = nil
+        replyLog(request, container, chunk, emit: emit)
+    }
+
+    mutating func readUnanswered(_ read: LogReadID, emit: (NodeEffect) -> Void) {
+        guard case .client(let request, let container, let holder) = reads[read] else { return }
+        reads[read] = nil
+        let name = membership.member(holder)?.name ?? "\(holder)"
+        emit(
+            .reply(
+                request,
+                .refused(
+                    Refusal(
+                        .unavailable,
+                        "the output of \(container.task) is on node \(name), which does not "
+                            + "answer; it can be read when that node is back"))))
+    }
+
+    private mutating func newRead(_ reader: LogReader) -> LogReadID {
+        lastRead += 1
+        let read = LogReadID(lastRead)
+        reads[read] = reader
+        return read
+    }
+
+    private func replyLog(
+        _ request: RequestID, _ container: ContainerID, _ chunk: LogChunk?,
+        emit: (NodeEffect) -> Void
+    ) {
+        if let chunk {
+            emit(.reply(request, .log(chunk, attempt: container.token)))
+        } else {
+            emit(
+                .reply(
+                    request,
+                    .refused(
+                        Refusal(.notFound, "the output of \(container.task) was removed"))))
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import Gossip
+import Lock
+import Model
+
+/// What membership says, and whom it concerns.
+extension Node {
+    mutating func gossip(
+        _ event: GossipEvent, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        var effects: [GossipEffect] = []
+        membership.handle(event, at: now) { effects.append($0) }
+        for effect in effects { apply(effect, at: now, emit: emit) }
+    }
+
+    /// Sends a payload to a member, signed; it may be lost.
+    mutating func send(
+        _ payload: [UInt8], to peer: NodeID, via channel: Channel, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        gossip(.send(payload: payload, to: peer, via: channel), at: now, emit: emit)
+    }
+
+    private mutating func apply(
+        _ effect: GossipEffect, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch effect {
+        case .send(let bytes, let address, let channel):
+            emit(.send(bytes, to: address, via: channel))
+        case .deliver(let payload, let sender, _):
+            deliver(payload, from: sender, at: now, emit: emit)
+        case .memberChanged(let member, _):
+            memberChanged(member, at: now, emit: emit)
+        case .persist(let writes):
+            emit(.persist(writes, persistence.ticket(for: nil)))
+        case .joined:
+            joined(at: now, emit: emit)
+        case .joinRefused(let refusal):
+            answerJoin(.refused(Refusal(joinRefusal: refusal)), emit: emit)
+        case .joinUnreachable:
+            answerJoin(.refused(.seedsUnreachable), emit: emit)
+        case .dropped(let reason):
+            emit(.observe(.dropped(reason: reason)))
+        case .cloneDetected:
+            halt(emit: emit)
+        case .left:
+            left(emit: emit)
+        }
+    }
+
+    private mutating func deliver(
+        _ payload: [UInt8], from sender: NodeID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let message: PeerMessage
+        do {
+            message = try PeerMessage(decoding: payload)
+        } catch {
+            emit(.observe(.dropped(reason: "malformed payload")))
+            return
+        }
+        switch message {
+        case .table(let bytes):
+            table(.received(Array(bytes), from: sender), at: now, emit: emit)
+        case .lock(let bytes):
+            lock(.received(Array(bytes), from: sender), at: now, emit: emit)
+        case .logQuery(let query):
+            answer(query, of: sender, emit: emit)
+        case .logAnswer(let read, let chunk):
+            remoteRead(read, chunk, from: sender, emit: emit)
+        case .signal(let container, let signal):
+            signal(container, signal, emit: emit)
+        case .gone(let node, let token):
+            void(claimsOf: node, upTo: token, at: now, emit: emit)
+        }
+    }
+
+    private mutating func memberChanged(
+        _ member: MemberInfo, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        shareMembers(at: now, emit: emit)
+        for task in holders.tasks(of: member.id) { reconsider(task, at: now, emit: emit) }
+        emit(.observe(.memberChanged(member.id, MemberState(member.state))))
+    }
+
+    /// Tells table and lock who is there.
+    mutating func shareMembers(at now: Instant, emit: (NodeEffect) -> Void) {
+        let members = membership.members
+        let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
+        table(.peers(peers), at: now, emit: emit)
+        lock(.members(members.map(LockMember.init)), at: now, emit: emit)
+    }
+
+    private mutating func joined(at now: Instant, emit: (NodeEffect) -> Void) {
+        answerJoin(.joined, emit: emit)
+        shareMembers(at: now, emit: emit)
+        lock(.openSession(keeping: []), at: now, emit: emit)
+    }
+
+    private mutating func answerJoin(_ reply: NodeReply, emit: (NodeEffect) -> Void) {
+        guard let request = joinRequest else { return }
+        joinRequest = nil
+        emit(.reply(request, reply))
+    }
+
+    /// Another machine runs with this node's key: this one must not go on claiming.
+    private mutating func halt(emit: (NodeEffect) -> Void) {
+        guard activity != .halted else { return }
+        activity = .halted
+        emit(
+            .observe(
+                .notice(
+                    .error,
+                    "another machine runs with this node's key (a copied data directory?): "
+                        + "taking no more work; stop one of the two, and let it join anew "
+                        + "from an empty directory")))
+    }
+}
+
+extension MembershipState {
+    /// Whether messages to such a member make sense.
+    var isInReach: Bool {
+        switch self {
+        case .alive, .suspect: true
+        case .dead, .left: false
+        }
+    }
+}
+
+extension MemberState {
+    init(_ state: MembershipState) {
+        switch state {
+        case .alive: self = .alive
+        case .suspect: self = .suspect
+        case .dead: self = .dead
+        case .left: self = .left
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Lock
+import Model
+
+/// Which part of the node waits for which write.
+struct PersistDesk {
+    /// The part that a ticket belongs to.
+    enum Owner {
+        case table(TableTicket)
+        case lock(LockTicket)
+    }
+
+    private var owners: [PersistTicket: Owner] = [:]
+    private var last = PersistTicket(0)
+
+    /// Draws a ticket; `nil` for a write that nobody waits for.
+    mutating func ticket(for owner: Owner?) -> PersistTicket {
+        last = PersistTicket(last.value + 1)
+        owners[last] = owner
+        return last
+    }
+
+    /// Tells whose ticket it was, once.
+    mutating func redeem(_ ticket: PersistTicket) -> Owner? {
+        owners.removeValue(forKey: ticket)
+    }
+}
+
+extension Node {
+    mutating func persisted(
+        _ ticket: PersistTicket, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch persistence.redeem(ticket) {
+        case .table(let ticket): table(.persisted(ticket), at: now, emit: emit)
+        case .lock(let ticket): lock(.persisted(ticket), at: now, emit: emit)
+        case nil: break
+        }
+    }
+
+    mutating func persistFailed(
+        _ ticket: PersistTicket, reason: String, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        emit(.observe(.notice(.error, "writing to the data directory failed: \(reason)")))
+        switch persistence.redeem(ticket) {
+        case .table(let ticket): table(.persistFailed(ticket), at: now, emit: emit)
+        case .lock, nil:
+            // A lock that can't write stays silent: without its promise on disk it must not
+            // answer, and the other voters go on without it.
+            break
+        }
+    }
+}

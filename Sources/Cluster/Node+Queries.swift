@@ -1,0 +1,95 @@
+import Gossip
+package import Model
+
+/// What a node knows, for people and programs to read.
+extension Node {
+    /// The cluster that the node belongs to; `nil` before it has joined one.
+    package var clusterID: ClusterID? { membership.clusterID }
+
+    /// Whether the node belongs to a cluster.
+    package var isMember: Bool { membership.isMember }
+
+    /// What is known about a task; `nil` when there is no such task here.
+    package func task(_ id: TaskID) -> TaskStatus? {
+        table.record(id).map(status)
+    }
+
+    /// All known tasks, in order of submission.
+    package func tasks() -> [TaskStatus] {
+        table.records.map(status)
+    }
+
+    /// The tasks whose ID begins or ends with `fragment`, at most a handful, in rising order.
+    package func find(_ fragment: String) -> [TaskID] {
+        table.ids(matching: fragment)
+    }
+
+    /// The table as bytes: equal on nodes that know the same.
+    package func tableBytes() -> [UInt8] {
+        table.canonicalBytes()
+    }
+
+    /// The membership view, in order of node IDs.
+    package func nodes(at now: Instant) -> [NodeStatus] {
+        let voters = Set(lock.voters)
+        return membership.members.map { member in
+            let usage = holders[member.id]
+            return NodeStatus(
+                id: member.id, name: member.name, address: member.address,
+                state: MemberState(member.state),
+                isEligible: member.state == .alive && member.metadata.isEligible
+                    && (member.id != id || activity == .active),
+                isVoter: voters.contains(member.id), isLeader: lock.leader == member.id,
+                runningCount: usage.count, capacity: member.metadata.capacity,
+                reserved: usage.resources, incarnation: member.incarnation,
+                version: member.metadata.version, labels: member.metadata.labels)
+        }
+    }
+
+    /// For each member, why it has not taken a task; empty when there is no such task.
+    package func why(_ id: TaskID, at now: Instant) -> [NodeVerdict] {
+        guard let task = task(id) else { return [] }
+        return nodes(at: now).map { node in
+            NodeVerdict(node: node.id, name: node.name, reason: reason(task, not: node, at: now))
+        }
+    }
+
+    private func reason(_ task: TaskStatus, not node: NodeStatus, at now: Instant) -> String {
+        if task.state.isTerminal { return "the task has ended (\(task.state.rawValue))" }
+        if task.node == node.id, task.state != .queued { return "it has the task" }
+        if task.state != .queued { return "another node has the task" }
+        guard node.state == .alive else { return "it is \(node.state.rawValue)" }
+        if node.id == id {
+            if let hindrance = hindrance(to: task.spec) { return "it \(hindrance)" }
+            guard isLeaseHeld(at: now) else {
+                return "it has no lease: the lock's voters can't be reached"
+            }
+        }
+        guard node.isEligible else { return "it takes no tasks" }
+        if let missing = task.spec.constraints.first(where: { !node.labels.contains($0) }) {
+            return "it does not carry the label \(missing)"
+        }
+        guard task.spec.resources.fits(within: node.capacity) else {
+            return "it is too small: the task asks for more than the node gives to all tasks"
+        }
+        guard (node.reserved + task.spec.resources).fits(within: node.capacity) else {
+            return "it has no room: \(node.runningCount) tasks reserve what is missing"
+        }
+        return "it may take the task at any moment"
+    }
+
+    private func status(_ record: TaskRecord) -> TaskStatus {
+        let attempt = record.latestAttempt
+        let isQueued = record.state == .queued
+        return TaskStatus(
+            id: record.id, state: record.state, spec: record.spec,
+            node: isQueued ? nil : attempt?.node,
+            nodeName: isQueued ? nil : attempt.flatMap { membership.member($0.node)?.name },
+            exit: record.outcome?.exit ?? (isQueued ? nil : attempt?.exit),
+            attempt: record.attempts.count, token: attempt?.token,
+            isCancelRequested: record.isCancelRequested,
+            isUnconfirmed: record.state.isTerminal && record.outcome == nil,
+            submitted: record.submitted, started: attempt?.started, ended: attempt?.ended,
+            reason: record.outcome?.reason ?? attempt?.reason ?? "")
+    }
+}

@@ -1,0 +1,114 @@
+import Lock
+import Model
+
+/// Sessions: what is kept over a restart, and what a lapsed lease ends.
+extension Node {
+    /// The first event: decide about the containers of an earlier life, then ask for a session.
+    mutating func start(at now: Instant, emit: (NodeEffect) -> Void) {
+        activity = .active
+        guard membership.isMember else { return }
+        for container in adopted { adopt(container, at: now, emit: emit) }
+        adopted = []
+        loseVanishedAttempts(at: now, emit: emit)
+        for record in table.records where record.outcome == nil {
+            reconsider(record.id, at: now, emit: emit)
+        }
+        shareMembers(at: now, emit: emit)
+        openSession(at: now, emit: emit)
+    }
+
+    private mutating func adopt(
+        _ container: AdoptedContainer, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let id = container.id
+        guard let record = table.record(id.task), record.outcome == nil,
+            let row = record.attempts.last(where: { $0.token == id.token && $0.node == self.id })
+        else {
+            emit(.container(id, .kill))
+            emit(.container(id, .remove))
+            return
+        }
+        var holding = Holding(
+            id: id, session: row.session, spec: record.spec, phase: .running,
+            claimed: row.claimed ?? wallTime(at: now), started: row.started)
+        // A lease that ended while the daemon was away: the claim may be another node's by now.
+        let isForfeited = holding.isLeaseBound && !isLeaseHeld(at: now)
+        switch container.state {
+        case .started where !isForfeited:
+            hold(holding)
+            if let timeout = holding.spec.timeout {
+                timers.insert(.timedOut(id), due: now + timeout)
+            }
+            if record.isCancelRequested { end(id, because: .canceled, at: now, emit: emit) }
+        case .created, .started:
+            holding.endCause = isForfeited ? .forfeited : .handedBack
+            hold(holding)
+            emit(.container(id, .kill))
+        case .exited, .failed, .vanished:
+            if isForfeited { holding.endCause = .forfeited }
+            hold(holding)
+            self.container(id, container.state, at: now, emit: emit)
+        }
+    }
+
+    /// Own attempts of which nothing is left: the machine restarted, or the container never was.
+    private mutating func loseVanishedAttempts(at now: Instant, emit: (NodeEffect) -> Void) {
+        for record in table.records where record.outcome == nil {
+            guard var row = record.latestAttempt, row.node == id, !row.phase.isTerminal,
+                holdings[ContainerID(task: record.id, token: row.token)] == nil
+            else { continue }
+            row.phase = .lost
+            row.reason = "its node restarted"
+            row.ended = wallTime(at: now)
+            table(.writeAttempt(record.id, row), at: now, emit: emit)
+        }
+    }
+
+    /// Asks for a session that keeps every claim which this node still stands for.
+    private mutating func openSession(at now: Instant, emit: (NodeEffect) -> Void) {
+        let kept = holdings.values.filter { $0.endCause != .forfeited }.map(\.id).sorted()
+        lock(.openSession(keeping: kept.map { ($0.task, $0.token) }), at: now, emit: emit)
+    }
+
+    /// The session is open: what it did not keep is not ours.
+    mutating func sessionOpened(
+        kept: [(TaskID, FencingToken)], at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let kept = Set(kept.map { ContainerID(task: $0.0, token: $0.1) })
+        for id in holdings.keys.sorted() where !kept.contains(id) {
+            forfeit(id, at: now, emit: emit)
+        }
+        isStealPassNeeded = true
+    }
+
+    /// The lease ended before it was renewed: every container that hangs on it must end now.
+    mutating func sessionLapsed(
+        _ session: SessionID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        emit(.observe(.leaseLapsed(session)))
+        for id in holdings.keys.sorted() where holdings[id]?.isLeaseBound == true {
+            forfeit(id, at: now, emit: emit)
+        }
+        for task in claimsInFlight.keys.sorted() { claimAnswered(task) }
+        reopenSessionIfClear(at: now, emit: emit)
+    }
+
+    private mutating func forfeit(
+        _ id: ContainerID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        if holdings[id]?.phase == .ended {
+            // The end was reported truthfully, but the lock may never hear of it from us.
+            holdings[id] = nil
+        } else {
+            end(id, because: .forfeited, at: now, emit: emit)
+        }
+    }
+
+    /// A lapsed session is dead for good; the next one is opened when nothing of it runs any more.
+    mutating func reopenSessionIfClear(at now: Instant, emit: (NodeEffect) -> Void) {
+        guard lock.session == nil, activity == .active || activity == .draining,
+            !holdings.values.contains(where: { $0.endCause == .forfeited })
+        else { return }
+        openSession(at: now, emit: emit)
+    }
+}

@@ -1,0 +1,101 @@
+import Lock
+import Model
+
+/// Stealing: what this node could take, when it asks for it, and what hinders it.
+extension Node {
+    /// Looks at the oldest candidates, and asks the lock for those whose wait is over.
+    ///
+    /// At most one request is under way: while it is, more candidates gather, and the next
+    /// request takes them together.
+    mutating func steal(at now: Instant, emit: (NodeEffect) -> Void) {
+        isStealPassNeeded = false
+        nextSteal = nil
+        guard activity == .active, claimsInFlight.isEmpty, queue.count > 0, isLeaseHeld(at: now)
+        else { return }
+        var batch: [AcquireRequest] = []
+        for (task, candidate) in queue.window().sorted(by: Node.isBetter) {
+            guard hasRoom(for: candidate.resources) else { continue }
+            let due = earliestClaim(of: candidate)
+            guard due <= now else {
+                nextSteal = min(nextSteal ?? due, due)
+                continue
+            }
+            guard let record = table.record(task) else { continue }
+            if record.isCancelRequested {
+                closeCanceled(task, at: now, emit: emit)
+                continue
+            }
+            reserved.add(candidate.resources)
+            claimsInFlight[task] = candidate.resources
+            batch.append(
+                AcquireRequest(
+                    task: task, birth: record.birth, restart: record.spec.restart,
+                    onPartition: record.spec.onPartition))
+            if batch.count == Node.claimBatchMax { break }
+        }
+        guard !batch.isEmpty else { return }
+        emit(.observe(.claimsRequested(count: batch.count)))
+        lock(.acquire(batch), at: now, emit: emit)
+    }
+
+    /// Under a backlog each node prefers what the others pass over; ties go to the oldest.
+    private static func isBetter(
+        _ left: (task: TaskID, candidate: StealQueue.Candidate),
+        _ right: (task: TaskID, candidate: StealQueue.Candidate)
+    ) -> Bool {
+        if left.candidate.rank != right.candidate.rank {
+            return left.candidate.rank < right.candidate.rank
+        }
+        return left.candidate.isOlder(than: right.candidate)
+    }
+
+    private func hasRoom(for resources: Resources) -> Bool {
+        guard (reserved.resources + resources).fits(within: configuration.capacity) else {
+            return false
+        }
+        guard resources != .zero, let pressure else { return true }
+        return resources.memoryBytes <= pressure.memoryAvailableBytes && !pressure.isDiskFull
+    }
+
+    private func earliestClaim(of candidate: StealQueue.Candidate) -> Instant {
+        var generator = candidate.generator
+        let load = (reserved.resources + candidate.resources)
+            .dominantShare(of: configuration.capacity)
+        let wait = configuration.policy.wait(
+            load: load, rank: candidate.rank, using: &generator)
+        return max(candidate.since + wait, candidate.notBefore)
+    }
+
+    /// A canceled task that nobody holds is closed by whoever comes first.
+    private mutating func closeCanceled(
+        _ task: TaskID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        queue.postpone(task, until: now + Node.cancelRetryInterval)
+        lock(.close(task, nil, TaskOutcome(kind: .canceled)), at: now, emit: emit)
+    }
+
+    /// How long a node waits for a canceled task's end before it asks for it again.
+    private static let cancelRetryInterval: Duration = .seconds(5)
+
+    /// Why this node can never run the task, in words for a person; `nil` when it can.
+    func hindrance(to spec: TaskSpec) -> String? {
+        guard configuration.takesTasks else { return "takes no tasks (no container runtime)" }
+        if let missing = spec.constraints.first(where: { !configuration.labels.contains($0) }) {
+            return "does not carry the label \(missing)"
+        }
+        guard spec.resources.fits(within: configuration.capacity) else {
+            return "is too small: the task asks for more than the node gives to all tasks"
+        }
+        let forbidden = spec.volumes.first { volume in
+            !configuration.volumesAllowed.contains { isPath(volume.source, below: $0) }
+        }
+        if let forbidden {
+            return "does not allow the volume \(forbidden.source) (--allow-volume)"
+        }
+        return nil
+    }
+
+    private func isPath(_ path: String, below directory: String) -> Bool {
+        path == directory || path.hasPrefix(directory.hasSuffix("/") ? directory : directory + "/")
+    }
+}

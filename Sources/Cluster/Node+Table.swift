@@ -1,0 +1,116 @@
+import Gossip
+import Lock
+import Model
+
+/// What the table says, and whom it concerns.
+extension Node {
+    mutating func table(
+        _ event: TableEvent, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        var effects: [TableEffect] = []
+        table.handle(event, at: now) { effects.append($0) }
+        for effect in effects { apply(effect, at: now, emit: emit) }
+    }
+
+    private mutating func apply(
+        _ effect: TableEffect, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch effect {
+        case .send(let bytes, let peer, let channel):
+            send(PeerMessage.wrap(table: bytes), to: peer, via: channel, at: now, emit: emit)
+        case .persist(let writes, let ticket):
+            emit(.persist(writes, persistence.ticket(for: .table(ticket))))
+        case .changed(let task):
+            reconsider(task, at: now, emit: emit)
+            emit(.observe(.taskChanged(task)))
+        case .stored(let task, let copies):
+            stored(task, copies: copies, emit: emit)
+        case .storedLocally(let task):
+            for request in cancelReplies.removeValue(forKey: task) ?? [] {
+                emit(.reply(request, .accepted))
+            }
+        case .submitFailed(let task, let reason):
+            submissionFailed(task, reason: reason, emit: emit)
+        case .collected(let task, let birth, let attempts):
+            collected(task, birth: birth, attempts: attempts, at: now, emit: emit)
+        case .cloneSuspected:
+            emit(
+                .observe(
+                    .notice(.warning, "heard of own changes that were never made: new origin")))
+        }
+    }
+
+    /// Looks at a task again after anything about it has changed, and files it where it belongs.
+    mutating func reconsider(_ task: TaskID, at now: Instant, emit: (NodeEffect) -> Void) {
+        guard let record = table.record(task) else {
+            queue.remove(task)
+            holders.update(task, holder: nil, resources: .zero)
+            return
+        }
+        let state = record.state
+        let isHeld = state == .claimed || state == .running
+        holders.update(
+            task, holder: isHeld ? record.latestAttempt?.node : nil,
+            resources: record.spec.resources)
+        if record.isCancelRequested { cancelHoldings(of: task, at: now, emit: emit) }
+        if isStealable(record), canTake(record) {
+            offer(record, at: now)
+        } else {
+            queue.remove(task)
+        }
+    }
+
+    /// Whether nobody works on the task, as far as this node can tell; the lock has the last word.
+    private func isStealable(_ record: TaskRecord) -> Bool {
+        guard record.outcome == nil else { return false }
+        guard let attempt = record.latestAttempt, record.state != .queued else { return true }
+        if attempt.node == id { return false }
+        if let token = voidBelow[attempt.node], attempt.token <= token { return true }
+        switch membership.member(attempt.node)?.state {
+        case .alive, .suspect: return false
+        case .dead, .left, nil: return true
+        }
+    }
+
+    /// Whether this node could do anything for the task at all: run it, or close it.
+    private func canTake(_ record: TaskRecord) -> Bool {
+        record.isCancelRequested || hindrance(to: record.spec) == nil
+    }
+
+    private mutating func offer(_ record: TaskRecord, at now: Instant) {
+        guard queue[record.id] == nil, claimsInFlight[record.id] == nil else { return }
+        let rank = configuration.policy.candidateRank(
+            of: id, for: record.id, memberCount: membership.members.count)
+        queue.insert(
+            record.id, resources: record.isCancelRequested ? .zero : record.spec.resources,
+            rank: rank, at: now, generator: random.split())
+        isStealPassNeeded = true
+    }
+
+    /// The lock expired a session of `node`: its claims up to `token` are void.
+    mutating func void(
+        claimsOf node: NodeID, upTo token: FencingToken, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        guard voidBelow[node] ?? .zero < token, membership.member(node) != nil else { return }
+        voidBelow[node] = token
+        for task in holders.tasks(of: node) { reconsider(task, at: now, emit: emit) }
+    }
+
+    private mutating func collected(
+        _ task: TaskID, birth: BirthDot, attempts: [FencingToken], at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
+        queue.remove(task)
+        holders.update(task, holder: nil, resources: .zero)
+        lock(.collected([birth]), at: now, emit: emit)
+        for token in attempts {
+            let container = ContainerID(task: task, token: token)
+            if holdings[container] != nil {
+                end(container, because: .forfeited, at: now, emit: emit)
+            }
+            emit(.container(container, .removeLog))
+        }
+        emit(.observe(.taskChanged(task)))
+    }
+}

@@ -1,0 +1,192 @@
+package import Gossip
+import Lock
+package import Model
+
+/// One node's whole behaviour: membership, task table, claims, stealing and recovery.
+///
+/// A value without surroundings: events come in with the time at which they happen, effects go
+/// out, and the same events always give the same effects. The daemon's driver and the simulator
+/// are the two interpreters. The parts do not know each other; this type carries what one part
+/// says to the part that it concerns:
+///
+///     Membership ──members──▶ TableReplica, LockNode        (who is there)
+///     TableReplica ──changed──▶ StealQueue ──acquire──▶ LockNode ──granted──▶ container
+///     container ──exited──▶ TableReplica (row), LockNode (close) ──closed──▶ TableReplica (outcome)
+package struct Node: Sendable {
+    /// The node's identity.
+    package let id: NodeID
+    /// What its operator set.
+    package let configuration: NodeConfiguration
+
+    var membership: Membership
+    var table: TableReplica
+    var lock: LockNode
+    var random: SeededGenerator
+    /// What the wall clock showed, and when; for display only.
+    var wallSample: (time: WallTime, at: Instant)
+    var activity: Activity = .starting
+    var persistence = PersistDesk()
+    var timers = TimerHeap<Timer>()
+
+    /// Containers of an earlier life, until the first event decides about them.
+    var adopted: [AdoptedContainer]
+    var holdings: [ContainerID: Holding] = [:]
+    /// Tasks that the lock was asked for, and what they reserve.
+    var claimsInFlight: [TaskID: Resources] = [:]
+    /// Dead nodes' claims at or below this token are void: the lock expired their session.
+    var voidBelow: [NodeID: FencingToken] = [:]
+    var reserved = HolderIndex.Usage()
+    var queue = StealQueue()
+    var holders = HolderIndex()
+    var nextSteal: Instant?
+    var isStealPassNeeded = false
+    var pressure: MachinePressure?
+
+    var submissions: [TaskID: [PendingSubmission]] = [:]
+    var cancelReplies: [TaskID: [RequestID]] = [:]
+    var joinRequest: RequestID?
+    /// Whether the lock was asked to let this node go.
+    var isLeavingLock = false
+    var reads: [LogReadID: LogReader] = [:]
+    var lastRead: UInt64 = 0
+
+    /// What the node is up to.
+    enum Activity: Hashable {
+        /// The first event has not come yet.
+        case starting
+        /// Takes work.
+        case active
+        /// Takes no more work; what runs goes on.
+        case draining
+        /// Hands everything back, then leaves and answers the request.
+        case leaving(RequestID)
+        /// Another machine runs with this node's key: takes no work until a person mends it.
+        case halted
+    }
+
+    /// What becomes due.
+    enum Timer: Hashable {
+        /// The grace after SIGTERM is over.
+        case graceEnded(ContainerID)
+        /// The task has used up its run time.
+        case timedOut(ContainerID)
+        /// The submission has waited long enough for other nodes' disks.
+        case ackWaitEnded(TaskID)
+        /// The other node has not answered in time.
+        case readUnanswered(LogReadID)
+    }
+
+    /// How many submissions and cancels may wait for disks at a time.
+    package static let requestsPendingMax = 65_536
+    /// How many log readings may be under way at a time.
+    package static let readsMax = 4_096
+    /// How many claims one request to the lock may hold.
+    package static let claimBatchMax = 64
+
+    /// Brings a node to life.
+    ///
+    /// - Throws: `Refusal` when disk and origin contradict each other (`conflict`), or the disk's
+    ///   records can't be read (`storage`); nothing was changed.
+    package init(
+        boot: NodeBoot, configuration: NodeConfiguration, origin: NodeOrigin, at now: Instant
+    ) throws(Refusal) {
+        var random = SeededGenerator(seed: boot.seed)
+        self.configuration = configuration
+        membership = try Node.membership(
+            boot, configuration, origin, seed: random.next(), at: now)
+        id = membership.id
+        table = TableReplica(
+            node: id, bootID: boot.bootID, restored: boot.image,
+            configuration: TableConfiguration(retention: configuration.retention),
+            seed: random.next(), at: now)
+        lock = LockNode(
+            id: id, bootID: boot.bootID,
+            configuration: LockConfiguration(profile: configuration.profile),
+            restored: boot.image, isFounder: origin.isFounding,
+            isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+        adopted = boot.containers
+        wallSample = (boot.wallTime, now)
+        self.random = random
+    }
+
+    /// Takes in one event; hands every effect to `emit`, in the order in which to perform them.
+    package mutating func handle(
+        _ event: NodeEvent, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        if activity == .starting { start(at: now, emit: emit) }
+        switch event {
+        case .received(let bytes, let source, let channel):
+            gossip(.received(bytes, from: source, via: channel), at: now, emit: emit)
+        case .persisted(let ticket):
+            persisted(ticket, at: now, emit: emit)
+        case .persistFailed(let ticket, let reason):
+            persistFailed(ticket, reason: reason, at: now, emit: emit)
+        case .container(let id, let event):
+            container(id, event, at: now, emit: emit)
+        case .request(let id, let request):
+            self.request(id, request, at: now, emit: emit)
+        case .logRead(let id, let chunk):
+            logRead(id, chunk, at: now, emit: emit)
+        case .wallClock(let time):
+            wallSample = (time, now)
+            gossip(.wallClock(time), at: now, emit: emit)
+        case .pressure(let pressure):
+            self.pressure = pressure
+            isStealPassNeeded = true
+        case .deadlineReached:
+            deadlineReached(at: now, emit: emit)
+        }
+        if isStealPassNeeded { steal(at: now, emit: emit) }
+    }
+
+    /// When the node next wants `.deadlineReached`, if ever.
+    package var nextDeadline: Instant? {
+        [
+            membership.nextDeadline, table.nextDeadline, lock.nextDeadline, timers.next, nextSteal,
+        ].compactMap { $0 }.min()
+    }
+
+    /// What the wall clock shows at `now`, as far as the node knows.
+    func wallTime(at now: Instant) -> WallTime {
+        wallSample.time + (now - wallSample.at)
+    }
+
+    private mutating func deadlineReached(at now: Instant, emit: (NodeEffect) -> Void) {
+        if let due = membership.nextDeadline, due <= now {
+            gossip(.deadlineReached, at: now, emit: emit)
+        }
+        if let due = table.nextDeadline, due <= now {
+            table(.deadlineReached, at: now, emit: emit)
+        }
+        if let due = lock.nextDeadline, due <= now {
+            lock(.deadlineReached, at: now, emit: emit)
+        }
+        while let timer = timers.popDue(at: now) {
+            expired(timer, at: now, emit: emit)
+        }
+        if let due = nextSteal, due <= now { isStealPassNeeded = true }
+    }
+
+    private mutating func expired(_ timer: Timer, at now: Instant, emit: (NodeEffect) -> Void) {
+        switch timer {
+        case .graceEnded(let id): graceEnded(id, emit: emit)
+        case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
+        case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
+        case .readUnanswered(let read): readUnanswered(read, emit: emit)
+        }
+    }
+
+    private static func membership(
+        _ boot: NodeBoot, _ configuration: NodeConfiguration, _ origin: NodeOrigin, seed: UInt64,
+        at now: Instant
+    ) throws(Refusal) -> Membership {
+        fatalError()
+    }
+}
+
+extension NodeOrigin {
+    /// Whether the node founds its cluster with this start.
+    fileprivate var isFounding: Bool {
+        if case .found = self { true } else { false }
+    }
+}
