@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// One Swift file of the repository, as lines.
 struct SourceFile: Sendable, CustomTestStringConvertible {
