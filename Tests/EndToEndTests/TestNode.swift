@@ -1,0 +1,89 @@
+import Foundation
+import Glibc
+import Subprocess
+import SystemPackage
+
+/// A real daemon, started and ended by a test.
+actor TestNode {
+    nonisolated let name: String
+    nonisolated let address: String
+    nonisolated let dataDirectory: URL
+    private let options: [String]
+    private var process: (id: pid_t, run: Task<Void, any Error>)?
+
+    init(name: String, address: String, dataDirectory: URL, options: [String]) {
+        self.name = name
+        self.address = address
+        self.dataDirectory = dataDirectory
+        self.options = options
+    }
+
+    /// Starts the daemon, and waits for its `ready` line.
+    ///
+    /// - Parameter command: `start`, or `join SEED --token …`.
+    /// - Throws: `NeverHappened` when the daemon ends before it is ready.
+    func start(_ command: [String]) async throws {
+        let arguments =
+            command + [
+                "--name", name, "--data-dir", dataDirectory.path, "--bind", address,
+                "--profile", "local", "--cpus", "2", "--memory", "2G",
+            ] + options
+        let (ready, announce) = AsyncThrowingStream<pid_t, any Error>.makeStream()
+        let logPath = FilePath(dataDirectory.path + ".log")
+        let log = try FileDescriptor.open(
+            logPath, .writeOnly, options: [.create, .append], permissions: .ownerReadWrite)
+        let run = Task {
+            defer { announce.finish(throwing: NeverHappened(description: "daemon ended early")) }
+            _ = try await Subprocess.run(
+                .path(Program.path("daemon")), arguments: Arguments(arguments), input: .none,
+                output: .sequence,
+                error: .fileDescriptor(log, closeAfterSpawningProcess: true)
+            ) { execution in
+                for try await line in execution.standardOutput.strings()
+                where line.hasPrefix("ready ") {
+                    announce.yield(pid_t(execution.processIdentifier.value))
+                }
+            }
+        }
+        for try await id in ready {
+            process = (id, run)
+            return
+        }
+    }
+
+    /// Sends SIGKILL to the daemon; its containers live on.
+    func kill() async {
+        await end(with: SIGKILL)
+    }
+
+    /// Sends SIGTERM to the daemon; its containers live on.
+    func stop() async {
+        await end(with: SIGTERM)
+    }
+
+    private func end(with signal: Int32) async {
+        guard let process else { return }
+        Glibc.kill(process.id, signal)
+        _ = try? await process.run.value
+        self.process = nil
+    }
+
+    /// Removes every container that the ended daemon left behind.
+    func purge() async throws {
+        let result = try await Program.run(
+            "daemon", ["purge", "--data-dir", dataDirectory.path])
+        guard result.code == 0 else { throw NeverHappened(description: result.errors) }
+    }
+
+    /// Runs the client against this node.
+    nonisolated func client(_ arguments: String...) async throws -> ProgramResult {
+        try await client(arguments)
+    }
+
+    /// Runs the client against this node.
+    nonisolated func client(_ arguments: [String]) async throws -> ProgramResult {
+        try await Program.run(
+            "client", arguments,
+            environment: ["MAGPIE_NODE": "unix:\(dataDirectory.path)/api.sock"])
+    }
+}
