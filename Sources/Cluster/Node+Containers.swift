@@ -41,7 +41,7 @@ extension Node {
             return TaskOutcome(kind: .complete, exit: attempt.exit, reason: attempt.reason)
         case .canceled:
             return TaskOutcome(kind: .canceled, exit: attempt.exit, reason: attempt.reason)
-        case .failed where !mayRetry(record.spec, attempts: record.attempts.count):
+        case .failed where !record.mayRetry:
             return TaskOutcome(kind: .failed, exit: attempt.exit, reason: attempt.reason)
         case .claimed, .starting, .running, .lost, .failed:
             return nil
@@ -144,8 +144,10 @@ extension Node {
         switch holding.endCause {
         case .forfeited:
             drop(holding, reason: "the node's lease ended", at: now, emit: emit)
+        case .handedBack where holding.spec.restart == .never:
+            close(holding, .lost, exit: exit, reason: "its node left", at: now, emit: emit)
         case .handedBack:
-            giveBack(holding, reason: "the node left", after: .zero, at: now, emit: emit)
+            giveBack(holding, reason: "its node left", after: .zero, at: now, emit: emit)
         case .canceled:
             close(holding, .canceled, exit: exit, reason: reason, at: now, emit: emit)
         case .timedOut:
@@ -167,7 +169,7 @@ extension Node {
         var reason = reason
         if exit.wasOutOfMemory, reason.isEmpty { reason = "out of memory" }
         let attempts = table.record(holding.id.task)?.attempts.count ?? 1
-        guard mayRetry(holding.spec, attempts: attempts) else {
+        guard table.record(holding.id.task)?.mayRetry == true else {
             return close(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
         }
         writeRow(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
@@ -175,11 +177,6 @@ extension Node {
             .release(
                 holding.id.task, holding.id.token, notBefore: Node.backoff(after: attempts)),
             at: now, emit: emit)
-    }
-
-    private func mayRetry(_ spec: TaskSpec, attempts: Int) -> Bool {
-        guard case .onFailure(let attemptsMax) = spec.restart else { return false }
-        return attempts < Int(attemptsMax)
     }
 
     /// How long a failed task rests before its next attempt: 1 s, doubled each time, 60 s at most.
@@ -245,9 +242,10 @@ extension Node {
     }
 
     /// The lock has taken note of the end: nothing is left to do for this claim.
-    mutating func settled(_ id: ContainerID) {
+    mutating func settled(_ id: ContainerID, at now: Instant, emit: (NodeEffect) -> Void) {
         guard holdings[id]?.phase == .ended else { return }
         holdings[id] = nil
+        leaveIfClear(at: now, emit: emit)
     }
 
     private mutating func writeRow(

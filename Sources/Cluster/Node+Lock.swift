@@ -32,7 +32,7 @@ extension Node {
         case .sessionLapsed(let session):
             sessionLapsed(session, at: now, emit: emit)
         case .released(let task, let token):
-            settled(ContainerID(task: task, token: token))
+            settled(ContainerID(task: task, token: token), at: now, emit: emit)
         case .closed(let task, let token, let outcome):
             closed(task, token, outcome, at: now, emit: emit)
         case .gone(let node, _, let tokens):
@@ -41,6 +41,8 @@ extension Node {
             emit(.observe(.votersChanged(voters)))
         case .leaderChanged:
             emit(.observe(.lockLeader(isLeader: lock.isLeader)))
+        case .leftVoters:
+            gossip(.leave, at: now, emit: emit)
         }
     }
 
@@ -70,7 +72,7 @@ extension Node {
         emit: (NodeEffect) -> Void
     ) {
         recordOutcome(task, token, outcome, at: now, emit: emit)
-        if let token { settled(ContainerID(task: task, token: token)) }
+        if let token { settled(ContainerID(task: task, token: token), at: now, emit: emit) }
     }
 
     private mutating func recordOutcome(

@@ -2,7 +2,7 @@ import Gossip
 import Model
 
 /// Who waits for a log reading.
-enum LogReader {
+enum LogReader: Sendable {
     /// A client of this node; the log is here or on the other node.
     case client(RequestID, ContainerID, holder: NodeID)
     /// Another node, which names the reading so.

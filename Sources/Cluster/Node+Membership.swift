@@ -35,13 +35,13 @@ extension Node {
         case .joined:
             joined(at: now, emit: emit)
         case .joinRefused(let refusal):
-            answerJoin(.refused(Refusal(joinRefusal: refusal)), emit: emit)
+            answerJoin(.refused(Refusal(refusal)), emit: emit)
         case .joinUnreachable:
             answerJoin(.refused(.seedsUnreachable), emit: emit)
         case .dropped(let reason):
             emit(.observe(.dropped(reason: reason)))
         case .cloneDetected:
-            halt(emit: emit)
+            halt(at: now, emit: emit)
         case .left:
             left(emit: emit)
         }
@@ -67,7 +67,7 @@ extension Node {
         case .logAnswer(let read, let chunk):
             remoteRead(read, chunk, from: sender, emit: emit)
         case .signal(let container, let signal):
-            signal(container, signal, emit: emit)
+            self.signal(container, signal, emit: emit)
         case .gone(let node, let token):
             void(claimsOf: node, upTo: token, at: now, emit: emit)
         }
@@ -102,9 +102,10 @@ extension Node {
     }
 
     /// Another machine runs with this node's key: this one must not go on claiming.
-    private mutating func halt(emit: (NodeEffect) -> Void) {
+    private mutating func halt(at now: Instant, emit: (NodeEffect) -> Void) {
         guard activity != .halted else { return }
         activity = .halted
+        lock(.halt, at: now, emit: emit)
         emit(
             .observe(
                 .notice(

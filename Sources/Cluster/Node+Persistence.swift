@@ -2,9 +2,9 @@ import Lock
 import Model
 
 /// Which part of the node waits for which write.
-struct PersistDesk {
+struct PersistDesk: Sendable {
     /// The part that a ticket belongs to.
-    enum Owner {
+    enum Owner: Sendable {
         case table(TableTicket)
         case lock(LockTicket)
     }

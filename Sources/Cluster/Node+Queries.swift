@@ -1,4 +1,5 @@
 import Gossip
+import Lock
 package import Model
 
 /// What a node knows, for people and programs to read.

@@ -1,3 +1,4 @@
+import Gossip
 import Lock
 import Model
 
@@ -7,6 +8,10 @@ extension Node {
     mutating func start(at now: Instant, emit: (NodeEffect) -> Void) {
         activity = .active
         guard membership.isMember else { return }
+        if isFounding {
+            isFounding = false
+            emit(.persist(membership.foundingRows, persistence.ticket(for: nil)))
+        }
         for container in adopted { adopt(container, at: now, emit: emit) }
         adopted = []
         loseVanishedAttempts(at: now, emit: emit)
@@ -75,6 +80,14 @@ extension Node {
         kept: [(TaskID, FencingToken)], at now: Instant, emit: (NodeEffect) -> Void
     ) {
         let kept = Set(kept.map { ContainerID(task: $0.0, token: $0.1) })
+        for id in kept.sorted() where holdings[id] == nil || holdings[id]?.endCause == .forfeited {
+            // Named before the old lease ended, and ended since: the claim is of no use to us.
+            if holdings[id] == nil {
+                lock(.release(id.task, id.token, notBefore: .zero), at: now, emit: emit)
+            } else {
+                holdings[id]?.endCause = .handedBack
+            }
+        }
         for id in holdings.keys.sorted() where !kept.contains(id) {
             forfeit(id, at: now, emit: emit)
         }

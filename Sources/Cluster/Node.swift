@@ -1,4 +1,4 @@
-package import Gossip
+import Gossip
 import Lock
 package import Model
 
@@ -26,6 +26,8 @@ package struct Node: Sendable {
     var wallSample: (time: WallTime, at: Instant)
     var activity: Activity = .starting
     var persistence = PersistDesk()
+    /// Whether the founding record is still to be written.
+    var isFounding: Bool
     var timers = TimerHeap<Timer>()
 
     /// Containers of an earlier life, until the first event decides about them.
@@ -99,11 +101,15 @@ package struct Node: Sendable {
             node: id, bootID: boot.bootID, restored: boot.image,
             configuration: TableConfiguration(retention: configuration.retention),
             seed: random.next(), at: now)
-        lock = LockNode(
-            id: id, bootID: boot.bootID,
-            configuration: LockConfiguration(profile: configuration.profile),
-            restored: boot.image, isFounder: origin.isFounding,
-            isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+        do {
+            lock = try LockNode(
+                id: id, bootID: boot.bootID, configuration: configuration.lock,
+                restored: boot.image, isFounder: origin.isFounding,
+                isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+        } catch {
+            throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
+        }
+        isFounding = origin.isFounding
         adopted = boot.containers
         wallSample = (boot.wallTime, now)
         self.random = random
@@ -180,13 +186,42 @@ package struct Node: Sendable {
         _ boot: NodeBoot, _ configuration: NodeConfiguration, _ origin: NodeOrigin, seed: UInt64,
         at now: Instant
     ) throws(Refusal) -> Membership {
-        fatalError()
+        let isEmpty = boot.image[.identity].isEmpty
+        var genesis: Genesis?
+        switch origin {
+        case .found(let nonce):
+            guard isEmpty else { throw Refusal(.conflict, "the data directory has a cluster") }
+            genesis = Genesis(founder: boot.key.publicKey, nonce: nonce)
+        case .resume:
+            guard !isEmpty else { throw Refusal(.conflict, "the data directory is empty") }
+        case .join:
+            guard isEmpty else { throw Refusal(.conflict, "the data directory has a cluster") }
+        }
+        do {
+            return try Membership(
+                key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
+                configuration: GossipConfiguration(profile: configuration.profile),
+                metadata: configuration.metadata, advertise: configuration.advertise,
+                genesis: genesis, restored: boot.image, seed: seed, wallTime: boot.wallTime,
+                at: now)
+        } catch {
+            throw Refusal(.storage, "the membership rows on disk can't be read (\(error))")
+        }
     }
 }
 
 extension NodeOrigin {
     /// Whether the node founds its cluster with this start.
-    fileprivate var isFounding: Bool {
+    var isFounding: Bool {
         if case .found = self { true } else { false }
+    }
+}
+
+extension NodeConfiguration {
+    /// What the node tells about itself.
+    var metadata: NodeMetadata {
+        NodeMetadata(
+            name: name, version: version, capacity: capacity, labels: labels,
+            isEligible: takesTasks)
     }
 }

@@ -1,4 +1,5 @@
 package import Gossip
+package import Lock
 package import Model
 
 /// What a node starts from: its disk, its configuration and fresh randomness.
@@ -54,7 +55,9 @@ package struct NodeConfiguration: Sendable {
     /// Labels `K=V`, sorted.
     package var labels: [String] = []
     /// Timing of membership and lock.
-    package var profile: TimingProfile = .lan
+    package var profile: TimingProfile = .lan {
+        didSet { lock = LockConfiguration(profile: profile) }
+    }
     /// When to steal which task.
     package var policy: StealPolicy = .proportional(.standard)
     /// How long an ended task is kept before it may be collected.
@@ -67,6 +70,8 @@ package struct NodeConfiguration: Sendable {
     package var volumesAllowed: [String] = []
     /// Whether this node takes tasks at all (it has a container runtime).
     package var takesTasks: Bool = true
+    /// The numbers of the lock; those that suit the profile unless a test sets others.
+    package var lock: LockConfiguration
     /// The signature scheme; anything else than Ed25519 is for simulations.
     package var signatures: any SignatureScheme = Ed25519()
 
@@ -75,5 +80,6 @@ package struct NodeConfiguration: Sendable {
         self.name = name
         self.advertise = advertise
         self.capacity = capacity
+        lock = LockConfiguration(profile: profile)
     }
 }

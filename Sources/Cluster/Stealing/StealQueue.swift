@@ -4,9 +4,9 @@ import Model
 ///
 /// Order is kept in an append-only array with holes, so that adding, removing and taking from the
 /// head cost O(1) on average, however long the backlog is.
-struct StealQueue {
+struct StealQueue: Sendable {
     /// What the node knows about a candidate.
-    struct Candidate {
+    struct Candidate: Sendable {
         /// What the task reserves.
         var resources: Resources
         /// The node's rank for the task.

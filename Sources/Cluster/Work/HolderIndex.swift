@@ -1,9 +1,9 @@
 import Model
 
 /// Which node holds how much, according to the table; kept up with every change of a record.
-struct HolderIndex {
+struct HolderIndex: Sendable {
     /// What one node's tasks add up to.
-    struct Usage {
+    struct Usage: Sendable {
         /// How many tasks it runs or has claimed.
         var count = 0
         /// Thousandths of cores; wide, since records come from peers.

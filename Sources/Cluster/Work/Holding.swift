@@ -1,7 +1,7 @@
 import Model
 
 /// One claim that this node holds, and the container that runs under it.
-struct Holding {
+struct Holding: Sendable {
     /// How far the container has come.
     enum Phase: Hashable {
         /// The container is being made.

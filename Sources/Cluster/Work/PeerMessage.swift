@@ -103,15 +103,3 @@ enum PeerMessage {
         try reader.end()
     }
 }
-
-extension ContainerID {
-    fileprivate func encode(into writer: inout ByteWriter) {
-        task.encode(into: &writer)
-        token.encode(into: &writer)
-    }
-
-    fileprivate init(from reader: inout ByteReader) throws(CodecError) {
-        let task = try TaskID(from: &reader)
-        self.init(task: task, token: try FencingToken(from: &reader))
-    }
-}

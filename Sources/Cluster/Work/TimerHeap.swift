@@ -3,8 +3,8 @@ import Model
 /// What is due when: a binary heap over (instant, order of insertion).
 ///
 /// Nothing is ever canceled: whoever takes a due item out checks whether it still matters.
-struct TimerHeap<Item> {
-    private struct Entry {
+struct TimerHeap<Item: Sendable>: Sendable {
+    private struct Entry: Sendable {
         var due: Instant
         var sequence: UInt64
         var item: Item

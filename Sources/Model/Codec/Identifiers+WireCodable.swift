@@ -65,6 +65,20 @@ extension FencingToken: WireCodable {
     }
 }
 
+extension ContainerID: WireCodable {
+    /// Writes task and token.
+    package func encode(into writer: inout ByteWriter) {
+        task.encode(into: &writer)
+        token.encode(into: &writer)
+    }
+
+    /// Reads task and token.
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        let task = try TaskID(from: &reader)
+        self.init(task: task, token: try FencingToken(from: &reader))
+    }
+}
+
 extension PeerAddress: WireCodable {
     /// Writes the address bytes, then the port.
     package func encode(into writer: inout ByteWriter) {

@@ -1,0 +1,97 @@
+package import Model
+
+/// Everything that can happen to a node's copy of the task table.
+package enum TableEvent: Sendable {
+    /// Take in a new task; its copies are reported by `stored`.
+    case submit(TaskSpec, id: TaskID, wall: WallTime, wantedCopies: Int)
+    /// Raise a task's wish to end.
+    case cancel(TaskID)
+    /// Join an attempt's row into its task.
+    case writeAttempt(TaskID, AttemptRow)
+    /// Write down the end that the lock committed.
+    case close(TaskID, TaskOutcome, token: FencingToken?, wall: WallTime)
+    /// A message of another node's table arrived; the sender is verified, the content is not.
+    case received([UInt8], from: NodeID)
+    /// Who can be reached now.
+    case peers([NodeID])
+    /// The write that the ticket names is on disk.
+    case persisted(TableTicket)
+    /// The write that the ticket names did not happen.
+    case persistFailed(TableTicket)
+    /// The time that `nextDeadline` named has come.
+    case deadlineReached
+}
+
+/// Everything that a node's copy of the table can ask of its surroundings, or tell.
+package enum TableEffect: Sendable {
+    /// Send a message to another node's table; it may be lost.
+    case send([UInt8], to: NodeID, via: Channel)
+    /// Write to disk, then answer `persisted` or `persistFailed`.
+    case persist([DurableWrite], TableTicket)
+    /// A task's record has grown, or is gone.
+    case changed(TaskID)
+    /// This many disks are known to hold the submission.
+    case stored(TaskID, copies: Int)
+    /// This node's own change of the task is on its disk.
+    case storedLocally(TaskID)
+    /// The submission could not be written; it is not taken in.
+    case submitFailed(TaskID, reason: String)
+    /// The task has ended, and everybody knows: its record was dropped.
+    case collected(TaskID, birth: BirthDot, attempts: [FencingToken])
+    /// Another process draws dots under this node's boot ID.
+    case cloneSuspected
+}
+
+/// Names a write of the table; counts from 1.
+package struct TableTicket: Hashable, Comparable, Sendable {
+    /// The count.
+    package var value: UInt64
+
+    /// Makes a ticket.
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    /// Orders by time of issue.
+    package static func < (left: TableTicket, right: TableTicket) -> Bool {
+        left.value < right.value
+    }
+}
+
+/// The numbers of the table.
+package struct TableConfiguration: Hashable, Sendable {
+    /// How long an ended task is kept before it may be collected.
+    package var retention: Duration
+    /// How often a random peer is asked whether it knows the same.
+    package var repairInterval: Duration = .seconds(1)
+    /// How long changes gather after the last push before they are pushed together.
+    package var pushInterval: Duration = .milliseconds(2)
+    /// How long a submission waits for a peer's disk before it is pushed again.
+    package var resendInterval: Duration = .milliseconds(250)
+    /// How often a submission is pushed again; anti-entropy does the rest.
+    package var resendsMax = 8
+
+    /// Up to so many peers get every change from its origin; with more, it travels as a rumour.
+    package static let directPeersMax = 8
+    /// How many peers the origin of a rumour tells.
+    package static let originFanout = 4
+    /// How many peers each node tells to which a rumour was news.
+    package static let rumourFanout = 2
+    /// How far a rumour travels.
+    package static let hopsMax: UInt8 = 6
+    /// The most tasks that have not been collected; one more is refused at submission.
+    package static let tasksMax = 1_000_000
+    /// About how many bytes of deltas one message carries.
+    package static let messageSizeBytesMax = 512 << 10
+    /// The most messages in answer to one vector; the next round goes on.
+    package static let repairMessagesMax = 8
+    /// The most intervals in one vector; a cut vector only claims less.
+    package static let vectorIntervalsMax = 65_536
+    /// Payloads up to so many bytes travel in one datagram.
+    package static let datagramSizeBytesMax = 1_100
+
+    /// Makes a configuration.
+    package init(retention: Duration) {
+        self.retention = retention
+    }
+}

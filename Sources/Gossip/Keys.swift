@@ -1,0 +1,78 @@
+package import Model
+
+/// An Ed25519 public key.
+package struct PublicKey: Hashable, Comparable, Sendable {
+    /// The key's bytes; always `sizeBytes` of them.
+    package let bytes: [UInt8]
+
+    /// The size of every key.
+    package static let sizeBytes = 32
+
+    /// Takes a key's bytes; traps when there are not `sizeBytes` of them.
+    package init(bytes: [UInt8]) {
+        precondition(bytes.count == PublicKey.sizeBytes, "a public key has 32 bytes")
+        self.bytes = bytes
+    }
+
+    /// The identity of the node that owns the key.
+    package var id: NodeID {
+        let digest = Hash.blake2b(bytes)
+        return NodeID(Wide128(bytes: digest.prefix(16)) ?? Wide128(high: 0, low: 0))
+    }
+
+    /// Orders by bytes.
+    package static func < (left: PublicKey, right: PublicKey) -> Bool {
+        left.bytes.lexicographicallyPrecedes(right.bytes)
+    }
+}
+
+extension PublicKey: WireCodable {
+    /// Writes the 32 bytes.
+    package func encode(into writer: inout ByteWriter) { writer.raw(bytes) }
+    /// Reads 32 bytes.
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        self.init(bytes: Array(try reader.raw(PublicKey.sizeBytes)))
+    }
+}
+
+/// How packets and statements are signed; a value, so that simulations can bring a cheap one.
+package protocol SignatureScheme: Sendable {
+    /// The key pair that belongs to a 32-byte seed.
+    func keyPair(seed: [UInt8]) -> (publicKey: PublicKey, secret: [UInt8])
+    /// Signs a message with the secret half of a pair: `Signature.sizeBytes` bytes.
+    func sign(_ message: [UInt8], secret: [UInt8]) -> [UInt8]
+    /// Tells whether the owner of `key` signed the message.
+    func verify(_ signature: ArraySlice<UInt8>, of message: [UInt8], by key: PublicKey) -> Bool
+}
+
+/// The size of signatures.
+package enum Signature {
+    /// The size of every signature, in bytes.
+    package static let sizeBytes = 64
+}
+
+/// A node's key pair.
+package struct NodeKey: Sendable {
+    private let secret: [UInt8]
+    private let scheme: any SignatureScheme
+    /// The public half.
+    package let publicKey: PublicKey
+    /// The node's identity.
+    package let id: NodeID
+
+    /// The size of a seed, in bytes.
+    package static let seedSizeBytes = 32
+
+    /// Makes the pair that belongs to a seed of 32 random bytes.
+    package init(seed: [UInt8], scheme: any SignatureScheme = Ed25519()) {
+        precondition(seed.count == NodeKey.seedSizeBytes, "a seed has 32 bytes")
+        self.scheme = scheme
+        (publicKey, secret) = scheme.keyPair(seed: seed)
+        id = publicKey.id
+    }
+
+    /// Signs a message.
+    package func sign(_ message: [UInt8]) -> [UInt8] {
+        scheme.sign(message, secret: secret)
+    }
+}

@@ -1,0 +1,219 @@
+import Model
+import Raft
+
+/// A node's requests to the lock: one under way, the others gather behind it.
+struct LockClient: Sendable {
+    /// The request that is under way.
+    struct Inflight: Sendable {
+        var request: LockRequest
+        /// When it was first sent: a lease that it opens counts from here.
+        var firstSent: Instant
+        /// When it is sent again.
+        var resendAt: Instant
+        /// How many times it was sent on; bounds a chase after a leader that moves.
+        var redirects = 0
+    }
+
+    var queue: [LockOperation] = []
+    var inflight: Inflight?
+    var lastSequence: UInt64 = 0
+
+    /// How often a request follows redirects before it waits for its time-out.
+    static let redirectsMax = 4
+
+    var resendDue: Instant? { inflight?.resendAt }
+}
+
+/// The renewals that are under way.
+struct LockRenewal: Sendable {
+    /// When the next one is sent; `nil` without a session.
+    var due: Instant?
+    /// When each unanswered renewal was sent.
+    var sent: [UInt64: Instant] = [:]
+    var lastNumber: UInt64 = 0
+
+    /// How many unanswered renewals are remembered.
+    static let sentMax = 16
+}
+
+/// The session as it stands on disk, for a daemon that restarts within its lease.
+struct LockSessionRow: WireCodable {
+    var id: SessionID
+    var leaseUntil: Instant
+
+    static let key: [UInt8] = [1]
+
+    init(_ session: LockSession) {
+        id = session.id
+        leaseUntil = session.leaseUntil
+    }
+
+    func encode(into writer: inout ByteWriter) {
+        id.encode(into: &writer)
+        writer.signed(leaseUntil.nanoseconds)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        id = try SessionID(from: &reader)
+        leaseUntil = Instant(nanoseconds: try reader.signed())
+    }
+}
+
+// MARK: - Requests
+
+extension LockNode {
+    /// Takes an operation in, and sends it if nothing else is under way.
+    mutating func enqueue(
+        _ operation: LockOperation, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard client.queue.count < LockConfiguration.queueMax else {
+            // Without a place in the queue the operation is as good as lost on the way: whoever
+            // needs it asks again, and an unreleased claim ends with its session.
+            return
+        }
+        client.queue.append(operation)
+        sendNext(at: now, emit: emit)
+    }
+
+    mutating func acquire(
+        _ requests: [AcquireRequest], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        precondition(requests.count <= LockConfiguration.operationsMax, "a batch is too large")
+        guard let session, opening == nil, !isHalted else {
+            for request in requests { emit(.denied(request.task, .noSession)) }
+            return
+        }
+        client.queue += requests.map { .acquire($0, session.id) }
+        sendNext(at: now, emit: emit)
+    }
+
+    mutating func openSession(
+        keeping kept: [(TaskID, FencingToken)], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard opening == nil, !isHalted else { return }
+        var drawn = SessionID(random.next())
+        while drawn.value == 0 { drawn = SessionID(random.next()) }
+        opening = drawn
+        let claims = kept.prefix(LockOperation.keptMax).map { ContainerID(task: $0, token: $1) }
+        client.queue.insert(.openSession(drawn, keeping: claims), at: 0)
+        sendNext(at: now, emit: emit)
+    }
+
+    private mutating func sendNext(at now: Instant, emit: (LockEffect) -> Void) {
+        guard client.inflight == nil, !client.queue.isEmpty else { return }
+        let batch = Array(client.queue.prefix(LockConfiguration.operationsMax))
+        client.queue.removeFirst(batch.count)
+        client.lastSequence += 1
+        let request = LockRequest(
+            client: id, boot: boot, sequence: client.lastSequence, operations: batch)
+        client.inflight = LockClient.Inflight(
+            request: request, firstSent: now, resendAt: now + configuration.requestTimeout)
+        deliver(request, at: now, emit: emit)
+    }
+
+    /// Sends the request under way again, to whoever may lead now.
+    mutating func resend(at now: Instant, emit: (LockEffect) -> Void) {
+        guard var inflight = client.inflight else { return }
+        if inflight.resendAt <= now, leaderHint != engine.leader { leaderHint = engine.leader }
+        inflight.resendAt = now + configuration.requestTimeout
+        inflight.redirects = 0
+        client.inflight = inflight
+        deliver(inflight.request, at: now, emit: emit)
+    }
+
+    mutating func redirected(
+        by sender: NodeID, to leader: NodeID?, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if leaderHint == sender { leaderHint = nil }
+        guard let leader, leader != sender else { return }
+        leaderHint = leader
+        guard var inflight = client.inflight, inflight.redirects < LockClient.redirectsMax else {
+            return
+        }
+        inflight.redirects += 1
+        client.inflight = inflight
+        deliver(inflight.request, at: now, emit: emit)
+    }
+
+    private mutating func deliver(
+        _ request: LockRequest, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if isLeader { return serve(request, from: id, at: now, emit: emit) }
+        guard let target = target() else { return }
+        send(.request(request), to: target, at: now, emit: emit)
+    }
+
+    /// The leader, or else somebody who may know it.
+    mutating func target() -> NodeID? {
+        if let leader, leader != id { return leader }
+        let voters = engine.members.voters.filter { $0 != id && members[$0]?.isInReach == true }
+        let others = members.values.filter { $0.isInReach && $0.id != id }.map(\.id).sorted()
+        return (voters.isEmpty ? others : voters).randomElement(using: &random)
+    }
+
+    // MARK: Answers
+
+    mutating func answered(
+        _ sequence: UInt64, _ results: [LockResult], _ retryAfter: [Duration], at now: Instant,
+        emit: (LockEffect) -> Void
+    ) {
+        guard let inflight = client.inflight, inflight.request.sequence == sequence,
+            results.count == inflight.request.operations.count
+        else { return }
+        client.inflight = nil
+        for (index, operation) in inflight.request.operations.enumerated() {
+            take(
+                results[index], of: operation, retryAfter: retryAfter[index],
+                asked: inflight.firstSent, at: now, emit: emit)
+        }
+        sendNext(at: now, emit: emit)
+    }
+
+    private mutating func take(
+        _ result: LockResult, of operation: LockOperation, retryAfter: Duration, asked: Instant,
+        at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        switch operation {
+        case .openSession(let session, _):
+            opened(session, result, asked: asked, at: now, emit: emit)
+        case .acquire(let request, let session):
+            acquired(request.task, result, for: session, retryAfter: retryAfter, emit: emit)
+        case .release(let claim, _):
+            if case .closed(let outcome, let token) = result {
+                emit(.closed(claim.task, token, outcome))
+            }
+            emit(.released(claim.task, claim.token))
+        case .close(let task, let token, _):
+            if case .closed(let outcome, let first) = result {
+                emit(.closed(task, first, outcome))
+            }
+            if let token { emit(.released(task, token)) }
+        case .forget, .collect, .setLeaseLength, .expireSession:
+            break
+        }
+    }
+
+    private mutating func acquired(
+        _ task: TaskID, _ result: LockResult, for session: SessionID, retryAfter: Duration,
+        emit: (LockEffect) -> Void
+    ) {
+        switch result {
+        case .granted(let token):
+            // A late grant, for a session that has lapsed, is void with its session.
+            if self.session?.id == session {
+                emit(.granted(task, token, session))
+            } else {
+                emit(.denied(task, .noSession))
+            }
+        case .held(let node, let token, _):
+            emit(.denied(task, .heldBy(node, token, retryAfter: retryAfter)))
+        case .closed(let outcome, let token): emit(.denied(task, .closed(outcome, token)))
+        case .resting(let rest): emit(.denied(task, .notBefore(rest)))
+        case .collected: emit(.denied(task, .collected))
+        case .done, .opened, .alive: emit(.denied(task, .noSession))
+        case .noSession:
+            emit(.denied(task, .noSession))
+            if let current = self.session, current.id == session { lapse(current, emit: emit) }
+        }
+    }
+}

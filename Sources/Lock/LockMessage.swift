@@ -1,0 +1,92 @@
+import Model
+import Raft
+
+/// What the locks of two nodes say to each other.
+enum LockMessage: Hashable, Sendable {
+    /// Among the members of the log.
+    case raft(RaftMessage)
+    /// To the leader: apply this.
+    case request(LockRequest)
+    /// From the leader: the request was applied, with these answers and hints on when to retry.
+    case reply(sequence: UInt64, results: [LockResult], retryAfter: [Duration])
+    /// I do not lead; ask this node, if I know one.
+    case redirect(leader: NodeID?)
+    /// To the leader: I still live; the number comes back.
+    case renew(SessionID, number: UInt64)
+    /// From the leader: the lease is good for this long, from when the renewal was sent.
+    case renewed(SessionID, number: UInt64, leaseLength: Duration)
+    /// From the leader: this session is not alive, or about to be expired.
+    case renewalRefused(SessionID, number: UInt64)
+    /// To the leader: choose other voters than me, I am leaving.
+    case leaving
+}
+
+extension LockMessage: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .raft(let message):
+            writer.byte(1)
+            message.encode(into: &writer)
+        case .request(let request):
+            writer.byte(2)
+            request.encode(into: &writer)
+        case .reply(let sequence, let results, let retryAfter):
+            writer.byte(3)
+            writer.varint(sequence)
+            writer.list(results) { $1.encode(into: &$0) }
+            writer.list(retryAfter) { $0.varint(UInt64(clamping: $1.nanoseconds)) }
+        case .redirect(let leader):
+            writer.byte(4)
+            writer.optional(leader) { $1.encode(into: &$0) }
+        case .renew(let session, let number):
+            writer.byte(5)
+            session.encode(into: &writer)
+            writer.varint(number)
+        case .renewed(let session, let number, let leaseLength):
+            writer.byte(6)
+            session.encode(into: &writer)
+            writer.varint(number)
+            writer.varint(UInt64(clamping: leaseLength.nanoseconds))
+        case .renewalRefused(let session, let number):
+            writer.byte(7)
+            session.encode(into: &writer)
+            writer.varint(number)
+        case .leaving:
+            writer.byte(8)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        switch try reader.byte() {
+        case 1: self = .raft(try RaftMessage(from: &reader))
+        case 2: self = .request(try LockRequest(from: &reader))
+        case 3:
+            let sequence = try reader.varint()
+            let results = try reader.list(max: LockConfiguration.operationsMax) {
+                (reader) throws(CodecError) in try LockResult(from: &reader)
+            }
+            let retryAfter = try reader.list(max: LockConfiguration.operationsMax) {
+                (reader) throws(CodecError) in try reader.duration()
+            }
+            guard retryAfter.count == results.count else { throw .malformed }
+            self = .reply(sequence: sequence, results: results, retryAfter: retryAfter)
+        case 4:
+            self = .redirect(
+                leader: try reader.optional { (reader) throws(CodecError) in
+                    try NodeID(from: &reader)
+                })
+        case 5:
+            let session = try SessionID(from: &reader)
+            self = .renew(session, number: try reader.varint())
+        case 6:
+            let session = try SessionID(from: &reader)
+            let number = try reader.varint()
+            self = .renewed(session, number: number, leaseLength: try reader.duration())
+        case 7:
+            let session = try SessionID(from: &reader)
+            self = .renewalRefused(session, number: try reader.varint())
+        case 8: self = .leaving
+        default: throw .malformed
+        }
+    }
+}

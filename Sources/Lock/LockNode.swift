@@ -1,0 +1,281 @@
+package import Model
+import Raft
+
+/// The lock of one node: its claims and lease, and its part in the log when it is a member of it.
+///
+/// Source: DESIGN §5; leases after Gray and Cheriton, "Leases" (SOSP 1989); renewals are reads in
+/// the sense of Ongaro's thesis, section 6.4.
+package struct LockNode: Sendable {
+    let id: NodeID
+    let boot: BootID
+    let configuration: LockConfiguration
+    var random: SeededGenerator
+
+    var engine: RaftEngine
+    var table: LockTable
+    /// When the table's clock showed what it shows.
+    var clockSample: Instant
+    var members: [NodeID: LockMember] = [:]
+    var knownVoters: [NodeID] = []
+
+    var client = LockClient()
+    /// The node's session, and until when its lease is good; `nil`: nothing lease-bound may run.
+    package internal(set) var session: LockSession?
+    var opening: SessionID?
+    var leaseLength: Duration
+    var renewal = LockRenewal()
+    var leaderHint: NodeID?
+    var isHalted = false
+
+    var leadership: LockLeadership?
+    var departure: Instant?
+    var hasLeftVoters = false
+
+    var lastTicket = LockTicket(0)
+    var raftTickets: [LockTicket: RaftTicket] = [:]
+
+    /// Begins with what is on disk.
+    ///
+    /// - Throws: A `CodecError` when the log's or the session's rows can't be read.
+    package init(
+        id: NodeID, bootID: BootID, configuration: LockConfiguration, restored: DurableImage,
+        isFounder: Bool, isSameMachineBoot: Bool, seed: UInt64, at now: Instant
+    ) throws(CodecError) {
+        var random = SeededGenerator(seed: seed)
+        let image = try RaftImage(restoring: restored)
+        var table = LockTable(leaseLength: configuration.leaseLengthWithFewVoters)
+        if image.snapshot.index > 0 {
+            table = try LockTable(decoding: image.snapshot.payload)
+        }
+        table.mutation = configuration.mutation
+        self.id = id
+        boot = bootID
+        self.configuration = configuration
+        self.table = table
+        clockSample = now
+        engine = RaftEngine(
+            id: id, configuration: configuration.raft, restored: image, seed: random.next(),
+            at: now)
+        leaseLength = table.leaseLength
+        self.random = random
+        if isSameMachineBoot, let row = restored[.session].first {
+            let stored = try LockSessionRow(decoding: row.value)
+            if stored.leaseUntil > now {
+                session = LockSession(id: stored.id, leaseUntil: stored.leaseUntil)
+            }
+        }
+        founds = isFounder && image == .empty
+    }
+
+    /// Whether the log is still to be begun, by this node alone.
+    private var founds: Bool
+
+    /// Takes in one event; hands every effect to `emit`, in the order in which to perform them.
+    package mutating func handle(
+        _ event: LockEvent, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if founds {
+            founds = false
+            raft(.bootstrap(voters: [id]), at: now, emit: emit)
+        }
+        switch event {
+        case .received(let bytes, let sender):
+            receive(bytes, from: sender, at: now, emit: emit)
+        case .persisted(let ticket):
+            if let ticket = raftTickets.removeValue(forKey: ticket) {
+                raft(.persisted(ticket), at: now, emit: emit)
+            }
+        case .members(let list):
+            members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+            if engine.role == .leader { upkeep(at: now, emit: emit) }
+        case .openSession(let kept):
+            openSession(keeping: kept, at: now, emit: emit)
+        case .acquire(let requests):
+            acquire(requests, at: now, emit: emit)
+        case .release(let task, let token, let rest):
+            enqueue(
+                .release(ContainerID(task: task, token: token), notBefore: rest), at: now,
+                emit: emit)
+        case .close(let task, let token, let outcome):
+            enqueue(.close(task, token, outcome), at: now, emit: emit)
+        case .forget(let node):
+            enqueue(.forget(node), at: now, emit: emit)
+        case .collected(let dots):
+            collect(dots, at: now, emit: emit)
+        case .leaveVoters:
+            departure = now
+            depart(at: now, emit: emit)
+        case .halt:
+            isHalted = true
+        case .deadlineReached:
+            deadlineReached(at: now, emit: emit)
+        }
+    }
+
+    /// When the lock next wants `.deadlineReached`, if ever.
+    package var nextDeadline: Instant? {
+        [
+            engine.nextDeadline, session?.leaseUntil, isHalted ? nil : renewal.due,
+            client.resendDue, leadership?.upkeepDue, departure,
+        ].compactMap { $0 }.min()
+    }
+
+    /// Who votes, as far as this node knows; sorted.
+    package var voters: [NodeID] { engine.members.voters }
+
+    /// Who leads, as far as this node knows.
+    package var leader: NodeID? { engine.leader ?? leaderHint }
+
+    /// Whether this node leads the voters.
+    package var isLeader: Bool { engine.role == .leader }
+
+    /// The node's copy of the replicated table as bytes: equal on voters that applied the same.
+    package var tableBytes: [UInt8] { table.encoded }
+
+    /// The last entry that this node has applied, 0 when it is no member of the log.
+    package var appliedIndex: UInt64 { engine.appliedIndex }
+
+    private mutating func deadlineReached(at now: Instant, emit: (LockEffect) -> Void) {
+        if let session, session.leaseUntil <= now { lapse(session, emit: emit) }
+        if let due = engine.nextDeadline, due <= now {
+            raft(.deadlineReached, at: now, emit: emit)
+        }
+        if let due = renewal.due, due <= now, !isHalted { renew(at: now, emit: emit) }
+        if let due = client.resendDue, due <= now { resend(at: now, emit: emit) }
+        if let due = leadership?.upkeepDue, due <= now { upkeep(at: now, emit: emit) }
+        if let due = departure, due <= now { depart(at: now, emit: emit) }
+    }
+
+    // MARK: The log
+
+    mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
+        var effects: [RaftEffect] = []
+        engine.handle(event, at: now) { effects.append($0) }
+        for effect in effects { apply(effect, at: now, emit: emit) }
+    }
+
+    private mutating func apply(
+        _ effect: RaftEffect, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        switch effect {
+        case .send(let message, let peer):
+            emit(.send(LockMessage.raft(message).encoded, to: peer))
+        case .persist(let write, let ticket):
+            raftTickets[persist(write.durableWrites, emit: emit)] = ticket
+        case .apply(let index, _, let payload):
+            apply(payload, at: index, now: now, emit: emit)
+        case .applied(let index):
+            compactIfLong(upTo: index, at: now, emit: emit)
+        case .installSnapshot(_, _, let payload):
+            install(payload, at: now)
+        case .proposed:
+            break
+        case .dropped(let context, _):
+            leadership?.dropped(context)
+        case .readReady(let context, _):
+            confirmed(context, at: now, emit: emit)
+        case .readDropped(let context):
+            leadership?.reads[context] = nil
+        case .leaderChanged(let leader, _):
+            leaderChanged(to: leader, at: now, emit: emit)
+        case .membersChanged(let members):
+            votersChanged(to: members.voters, at: now, emit: emit)
+        }
+    }
+
+    /// Emits a write and names it.
+    @discardableResult
+    mutating func persist(_ writes: [DurableWrite], emit: (LockEffect) -> Void) -> LockTicket {
+        lastTicket = LockTicket(lastTicket.value + 1)
+        emit(.persist(writes, lastTicket))
+        return lastTicket
+    }
+
+    private mutating func apply(
+        _ bytes: [UInt8], at index: UInt64, now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard let payload = try? LockEntryPayload(decoding: bytes) else { return }
+        var notices: [LockTable.Notice] = []
+        let results = table.apply(payload, index: index) { notices.append($0) }
+        clockSample = now
+        applied(payload.request, results, at: now, emit: emit)
+        for notice in notices {
+            switch notice {
+            case .expired(let node, let session, let claims):
+                emit(.gone(node, session, tokens: claims.map { ($0.task, $0.token) }))
+            case .closedAsLost(let task, let token, let outcome):
+                if isLeader { emit(.closed(task, token, outcome)) }
+            }
+        }
+    }
+
+    private mutating func install(_ payload: [UInt8], at now: Instant) {
+        guard var installed = try? LockTable(decoding: payload) else { return }
+        installed.mutation = configuration.mutation
+        table = installed
+        clockSample = now
+    }
+
+    private mutating func compactIfLong(
+        upTo index: UInt64, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard index >= engine.firstIndex,
+            index - engine.firstIndex >= LockConfiguration.compactEvery
+        else { return }
+        raft(.compact(upTo: index, snapshot: table.encoded), at: now, emit: emit)
+    }
+
+    private mutating func votersChanged(
+        to voters: [NodeID], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if voters != knownVoters {
+            knownVoters = voters
+            emit(.votersChanged(voters))
+        }
+        depart(at: now, emit: emit)
+    }
+
+    private mutating func leaderChanged(
+        to leader: NodeID?, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if let leader { leaderHint = leader }
+        leadership = engine.role == .leader ? LockLeadership(since: now) : nil
+        emit(.leaderChanged(leader))
+        if leader != nil { resend(at: now, emit: emit) }
+    }
+
+    // MARK: Messages
+
+    private mutating func receive(
+        _ bytes: [UInt8], from sender: NodeID, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard let message = try? LockMessage(decoding: bytes) else { return }
+        switch message {
+        case .raft(let message):
+            raft(.received(message, from: sender), at: now, emit: emit)
+        case .request(let request):
+            serve(request, from: sender, at: now, emit: emit)
+        case .reply(let sequence, let results, let retryAfter):
+            leaderHint = sender
+            answered(sequence, results, retryAfter, at: now, emit: emit)
+        case .redirect(let leader):
+            redirected(by: sender, to: leader, at: now, emit: emit)
+        case .renew(let session, let number):
+            serveRenewal(of: session, number, from: sender, at: now, emit: emit)
+        case .renewed(let session, let number, let leaseLength):
+            leaderHint = sender
+            renewed(session, number, leaseLength, at: now, emit: emit)
+        case .renewalRefused(let id, _):
+            if let session, session.id == id { lapse(session, emit: emit) }
+        case .leaving:
+            leadership?.leaving.insert(sender)
+            if isLeader { upkeep(at: now, emit: emit) }
+        }
+    }
+
+    mutating func send(
+        _ message: LockMessage, to peer: NodeID, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        emit(.send(message.encoded, to: peer))
+    }
+}

@@ -1,0 +1,217 @@
+package import Model
+
+extension LockOperation: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .openSession(let session, let kept):
+            writer.byte(1)
+            session.encode(into: &writer)
+            writer.list(kept) { $1.encode(into: &$0) }
+        case .expireSession(let session):
+            writer.byte(2)
+            session.encode(into: &writer)
+        case .acquire(let request, let session):
+            writer.byte(3)
+            request.encode(into: &writer)
+            session.encode(into: &writer)
+        case .release(let claim, let notBefore):
+            writer.byte(4)
+            claim.encode(into: &writer)
+            writer.varint(UInt64(clamping: notBefore.nanoseconds))
+        case .close(let task, let token, let outcome):
+            writer.byte(5)
+            task.encode(into: &writer)
+            writer.optional(token) { $1.encode(into: &$0) }
+            outcome.encode(into: &writer)
+        case .forget(let node):
+            writer.byte(6)
+            node.encode(into: &writer)
+        case .collect(let dots):
+            writer.byte(7)
+            writer.list(dots) { $1.encode(into: &$0) }
+        case .setLeaseLength(let length):
+            writer.byte(8)
+            writer.varint(UInt64(clamping: length.nanoseconds))
+        }
+    }
+
+    /// The most claims that a session keeps when it is opened.
+    static let keptMax = 65_536
+    /// The most birth dots in one operation.
+    static let dotsMax = 1_024
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        switch try reader.byte() {
+        case 1:
+            let session = try SessionID(from: &reader)
+            let kept = try reader.list(max: LockOperation.keptMax) {
+                (reader) throws(CodecError) in try ContainerID(from: &reader)
+            }
+            self = .openSession(session, keeping: kept)
+        case 2: self = .expireSession(try SessionID(from: &reader))
+        case 3:
+            let request = try AcquireRequest(from: &reader)
+            self = .acquire(request, try SessionID(from: &reader))
+        case 4:
+            let claim = try ContainerID(from: &reader)
+            self = .release(claim, notBefore: try reader.duration())
+        case 5:
+            let task = try TaskID(from: &reader)
+            let token = try reader.optional { (reader) throws(CodecError) in
+                try FencingToken(from: &reader)
+            }
+            self = .close(task, token, try TaskOutcome(from: &reader))
+        case 6: self = .forget(try NodeID(from: &reader))
+        case 7:
+            self = .collect(
+                try reader.list(max: LockOperation.dotsMax) { (reader) throws(CodecError) in
+                    try BirthDot(from: &reader)
+                })
+        case 8: self = .setLeaseLength(try reader.duration())
+        default: throw .malformed
+        }
+    }
+}
+
+extension AcquireRequest: WireCodable {
+    /// Writes task, birth and policies.
+    package func encode(into writer: inout ByteWriter) {
+        task.encode(into: &writer)
+        birth.encode(into: &writer)
+        switch restart {
+        case .never: writer.byte(0)
+        case .onLoss: writer.byte(1)
+        case .onFailure(let attemptsMax):
+            writer.byte(2)
+            writer.varint(UInt64(attemptsMax))
+        }
+        writer.bool(onPartition == .wait)
+    }
+
+    /// Reads task, birth and policies.
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        let task = try TaskID(from: &reader)
+        let birth = try BirthDot(from: &reader)
+        let restart: RestartPolicy
+        switch try reader.byte() {
+        case 0: restart = .never
+        case 1: restart = .onLoss
+        case 2: restart = .onFailure(attemptsMax: try reader.varint32())
+        default: throw .malformed
+        }
+        self.init(
+            task: task, birth: birth, restart: restart,
+            onPartition: try reader.bool() ? .wait : .stop)
+    }
+}
+
+extension LockResult: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .done: writer.byte(0)
+        case .opened(let kept, let leaseLength):
+            writer.byte(1)
+            writer.list(kept) { $1.encode(into: &$0) }
+            writer.varint(UInt64(clamping: leaseLength.nanoseconds))
+        case .granted(let token):
+            writer.byte(2)
+            token.encode(into: &writer)
+        case .held(let node, let token, let session):
+            writer.byte(3)
+            node.encode(into: &writer)
+            token.encode(into: &writer)
+            session.encode(into: &writer)
+        case .closed(let outcome, let token):
+            writer.byte(4)
+            outcome.encode(into: &writer)
+            writer.optional(token) { $1.encode(into: &$0) }
+        case .resting(let rest):
+            writer.byte(5)
+            writer.varint(UInt64(clamping: rest.nanoseconds))
+        case .collected: writer.byte(6)
+        case .noSession: writer.byte(7)
+        case .alive: writer.byte(8)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        switch try reader.byte() {
+        case 0: self = .done
+        case 1:
+            let kept = try reader.list(max: LockOperation.keptMax) {
+                (reader) throws(CodecError) in try ContainerID(from: &reader)
+            }
+            self = .opened(kept: kept, leaseLength: try reader.duration())
+        case 2: self = .granted(try FencingToken(from: &reader))
+        case 3:
+            let node = try NodeID(from: &reader)
+            let token = try FencingToken(from: &reader)
+            self = .held(node, token, try SessionID(from: &reader))
+        case 4:
+            let outcome = try TaskOutcome(from: &reader)
+            let token = try reader.optional { (reader) throws(CodecError) in
+                try FencingToken(from: &reader)
+            }
+            self = .closed(outcome, token)
+        case 5: self = .resting(try reader.duration())
+        case 6: self = .collected
+        case 7: self = .noSession
+        case 8: self = .alive
+        default: throw .malformed
+        }
+    }
+}
+
+extension LockRequest: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        client.encode(into: &writer)
+        boot.encode(into: &writer)
+        writer.varint(sequence)
+        writer.list(operations) { $1.encode(into: &$0) }
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        client = try NodeID(from: &reader)
+        boot = try BootID(from: &reader)
+        sequence = try reader.varint()
+        operations = try reader.list(max: LockConfiguration.operationsMax) {
+            (reader) throws(CodecError) in try LockOperation(from: &reader)
+        }
+    }
+}
+
+extension LockEntryPayload: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        writer.varint(stamp)
+        request.encode(into: &writer)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        stamp = try reader.varint()
+        request = try LockRequest(from: &reader)
+    }
+}
+
+extension ByteWriter {
+    /// Writes whether there is a value, then the value.
+    mutating func optional<Value>(
+        _ value: Value?, _ write: (inout ByteWriter, Value) -> Void
+    ) {
+        bool(value != nil)
+        if let value { write(&self, value) }
+    }
+}
+
+extension ByteReader {
+    /// Reads whether there is a value, then the value.
+    mutating func optional<Value>(
+        _ read: (inout ByteReader) throws(CodecError) -> Value
+    ) throws(CodecError) -> Value? {
+        try bool() ? try read(&self) : nil
+    }
+
+    /// Reads a duration of nanoseconds that is not negative.
+    mutating func duration() throws(CodecError) -> Duration {
+        .nanoseconds(Int64(try varint(max: UInt64(Int64.max))))
+    }
+}

@@ -1,0 +1,65 @@
+import Model
+
+/// What the lock's table can be asked to do; one log entry holds a request of several.
+enum LockOperation: Hashable, Sendable {
+    /// Begin a session; claims of the node's earlier one are moved when named, else released.
+    case openSession(SessionID, keeping: [ContainerID])
+    /// End a session whose lease was not renewed.
+    case expireSession(SessionID)
+    /// Claim a task for a session.
+    case acquire(AcquireRequest, SessionID)
+    /// Give a claim back, to rest for this long.
+    case release(ContainerID, notBefore: Duration)
+    /// End a task; without a token, one that nobody holds.
+    case close(TaskID, FencingToken?, TaskOutcome)
+    /// Declare a node gone for good.
+    case forget(NodeID)
+    /// Shrink the entries of collected tasks.
+    case collect([BirthDot])
+    /// Set the length of leases.
+    case setLeaseLength(Duration)
+}
+
+/// What became of an operation.
+enum LockResult: Hashable, Sendable {
+    /// Done, or there was nothing to do.
+    case done
+    /// The session is open and keeps these claims; leases are this long.
+    case opened(kept: [ContainerID], leaseLength: Duration)
+    /// Claimed.
+    case granted(FencingToken)
+    /// Another session holds it.
+    case held(NodeID, FencingToken, SessionID)
+    /// This end stands.
+    case closed(TaskOutcome, FencingToken?)
+    /// It rests for this much longer.
+    case resting(Duration)
+    /// Its task was collected.
+    case collected
+    /// The session is not alive.
+    case noSession
+    /// The node's session is alive: it can't be declared gone.
+    case alive
+}
+
+/// A request of one node: operations that are applied together, exactly once.
+///
+/// A node has one request under way at a time and numbers them, so that remembering the last one
+/// per node is enough to know a repetition.
+struct LockRequest: Hashable, Sendable {
+    /// Who asks.
+    var client: NodeID
+    /// In which life.
+    var boot: BootID
+    /// As how manieth request of that life, from 1.
+    var sequence: UInt64
+    /// What is asked, `LockConfiguration.operationsMax` operations at most.
+    var operations: [LockOperation]
+}
+
+/// One entry of the log: a request, and the leader's reading of the lock's own clock.
+struct LockEntryPayload: Hashable, Sendable {
+    /// Time of the lock in nanoseconds; rises from entry to entry, whoever leads.
+    var stamp: UInt64
+    var request: LockRequest
+}

@@ -1,0 +1,158 @@
+package import Model
+
+/// Everything that can happen to the lock of one node.
+package enum LockEvent: Sendable {
+    /// A message of another node's lock arrived; the sender is verified, the content is not.
+    case received([UInt8], from: NodeID)
+    /// The write that the ticket names is on disk.
+    case persisted(LockTicket)
+    /// Who is there now; sent with every change.
+    case members([LockMember])
+    /// Open a session that keeps these claims, and releases all others that the node still holds.
+    case openSession(keeping: [(TaskID, FencingToken)])
+    /// Ask for tasks, `LockConfiguration.operationsMax` at most; each is answered by `granted` or
+    /// `denied`.
+    case acquire([AcquireRequest])
+    /// Give a claim back, not to be granted again before this much time has passed.
+    case release(TaskID, FencingToken, notBefore: Duration)
+    /// End a task for good; without a token, a task that nobody holds.
+    case close(TaskID, FencingToken?, TaskOutcome)
+    /// Declare a node gone for good; refused while its session lives.
+    case forget(NodeID)
+    /// These tasks are collected: their entries may shrink to intervals.
+    case collected([BirthDot])
+    /// The node is going to leave: give up its vote, then say `leftVoters`.
+    case leaveVoters
+    /// Let the lease lapse, and open no other session.
+    case halt
+    /// The time that `nextDeadline` named has come.
+    case deadlineReached
+}
+
+/// Everything that the lock of one node can ask of its surroundings, or tell.
+package enum LockEffect: Sendable {
+    /// Send a message to another node's lock; it may be lost.
+    case send([UInt8], to: NodeID)
+    /// Write to disk, then answer `persisted`.
+    case persist([DurableWrite], LockTicket)
+    /// The claim is this node's, as long as the session lives.
+    case granted(TaskID, FencingToken, SessionID)
+    /// The claim was not granted.
+    case denied(TaskID, LockDenial)
+    /// A session is open; of the claims that were named, it keeps these.
+    case sessionOpened(SessionID, kept: [(TaskID, FencingToken)], leaseUntil: Instant)
+    /// The lease is good until then.
+    case leaseExtended(SessionID, until: Instant)
+    /// The lease has ended: nothing may run under it any more. The session is dead for good.
+    case sessionLapsed(SessionID)
+    /// The lock has taken the claim back, or it was not this node's any more.
+    case released(TaskID, FencingToken)
+    /// This end of the task is committed; it may be another's than the one that was asked for.
+    case closed(TaskID, FencingToken?, TaskOutcome)
+    /// A node's session has expired in the log, and these claims of it are void.
+    case gone(NodeID, SessionID, tokens: [(TaskID, FencingToken)])
+    /// The voters have changed.
+    case votersChanged([NodeID])
+    /// Who leads, as far as this node knows.
+    case leaderChanged(NodeID?)
+    /// The node has no vote any more, and may leave.
+    case leftVoters
+}
+
+/// Names a write of the lock; counts from 1.
+package struct LockTicket: Hashable, Comparable, Sendable {
+    /// The count.
+    package var value: UInt64
+
+    /// Makes a ticket.
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    /// Orders by time of issue.
+    package static func < (left: LockTicket, right: LockTicket) -> Bool {
+        left.value < right.value
+    }
+}
+
+/// A task that a node asks for.
+package struct AcquireRequest: Hashable, Sendable {
+    /// The task.
+    package var task: TaskID
+    /// Its birth dot, by which it is known after its collection.
+    package var birth: BirthDot
+    /// When it may run again.
+    package var restart: RestartPolicy
+    /// What happens to its claim when the holder is cut off.
+    package var onPartition: PartitionPolicy
+
+    /// Makes a request.
+    package init(
+        task: TaskID, birth: BirthDot, restart: RestartPolicy, onPartition: PartitionPolicy
+    ) {
+        self.task = task
+        self.birth = birth
+        self.restart = restart
+        self.onPartition = onPartition
+    }
+}
+
+/// Why a claim was not granted.
+package enum LockDenial: Hashable, Sendable {
+    /// Another session has it; its lease ends after `retryAfter` at the earliest.
+    case heldBy(NodeID, FencingToken, retryAfter: Duration)
+    /// The task has ended so.
+    case closed(TaskOutcome, FencingToken?)
+    /// The task rests after a failure.
+    case notBefore(Duration)
+    /// The task has ended, and was collected.
+    case collected
+    /// The asking node's session is not alive.
+    case noSession
+}
+
+/// A node's right to hold claims.
+package struct LockSession: Hashable, Sendable {
+    /// The session.
+    package var id: SessionID
+    /// When the lease ends, on this node's clock, the kill's grace included.
+    package var leaseUntil: Instant
+
+    /// Makes a session.
+    package init(id: SessionID, leaseUntil: Instant) {
+        self.id = id
+        self.leaseUntil = leaseUntil
+    }
+}
+
+/// What the choice of voters needs to know about a member.
+package struct LockMember: Hashable, Sendable {
+    /// How a member looks.
+    package enum State: Hashable, Sendable {
+        /// Answers probes.
+        case alive
+        /// Did not answer; has time to refute.
+        case suspect
+        /// Did not answer in time.
+        case dead
+        /// Said goodbye.
+        case left
+    }
+
+    /// The member.
+    package var id: NodeID
+    /// How it looks from here.
+    package var state: State
+    /// Since when it looks so.
+    package var since: Instant
+
+    /// Makes a member.
+    package init(id: NodeID, state: State, since: Instant) {
+        self.id = id
+        self.state = state
+        self.since = since
+    }
+
+    /// Whether messages to it make sense.
+    var isInReach: Bool { state == .alive || state == .suspect }
+}

@@ -1,0 +1,327 @@
+import Model
+
+/// Replication: appends, their answers, snapshots, and what is committed. Source: paper §5.3, §7.
+extension RaftEngine {
+    /// Sends new entries to everybody whose window has room.
+    mutating func replicate(emit: (RaftEffect) -> Void) {
+        for peer in members.everyone where peer != id {
+            sendAppend(to: peer, isHeartbeat: false, emit: emit)
+        }
+    }
+
+    /// Sends what the peer lacks, or an empty append as a heartbeat when it may get nothing now.
+    mutating func sendAppend(
+        to peer: NodeID, isHeartbeat: Bool, emit: (RaftEffect) -> Void
+    ) {
+        guard var progress = leading?.progress[peer], let round = leading?.round else { return }
+        guard progress.nextIndex > log.snapshot.index,
+            let previousTerm = log.term(at: progress.nextIndex - 1)
+        else { return sendSnapshot(to: peer, isRepeated: isHeartbeat, emit: emit) }
+        progress.snapshot = nil
+        // What was in flight at the last heartbeat and is not answered by now may be lost.
+        if isHeartbeat, !progress.inflight.isEmpty {
+            progress.inflight = []
+            progress.isProbing = true
+            progress.nextIndex = max(progress.matchIndex + 1, log.firstIndex)
+        }
+        let hasRoom =
+            progress.inflight.count < (progress.isProbing ? 1 : configuration.inflightMax)
+        guard let previous = log.term(at: progress.nextIndex - 1) else { return }
+        let entries = hasRoom ? log.batch(from: progress.nextIndex) : []
+        guard isHeartbeat || !entries.isEmpty else { return }
+        _ = previousTerm
+        emit(
+            .send(
+                RaftMessage(
+                    term: term,
+                    .append(
+                        previousIndex: progress.nextIndex - 1, previousTerm: previous,
+                        entries: entries, commit: commitIndex, round: round)), to: peer))
+        if !entries.isEmpty {
+            progress.inflight.append(progress.nextIndex - 1 + UInt64(entries.count))
+            if !progress.isProbing { progress.nextIndex += UInt64(entries.count) }
+        }
+        leading?.progress[peer] = progress
+    }
+
+    private mutating func sendSnapshot(
+        to peer: NodeID, isRepeated: Bool, emit: (RaftEffect) -> Void
+    ) {
+        guard var progress = leading?.progress[peer], let round = leading?.round else { return }
+        let snapshot = log.snapshot
+        let isUnderWay = progress.snapshot?.index == snapshot.index
+        if isUnderWay, !isRepeated { return }
+        let offset = isUnderWay ? progress.snapshot?.sentBytes ?? 0 : 0
+        progress.snapshot = (snapshot.index, offset)
+        leading?.progress[peer] = progress
+        sendChunk(of: snapshot, from: offset, to: peer, round: round, emit: emit)
+    }
+
+    private func sendChunk(
+        of snapshot: RaftSnapshot, from offset: UInt64, to peer: NodeID, round: UInt64,
+        emit: (RaftEffect) -> Void
+    ) {
+        let begin = min(Int(offset), snapshot.payload.count)
+        let end = min(begin + RaftMessage.chunkSizeBytesMax, snapshot.payload.count)
+        emit(
+            .send(
+                RaftMessage(
+                    term: term,
+                    .snapshot(
+                        index: snapshot.index, term: snapshot.term, members: snapshot.members,
+                        offset: UInt64(begin), totalBytes: UInt64(snapshot.payload.count),
+                        chunk: Array(snapshot.payload[begin..<end]), round: round)), to: peer))
+    }
+
+    // MARK: The leader hears
+
+    mutating func appended(
+        by peer: NodeID, upTo matchIndex: UInt64, round: UInt64, at now: Instant,
+        emit: (RaftEffect) -> Void
+    ) {
+        guard role == .leader, var progress = leading?.progress[peer],
+            matchIndex <= log.lastIndex
+        else { return }
+        take(round, into: &progress)
+        progress.inflight.removeAll { $0 <= matchIndex }
+        progress.isProbing = false
+        progress.snapshot = nil
+        progress.matchIndex = max(progress.matchIndex, matchIndex)
+        progress.nextIndex = max(progress.nextIndex, progress.matchIndex + 1)
+        leading?.progress[peer] = progress
+        commitByCounting(at: now, emit: emit)
+        guard role == .leader else { return }
+        sendAppend(to: peer, isHeartbeat: false, emit: emit)
+        finishTransfer(emit: emit)
+        advanceChange(emit: emit)
+        confirmReads(emit: emit)
+    }
+
+    mutating func rejected(
+        by peer: NodeID, previousIndex: UInt64, hintIndex: UInt64, round: UInt64,
+        emit: (RaftEffect) -> Void
+    ) {
+        guard role == .leader, var progress = leading?.progress[peer] else { return }
+        take(round, into: &progress)
+        // An answer to an older message says nothing new.
+        if previousIndex > progress.matchIndex, previousIndex < progress.nextIndex {
+            progress.nextIndex = max(
+                progress.matchIndex + 1, min(previousIndex, hintIndex.saturatingSuccessor))
+            progress.isProbing = true
+            progress.inflight = []
+        }
+        leading?.progress[peer] = progress
+        sendAppend(to: peer, isHeartbeat: false, emit: emit)
+        confirmReads(emit: emit)
+    }
+
+    mutating func snapshotReceived(
+        by peer: NodeID, index: UInt64, receivedBytes: UInt64, round: UInt64,
+        emit: (RaftEffect) -> Void
+    ) {
+        guard role == .leader, var progress = leading?.progress[peer] else { return }
+        take(round, into: &progress)
+        leading?.progress[peer] = progress
+        defer { confirmReads(emit: emit) }
+        guard let sent = progress.snapshot, sent.index == index, index == log.snapshot.index,
+            receivedBytes > sent.sentBytes,
+            receivedBytes < UInt64(log.snapshot.payload.count), let leading
+        else { return }
+        self.leading?.progress[peer]?.snapshot = (index, receivedBytes)
+        sendChunk(
+            of: log.snapshot, from: receivedBytes, to: peer, round: leading.round, emit: emit)
+    }
+
+    private func take(_ round: UInt64, into progress: inout RaftLeading.Progress) {
+        guard let current = leading?.round, round <= current else { return }
+        progress.answeredRound = max(progress.answeredRound, round)
+    }
+
+    /// Commits what a majority has on disk, if it is of this term (paper §5.4.2, figure 8).
+    mutating func commitByCounting(at now: Instant, emit: (RaftEffect) -> Void) {
+        guard role == .leader, let leading else { return }
+        let own =
+            configuration.mutation == .countsUnpersisted ? log.lastIndex : log.persistedIndex
+        func stored(by node: NodeID) -> UInt64 {
+            node == id ? own : leading.progress[node]?.matchIndex ?? 0
+        }
+        let candidates = Set(members.everyone.map(stored)).sorted(by: >)
+        let index = candidates.first { index in
+            index > commitIndex && members.hasQuorum { stored(by: $0) >= index }
+        }
+        guard let index else { return }
+        guard log.term(at: index) == term || configuration.mutation == .commitsOldTerms else {
+            return
+        }
+        advanceCommit(to: index, emit: emit)
+        afterCommit(at: now, emit: emit)
+    }
+
+    private mutating func afterCommit(at now: Instant, emit: (RaftEffect) -> Void) {
+        releaseEarlyReads(at: now, emit: emit)
+        advanceChange(emit: emit)
+        // A leader that its own change removed hands over by stepping back (paper §6).
+        if !members.isVoter(id), !members.isJoint, membersIndex <= commitIndex {
+            replicate(emit: emit)
+            becomeFollower(leader: nil, at: now, emit: emit)
+        } else if role == .leader {
+            // Followers learn of the commit with the next append or heartbeat.
+            replicate(emit: emit)
+        }
+    }
+
+    // MARK: A follower hears
+
+    mutating func follow(
+        _ message: RaftFollow, from sender: NodeID, at now: Instant, emit: (RaftEffect) -> Void
+    ) {
+        if role != .follower || leader != sender {
+            becomeFollower(leader: sender, at: now, emit: emit)
+        }
+        resetElectionTimer(at: now)
+        leaderHeardUntil = now + configuration.electionTimeout
+        switch message {
+        case .append(let previousIndex, let previousTerm, let entries, let commit, let round):
+            takeAppend(
+                previousIndex: previousIndex, previousTerm: previousTerm, entries: entries,
+                commit: commit, round: round, from: sender, emit: emit)
+        case .snapshot(let snapshot, let offset, let totalBytes, let round):
+            takeSnapshot(
+                snapshot, offset: offset, totalBytes: totalBytes, round: round, from: sender,
+                emit: emit)
+        }
+    }
+
+    private mutating func takeAppend(
+        previousIndex: UInt64, previousTerm: UInt64, entries: [RaftEntry], commit: UInt64,
+        round: UInt64, from sender: NodeID, emit: (RaftEffect) -> Void
+    ) {
+        let (lastNew, overflow) = previousIndex.addingReportingOverflow(UInt64(entries.count))
+        guard !overflow else { return }
+        guard previousIndex < log.snapshot.index || log.term(at: previousIndex) == previousTerm
+        else {
+            let hint = min(log.lastIndex, previousIndex &- 1)
+            storage.sendWhenDurable(
+                RaftMessage(
+                    term: term,
+                    .appendReject(
+                        previousIndex: previousIndex, hintIndex: max(hint, commitIndex),
+                        round: round)), to: sender)
+            return
+        }
+        guard join(entries, behind: previousIndex, emit: emit) else { return }
+        let matched = max(lastNew, log.snapshot.index)
+        let answered = configuration.mutation == .answersLastIndex ? log.lastIndex : matched
+        storage.sendWhenDurable(
+            RaftMessage(term: term, .appendReply(matchIndex: answered, round: round)),
+            to: sender)
+        advanceCommit(to: min(commit, matched), emit: emit)
+    }
+
+    /// Puts entries into the log; returns `false` for ones that contradict what is committed.
+    private mutating func join(
+        _ entries: [RaftEntry], behind previousIndex: UInt64, emit: (RaftEffect) -> Void
+    ) -> Bool {
+        var index = previousIndex
+        for entry in entries {
+            index += 1
+            guard index > log.snapshot.index else { continue }
+            if let known = log.term(at: index) {
+                if known == entry.term { continue }
+                guard index > commitIndex else { return false }
+                truncate(from: index, emit: emit)
+            }
+            append(entry, emit: emit)
+        }
+        return true
+    }
+
+    private mutating func truncate(from index: UInt64, emit: (RaftEffect) -> Void) {
+        log.truncate(from: index)
+        storage.write.entries.removeAll { $0.index >= index }
+        storage.write.truncateFrom = min(storage.write.truncateFrom ?? index, index)
+        if membersIndex >= index {
+            (members, membersIndex) = log.newestMembers
+            emit(.membersChanged(members))
+        }
+    }
+
+    private mutating func takeSnapshot(
+        _ snapshot: RaftSnapshot, offset: UInt64, totalBytes: UInt64, round: UInt64,
+        from sender: NodeID, emit: (RaftEffect) -> Void
+    ) {
+        guard totalBytes <= UInt64(RaftSnapshot.payloadSizeBytesMax) else { return }
+        if snapshot.index <= commitIndex {
+            storage.sendWhenDurable(
+                RaftMessage(term: term, .appendReply(matchIndex: commitIndex, round: round)),
+                to: sender)
+            return
+        }
+        if incomingSnapshot?.index != snapshot.index || incomingSnapshot?.term != snapshot.term
+            || incomingSnapshot?.totalBytes != totalBytes
+        {
+            incomingSnapshot = RaftIncomingSnapshot(
+                index: snapshot.index, term: snapshot.term, totalBytes: totalBytes, payload: [])
+        }
+        guard var incoming = incomingSnapshot else { return }
+        if offset == UInt64(incoming.payload.count),
+            UInt64(snapshot.payload.count) <= totalBytes - offset
+        {
+            incoming.payload += snapshot.payload
+            incomingSnapshot = incoming
+        }
+        guard UInt64(incoming.payload.count) == totalBytes else {
+            emit(
+                .send(
+                    RaftMessage(
+                        term: term,
+                        .snapshotReply(
+                            index: snapshot.index, receivedBytes: UInt64(incoming.payload.count),
+                            round: round)), to: sender))
+            return
+        }
+        var whole = snapshot
+        whole.payload = incoming.payload
+        install(whole, round: round, for: sender, emit: emit)
+    }
+
+    private mutating func install(
+        _ snapshot: RaftSnapshot, round: UInt64, for sender: NodeID, emit: (RaftEffect) -> Void
+    ) {
+        incomingSnapshot = nil
+        storage.write.truncateFrom = nil
+        storage.write.entries = []
+        if log.term(at: snapshot.index) == snapshot.term {
+            log.compact(into: snapshot)
+        } else {
+            log.replace(by: snapshot)
+            storage.write.dropsEntries = true
+        }
+        storage.write.snapshot = snapshot
+        storage.lastEntry = (snapshot.index, snapshot.term)
+        (members, membersIndex) = log.newestMembers
+        commitIndex = snapshot.index
+        appliedIndex = snapshot.index
+        emit(.membersChanged(members))
+        emit(
+            .installSnapshot(
+                index: snapshot.index, term: snapshot.term, payload: snapshot.payload))
+        emit(.applied(upTo: snapshot.index))
+        storage.sendWhenDurable(
+            RaftMessage(term: term, .appendReply(matchIndex: snapshot.index, round: round)),
+            to: sender)
+    }
+}
+
+/// What a follower takes from a leader.
+enum RaftFollow {
+    case append(
+        previousIndex: UInt64, previousTerm: UInt64, entries: [RaftEntry], commit: UInt64,
+        round: UInt64)
+    case snapshot(RaftSnapshot, offset: UInt64, totalBytes: UInt64, round: UInt64)
+}
+
+extension UInt64 {
+    /// One more, or the same at the end of the range.
+    var saturatingSuccessor: UInt64 { self == .max ? self : self + 1 }
+}
