@@ -89,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "Simulate",
             dependencies: [
-                "Model", "Cluster", "SimulationHarness",
+                "Model", "Lock", "Cluster", "SimulationHarness",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Simulations/Simulate", swiftSettings: settings),

@@ -43,6 +43,8 @@ extension Node {
             return TaskOutcome(kind: .canceled, exit: attempt.exit, reason: attempt.reason)
         case .failed where !record.mayRetry:
             return TaskOutcome(kind: .failed, exit: attempt.exit, reason: attempt.reason)
+        case .lost where record.spec.restart == .never:
+            return TaskOutcome(kind: .lost, reason: attempt.reason)
         case .claimed, .starting, .running, .lost, .failed:
             return nil
         }

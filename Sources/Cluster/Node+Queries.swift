@@ -25,6 +25,17 @@ extension Node {
         table.ids(matching: fragment)
     }
 
+    /// How many members look alive from here, this node included.
+    package var aliveCount: Int { membership.members.count { $0.state == .alive } }
+
+    /// Whether the node holds a lease, as far as it knows.
+    package var hasLease: Bool { lock.session != nil }
+
+    /// The lock's replicated table and how far it is applied: equal bytes for equal indices.
+    package var lockState: (appliedIndex: UInt64, bytes: [UInt8]) {
+        (lock.appliedIndex, lock.tableBytes)
+    }
+
     /// The table as bytes: equal on nodes that know the same.
     package func tableBytes() -> [UInt8] {
         table.canonicalBytes()

@@ -21,7 +21,7 @@ extension Node {
                 continue
             }
             guard let record = table.record(task) else { continue }
-            if record.isCancelRequested {
+            if record.isCancelRequested, !record.state.isTerminal {
                 closeCanceled(task, at: now, emit: emit)
                 continue
             }

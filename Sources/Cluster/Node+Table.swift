@@ -64,6 +64,11 @@ extension Node {
     private func isStealable(_ record: TaskRecord) -> Bool {
         guard record.outcome == nil else { return false }
         guard let attempt = record.latestAttempt, record.state != .queued else { return true }
+        guard holdings[ContainerID(task: record.id, token: attempt.token)] == nil else {
+            return false
+        }
+        // An end that its holder reported but never closed: somebody must close it.
+        if record.state.isTerminal { return true }
         if attempt.node == id { return false }
         if let token = voidBelow[attempt.node], attempt.token <= token { return true }
         switch membership.member(attempt.node)?.state {
@@ -74,7 +79,11 @@ extension Node {
 
     /// Whether this node could do anything for the task at all: run it, or close it.
     private func canTake(_ record: TaskRecord) -> Bool {
-        record.isCancelRequested || hindrance(to: record.spec) == nil
+        needsOnlyClose(record) || hindrance(to: record.spec) == nil
+    }
+
+    private func needsOnlyClose(_ record: TaskRecord) -> Bool {
+        record.isCancelRequested || record.state.isTerminal
     }
 
     private mutating func offer(_ record: TaskRecord, at now: Instant) {
@@ -82,10 +91,16 @@ extension Node {
         let rank = configuration.policy.candidateRank(
             of: id, for: record.id, memberCount: membership.members.count)
         queue.insert(
-            record.id, resources: record.isCancelRequested ? .zero : record.spec.resources,
+            record.id, resources: needsOnlyClose(record) ? .zero : record.spec.resources,
             rank: rank, at: now, generator: random.split())
+        if record.state.isTerminal {
+            queue.postpone(record.id, until: now + Node.closeWait * (1 + rank))
+        }
         isStealPassNeeded = true
     }
+
+    /// How long the holder of an ended attempt has to close it before others look after it.
+    private static let closeWait: Duration = .seconds(2)
 
     /// The lock expired a session of `node`: its claims up to `token` are void.
     mutating func void(

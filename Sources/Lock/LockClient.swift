@@ -154,10 +154,11 @@ extension LockNode {
     // MARK: Answers
 
     mutating func answered(
-        _ sequence: UInt64, _ results: [LockResult], _ retryAfter: [Duration], at now: Instant,
-        emit: (LockEffect) -> Void
+        _ boot: BootID, _ sequence: UInt64, _ results: [LockResult], _ retryAfter: [Duration],
+        at now: Instant, emit: (LockEffect) -> Void
     ) {
-        guard let inflight = client.inflight, inflight.request.sequence == sequence,
+        guard boot == self.boot, let inflight = client.inflight,
+            inflight.request.sequence == sequence,
             results.count == inflight.request.operations.count
         else { return }
         client.inflight = nil

@@ -7,8 +7,9 @@ enum LockMessage: Hashable, Sendable {
     case raft(RaftMessage)
     /// To the leader: apply this.
     case request(LockRequest)
-    /// From the leader: the request was applied, with these answers and hints on when to retry.
-    case reply(sequence: UInt64, results: [LockResult], retryAfter: [Duration])
+    /// From the leader: that life's request was applied, with these answers and hints on when to
+    /// retry.
+    case reply(boot: BootID, sequence: UInt64, results: [LockResult], retryAfter: [Duration])
     /// I do not lead; ask this node, if I know one.
     case redirect(leader: NodeID?)
     /// To the leader: I still live; the number comes back.
@@ -30,8 +31,9 @@ extension LockMessage: WireCodable {
         case .request(let request):
             writer.byte(2)
             request.encode(into: &writer)
-        case .reply(let sequence, let results, let retryAfter):
+        case .reply(let boot, let sequence, let results, let retryAfter):
             writer.byte(3)
+            boot.encode(into: &writer)
             writer.varint(sequence)
             writer.list(results) { $1.encode(into: &$0) }
             writer.list(retryAfter) { $0.varint(UInt64(clamping: $1.nanoseconds)) }
@@ -61,6 +63,7 @@ extension LockMessage: WireCodable {
         case 1: self = .raft(try RaftMessage(from: &reader))
         case 2: self = .request(try LockRequest(from: &reader))
         case 3:
+            let boot = try BootID(from: &reader)
             let sequence = try reader.varint()
             let results = try reader.list(max: LockConfiguration.operationsMax) {
                 (reader) throws(CodecError) in try LockResult(from: &reader)
@@ -69,7 +72,7 @@ extension LockMessage: WireCodable {
                 (reader) throws(CodecError) in try reader.duration()
             }
             guard retryAfter.count == results.count else { throw .malformed }
-            self = .reply(sequence: sequence, results: results, retryAfter: retryAfter)
+            self = .reply(boot: boot, sequence: sequence, results: results, retryAfter: retryAfter)
         case 4:
             self = .redirect(
                 leader: try reader.optional { (reader) throws(CodecError) in

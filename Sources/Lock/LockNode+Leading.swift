@@ -62,7 +62,7 @@ extension LockNode {
             // node still leads does not matter, since what it tells is committed.
             guard request.sequence == last.sequence else { return }
             return answer(
-                sender, last.sequence, last.results, at: now, emit: emit)
+                sender, last.boot, last.sequence, last.results, at: now, emit: emit)
         }
         if let known = leadership?.proposed[sender], known.boot == request.boot,
             known.sequence >= request.sequence
@@ -119,23 +119,24 @@ extension LockNode {
             }
         }
         if let results, request.client != .none {
-            answer(request.client, request.sequence, results, at: now, emit: emit)
+            answer(request.client, request.boot, request.sequence, results, at: now, emit: emit)
         }
     }
 
     private mutating func answer(
-        _ node: NodeID, _ sequence: UInt64, _ results: [LockResult], at now: Instant,
-        emit: (LockEffect) -> Void
+        _ node: NodeID, _ boot: BootID, _ sequence: UInt64, _ results: [LockResult],
+        at now: Instant, emit: (LockEffect) -> Void
     ) {
         let retryAfter = results.map { result -> Duration in
             guard case .held(_, _, let session) = result else { return .zero }
             return max(expiry(of: session) - now, .zero)
         }
         if node == id {
-            answered(sequence, results, retryAfter, at: now, emit: emit)
+            answered(boot, sequence, results, retryAfter, at: now, emit: emit)
         } else {
             send(
-                .reply(sequence: sequence, results: results, retryAfter: retryAfter), to: node,
+                .reply(boot: boot, sequence: sequence, results: results, retryAfter: retryAfter),
+                to: node,
                 at: now, emit: emit)
         }
     }

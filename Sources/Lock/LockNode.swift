@@ -255,9 +255,9 @@ package struct LockNode: Sendable {
             raft(.received(message, from: sender), at: now, emit: emit)
         case .request(let request):
             serve(request, from: sender, at: now, emit: emit)
-        case .reply(let sequence, let results, let retryAfter):
+        case .reply(let boot, let sequence, let results, let retryAfter):
             leaderHint = sender
-            answered(sequence, results, retryAfter, at: now, emit: emit)
+            answered(boot, sequence, results, retryAfter, at: now, emit: emit)
         case .redirect(let leader):
             redirected(by: sender, to: leader, at: now, emit: emit)
         case .renew(let session, let number):

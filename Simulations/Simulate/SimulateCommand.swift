@@ -1,0 +1,11 @@
+import ArgumentParser
+import SimulationHarness
+
+/// The simulator's command line.
+@main
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Runs the production core on virtual networks, disks and clocks.",
+        subcommands: [RunCommand.self])
+}

@@ -1,0 +1,4 @@
+internal import ArgumentParser
+internal import AsyncHTTPClient
+internal import NIOCore
+@main enum P { static func main() {} }
