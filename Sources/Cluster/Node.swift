@@ -212,7 +212,7 @@ package struct Node: Sendable {
 
 extension NodeOrigin {
     /// Whether the node founds its cluster with this start.
-    var isFounding: Bool {
+    package var isFounding: Bool {
         if case .found = self { true } else { false }
     }
 }

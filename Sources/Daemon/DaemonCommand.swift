@@ -1,0 +1,134 @@
+import ArgumentParser
+import Glibc
+
+/// The daemon's command line.
+@main
+struct DaemonCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "daemon",
+        abstract: "One node of a Magpie cluster.",
+        discussion: """
+            Every option may also stand in the file that --config names, as 'data-dir = /srv/magpie', \
+            or in an environment variable, as MAGPIE_DATA_DIR. The command line outranks the \
+            environment, and that the file.
+            """,
+        subcommands: [
+            StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
+            PurgeCommand.self,
+        ])
+
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as StartFailure {
+            StandardError.line("daemon: \(failure.message)")
+            Glibc.exit(1)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// Why the daemon does not start: subject, operation, cause and remedy.
+struct StartFailure: Error {
+    var message: String
+
+    init(_ message: String) {
+        self.message = message
+    }
+}
+
+/// `daemon start`: founds a cluster in an empty data directory, else goes on as the member that it is.
+struct StartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start", abstract: "Found a cluster, or go on as a member.")
+
+    @OptionGroup var options: DaemonOptions
+
+    func run() async throws {
+        try await Daemon.run(try options.settings(), joining: nil)
+    }
+}
+
+/// `daemon join`: enters a cluster with a token.
+struct JoinCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "join", abstract: "Join the cluster of a token, by way of its members.")
+
+    @OptionGroup var options: DaemonOptions
+    @Option(help: "A join token, from `daemon token` on a member (or MAGPIE_TOKEN).")
+    var token: String?
+    @Argument(help: "Members to ask: HOST:PORT.") var seeds: [String]
+
+    func run() async throws {
+        let settings = try options.settings()
+        guard let token = token ?? settings.value(of: "token") else {
+            throw StartFailure(
+                "join: the token is missing; make one with `daemon token` on a member and give it "
+                    + "with --token or MAGPIE_TOKEN")
+        }
+        try await Daemon.run(settings, joining: Daemon.Join(seeds: seeds, token: token))
+    }
+}
+
+/// `daemon token`: makes a join token.
+struct TokenCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token", abstract: "Print a token that lets machines join the cluster.")
+
+    @Option(help: "The data directory of the running daemon.") var dataDir: String?
+    @Option(help: "How long the token is good, such as 1h.") var ttl = "1h"
+
+    func run() throws {
+        let directory = DaemonOptions.dataDirectory(dataDir)
+        print(try LocalAPI(dataDirectory: directory).token(lifetime: ttl))
+    }
+}
+
+/// `daemon leave`: hands tasks back, leaves the cluster and ends the daemon.
+struct LeaveCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "leave", abstract: "Hand back all tasks, leave the cluster, end the daemon.")
+
+    @Option(help: "The data directory of the running daemon.") var dataDir: String?
+
+    func run() throws {
+        try LocalAPI(dataDirectory: DaemonOptions.dataDirectory(dataDir)).leave()
+    }
+}
+
+/// `daemon purge`: ends what a stopped daemon left running.
+struct PurgeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "purge",
+        abstract: "End and remove every container of a daemon that does not run any more.")
+
+    @Option(help: "The data directory of the stopped daemon.") var dataDir: String?
+
+    func run() throws {
+        try Daemon.purge(DaemonOptions.dataDirectory(dataDir))
+    }
+}
+
+/// Writes lines to standard output at once: scripts wait for them.
+enum StandardOutput {
+    static func line(_ text: String) { Stream.write(text + "\n", to: 1) }
+}
+
+/// Writes lines to standard error.
+enum StandardError {
+    static func line(_ text: String) { Stream.write(text + "\n", to: 2) }
+}
+
+private enum Stream {
+    static func write(_ text: String, to descriptor: Int32) {
+        let bytes = Array(text.utf8)
+        _ = Glibc.write(descriptor, bytes, bytes.count)
+    }
+}

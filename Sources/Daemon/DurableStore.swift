@@ -1,0 +1,145 @@
+import Dispatch
+import Foundation
+import GRDB
+import Model
+
+/// The node's durable state: an ordered map per space, in one SQLite database.
+///
+/// Writes that arrive while a transaction runs are joined into the next one (group commit). One
+/// connection, write-ahead log, every commit synchronised.
+final class DurableStore: @unchecked Sendable {
+    private let database: DatabaseQueue
+    private let queue = DispatchQueue(label: "magpie.store")
+    private let lock = NSLock()
+    private var waiting: [(writes: [DurableWrite], ticket: PersistTicket)] = []
+    private var isScheduled = false
+    private let done: @Sendable ([PersistTicket], (any Error)?) -> Void
+
+    /// Opens or makes the database.
+    ///
+    /// `done` is told in order which writes are on disk, or failed together.
+    ///
+    /// - Throws: `StartFailure` when the file is no database of ours, or can't be written.
+    init(
+        path: String, done: @escaping @Sendable ([PersistTicket], (any Error)?) -> Void
+    ) throws {
+        self.done = done
+        var configuration = Configuration()
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA journal_mode = WAL")
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+        }
+        do {
+            database = try DatabaseQueue(path: path, configuration: configuration)
+            try database.write { database in
+                try database.execute(
+                    sql: """
+                        CREATE TABLE IF NOT EXISTS record (
+                            space INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
+                            checksum INTEGER NOT NULL, PRIMARY KEY (space, key)
+                        ) WITHOUT ROWID
+                        """)
+            }
+        } catch {
+            throw StartFailure(
+                "\(path): can't be opened as the node's database (\(error)); if it is damaged, "
+                    + "move the data directory away and join anew: the other nodes hold its tasks")
+        }
+    }
+
+    /// Everything on disk.
+    func load() throws -> DurableImage {
+        var image = DurableImage()
+        try database.read { database in
+            for space in DurableSpace.allCases {
+                let rows = try Row.fetchAll(
+                    database,
+                    sql: "SELECT key, value, checksum FROM record WHERE space = ? ORDER BY key",
+                    arguments: [Int(space.rawValue)])
+                image[space] = try rows.map { row in
+                    let key: Data = row["key"]
+                    let value: Data = row["value"]
+                    let checksum: Int64 = row["checksum"]
+                    guard checksum == DurableStore.checksum(Array(key), Array(value)) else {
+                        throw StartFailure(
+                            "the node's database is damaged (a row of space \(space) has a wrong "
+                                + "checksum); move the data directory away and join anew: the "
+                                + "other nodes hold its tasks")
+                    }
+                    return DurableImage.Row(key: Array(key), value: Array(value))
+                }
+            }
+        }
+        return image
+    }
+
+    /// Takes a write in; returns at once.
+    func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) {
+        let starts = lock.withLock {
+            waiting.append((writes, ticket))
+            defer { isScheduled = true }
+            return !isScheduled
+        }
+        if starts { queue.async { [self] in commit() } }
+    }
+
+    /// Waits until everything that was taken in is on disk or has failed.
+    func flush() {
+        queue.sync { commit() }
+    }
+
+    private func commit() {
+        while true {
+            let batch = lock.withLock {
+                defer { waiting = [] }
+                if waiting.isEmpty { isScheduled = false }
+                return waiting
+            }
+            guard !batch.isEmpty else { return }
+            do {
+                try database.write { database in
+                    for (writes, _) in batch {
+                        for write in writes { try DurableStore.perform(write, on: database) }
+                    }
+                }
+                done(batch.map(\.ticket), nil)
+            } catch {
+                done(batch.map(\.ticket), error)
+            }
+        }
+    }
+
+    private static func perform(_ write: DurableWrite, on database: Database) throws {
+        switch write {
+        case .put(let space, let key, let value):
+            let statement = try database.cachedStatement(
+                sql: "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)")
+            try statement.execute(arguments: [
+                Int(space.rawValue), Data(key), Data(value), checksum(key, value),
+            ])
+        case .delete(let space, let key):
+            let statement = try database.cachedStatement(
+                sql: "DELETE FROM record WHERE space = ? AND key = ?")
+            try statement.execute(arguments: [Int(space.rawValue), Data(key)])
+        case .deleteRange(let space, let from, let to):
+            if let to {
+                try database.execute(
+                    sql: "DELETE FROM record WHERE space = ? AND key >= ? AND key < ?",
+                    arguments: [Int(space.rawValue), Data(from), Data(to)])
+            } else {
+                try database.execute(
+                    sql: "DELETE FROM record WHERE space = ? AND key >= ?",
+                    arguments: [Int(space.rawValue), Data(from)])
+            }
+        }
+    }
+
+    /// FNV-1a over key and value: notices rotten disks, not malice.
+    static func checksum(_ key: [UInt8], _ value: [UInt8]) -> Int64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in key { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        hash = (hash ^ 0xFF) &* 0x0000_0100_0000_01B3
+        for byte in value { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return Int64(bitPattern: hash)
+    }
+}

@@ -1,0 +1,99 @@
+import ControlAPI
+import Foundation
+import Glibc
+
+/// Asks the daemon of a data directory over its local socket; for the daemon's own subcommands.
+struct LocalAPI {
+    let dataDirectory: String
+
+    func token(lifetime: String) throws -> String {
+        let seconds: Double
+        do {
+            seconds = try Quantities.seconds(lifetime)
+        } catch {
+            throw StartFailure("--ttl \(lifetime): write a duration such as 30m or 24h")
+        }
+        let body = try JSONEncoder().encode(TokenRequest(lifetimeSeconds: Int64(seconds)))
+        let answer = try post(APIPaths.tokens, body)
+        return try JSONDecoder().decode(TokenView.self, from: answer).token
+    }
+
+    func leave() throws {
+        _ = try post(APIPaths.leave, Data())
+    }
+
+    private func post(_ path: String, _ body: Data) throws -> Data {
+        let descriptor = try connect()
+        defer { close(descriptor) }
+        var request = Data(
+            ("POST \(path) HTTP/1.1\r\nhost: local\r\nconnection: close\r\n"
+                + "content-type: application/json\r\ncontent-length: \(body.count)\r\n\r\n").utf8)
+        request += body
+        _ = request.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        var answer = Data()
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            answer += buffer[..<count]
+        }
+        return try LocalAPI.content(of: answer)
+    }
+
+    /// The body of an answer; an error of the daemon's is thrown with its own words.
+    static func content(of answer: Data) throws -> Data {
+        guard let end = answer.firstRange(of: Data("\r\n\r\n".utf8)) else {
+            throw StartFailure("the daemon broke off its answer; is it going down?")
+        }
+        let head = String(decoding: answer[..<end.lowerBound], as: UTF8.self)
+        var body = Data(answer[end.upperBound...])
+        if head.lowercased().contains("transfer-encoding: chunked") { body = dechunked(body) }
+        guard head.hasPrefix("HTTP/1.1 2") else {
+            let error = try? JSONDecoder().decode(ErrorBody.self, from: body)
+            throw StartFailure(error?.error.message ?? "the daemon answered \(head.prefix(40))")
+        }
+        return body
+    }
+
+    private static func dechunked(_ body: Data) -> Data {
+        var rest = body[...]
+        var whole = Data()
+        while let end = rest.firstRange(of: Data("\r\n".utf8)),
+            let size = Int(
+                String(decoding: rest[rest.startIndex..<end.lowerBound], as: UTF8.self), radix: 16),
+            size > 0, rest[end.upperBound...].count >= size
+        {
+            whole += rest[end.upperBound..<end.upperBound + size]
+            rest = rest[(end.upperBound + size)...].dropFirst(2)
+        }
+        return whole
+    }
+
+    private func connect() throws -> Int32 {
+        let path = "\(dataDirectory)/api.sock"
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw StartFailure("no socket: \(errno)") }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < capacity else {
+            close(descriptor)
+            throw StartFailure("--data-dir \(dataDirectory): the path is too long for a socket")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard status == 0 else {
+            close(descriptor)
+            throw StartFailure(
+                "--data-dir \(dataDirectory): no daemon answers there "
+                    + "(\(String(cString: strerror(errno)))); start it with `daemon start`, or name "
+                    + "its directory")
+        }
+        return descriptor
+    }
+}

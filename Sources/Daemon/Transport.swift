@@ -1,0 +1,258 @@
+import Glibc
+import Model
+import NIOCore
+import NIOPosix
+
+/// Datagrams and frames between nodes; everything happens on one event loop.
+final class Transport: @unchecked Sendable {
+    typealias Receive = ([UInt8], PeerAddress, Model.Channel) -> Void
+
+    private let loop: any EventLoop
+    private var receive: Receive = { _, _, _ in }
+    private var datagrams: (any NIOCore.Channel)?
+    private var listener: (any NIOCore.Channel)?
+    private var peers: [PeerAddress: PeerConnection] = [:]
+    private var incoming: [ObjectIdentifier: any NIOCore.Channel] = [:]
+
+    /// The most connections that others may have open.
+    static let incomingMax = 4_096
+
+    init(loop: any EventLoop) {
+        self.loop = loop
+    }
+
+    /// Where the node really listens.
+    private(set) var address = PeerAddress(ip: [0, 0, 0, 0], port: 0)
+
+    /// Opens both sockets on one port.
+    func open(_ bind: PeerAddress, receive: @escaping Receive) async throws {
+        self.receive = receive
+        let socket = try SocketAddress(ipAddress: bind.host, port: Int(bind.port))
+        do {
+            let listener = try await ServerBootstrap(group: loop)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { [self] channel in
+                    guard incoming.count < Transport.incomingMax else { return channel.close() }
+                    incoming[ObjectIdentifier(channel)] = channel
+                    channel.closeFuture.whenComplete { [self] _ in
+                        incoming[ObjectIdentifier(channel)] = nil
+                    }
+                    return channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            FrameReader { [self] bytes in
+                                let source = channel.remoteAddress.flatMap(PeerAddress.init)
+                                self.receive(
+                                    bytes, source ?? PeerAddress(ip: [0, 0, 0, 0], port: 0), .stream
+                                )
+                            })
+                    }
+                }
+                .bind(to: socket).get()
+            self.listener = listener
+            address = PeerAddress(ip: bind.ip, port: UInt16(listener.localAddress?.port ?? 0))
+            let same = try SocketAddress(ipAddress: bind.host, port: Int(address.port))
+            datagrams = try await DatagramBootstrap(group: loop)
+                .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
+                .channelOption(
+                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048)
+                )
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            DatagramReader { [self] bytes, source in
+                                self.receive(bytes, source, .datagram)
+                            })
+                    }
+                }
+                .bind(to: same).get()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw StartFailure(
+                "--bind \(bind): the port is taken by another program; stop it, or choose another "
+                    + "with --bind HOST:PORT")
+        } catch let error as IOError {
+            throw StartFailure(
+                "--bind \(bind): can't listen (\(String(cString: strerror(error.errnoCode))))")
+        }
+    }
+
+    /// Sends; on the event loop.
+    func send(_ bytes: [UInt8], to peer: PeerAddress, via channel: Model.Channel) {
+        switch channel {
+        case .datagram:
+            guard let datagrams,
+                let target = try? SocketAddress(ipAddress: peer.host, port: Int(peer.port))
+            else { return }
+            let buffer = ByteBuffer(bytes: bytes)
+            datagrams.writeAndFlush(
+                AddressedEnvelope(remoteAddress: target, data: buffer), promise: nil)
+        case .stream:
+            if peers[peer] == nil { peers[peer] = PeerConnection(peer, loop: loop) }
+            peers[peer]?.send(bytes)
+        }
+    }
+
+    func close() async {
+        try? await listener?.close()
+        try? await datagrams?.close()
+        let open = try? await loop.submit { [self] in
+            for peer in peers.values { peer.close() }
+            return Array(incoming.values)
+        }.get()
+        for channel in open ?? [] { try? await channel.close() }
+    }
+}
+
+/// A connection to one peer: opened on demand, again after it broke, with a bounded queue.
+final class PeerConnection {
+    private enum State {
+        case idle
+        case connecting
+        case open(any NIOCore.Channel)
+        case resting(until: NIODeadline)
+    }
+
+    private let address: PeerAddress
+    private let loop: any EventLoop
+    private var state = State.idle
+    private var waiting: [ByteBuffer] = []
+    private var waitingSizeBytes = 0
+
+    /// How many bytes wait for a connection or its peer; what comes on top is dropped.
+    static let waitingSizeBytesMax = 16 << 20
+    /// How long a peer that could not be reached is left alone.
+    static let rest: TimeAmount = .milliseconds(100)
+
+    init(_ address: PeerAddress, loop: any EventLoop) {
+        self.address = address
+        self.loop = loop
+    }
+
+    func send(_ bytes: [UInt8]) {
+        var frame = ByteBufferAllocator().buffer(capacity: bytes.count + 4)
+        frame.writeInteger(UInt32(bytes.count))
+        frame.writeBytes(bytes)
+        switch state {
+        case .open(let channel):
+            // A peer that does not read must not fill this node's memory.
+            guard channel.isWritable || waitingSizeBytes < PeerConnection.waitingSizeBytesMax
+            else { return }
+            waitingSizeBytes += frame.readableBytes
+            let size = frame.readableBytes
+            channel.writeAndFlush(frame).assumeIsolated().whenComplete { [self] _ in
+                waitingSizeBytes -= size
+            }
+        case .connecting:
+            enqueue(frame)
+        case .resting(let until) where until > .now():
+            break
+        case .idle, .resting:
+            enqueue(frame)
+            connect()
+        }
+    }
+
+    func close() {
+        if case .open(let channel) = state { channel.close(promise: nil) }
+        waiting = []
+    }
+
+    private func enqueue(_ frame: ByteBuffer) {
+        guard waitingSizeBytes + frame.readableBytes <= PeerConnection.waitingSizeBytesMax else {
+            return
+        }
+        waitingSizeBytes += frame.readableBytes
+        waiting.append(frame)
+    }
+
+    private func connect() {
+        state = .connecting
+        guard let target = try? SocketAddress(ipAddress: address.host, port: Int(address.port))
+        else { return fail() }
+        ClientBootstrap(group: loop).connectTimeout(.seconds(2))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .connect(to: target).assumeIsolated().whenComplete { [self] result in
+                switch result {
+                case .success(let channel): opened(channel)
+                case .failure: fail()
+                }
+            }
+    }
+
+    private func opened(_ channel: any NIOCore.Channel) {
+        state = .open(channel)
+        channel.closeFuture.assumeIsolated().whenComplete { [self] _ in
+            state = .idle
+            waitingSizeBytes = 0
+        }
+        let frames = waiting
+        waiting = []
+        waitingSizeBytes = 0
+        for frame in frames { channel.write(frame, promise: nil) }
+        channel.flush()
+    }
+
+    private func fail() {
+        state = .resting(until: .now() + PeerConnection.rest)
+        waiting = []
+        waitingSizeBytes = 0
+    }
+}
+
+/// Cuts a stream into frames: four bytes of length, big-endian, then the frame.
+final class FrameReader: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private var buffer = ByteBuffer()
+    private let deliver: ([UInt8]) -> Void
+
+    init(deliver: @escaping ([UInt8]) -> Void) {
+        self.deliver = deliver
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var part = unwrapInboundIn(data)
+        buffer.writeBuffer(&part)
+        while let size = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) {
+            guard size > 0, size <= Model.Channel.frameSizeBytesMax else {
+                return context.close(promise: nil)
+            }
+            guard buffer.readableBytes >= Int(size) + 4 else { break }
+            buffer.moveReaderIndex(forwardBy: 4)
+            if let bytes = buffer.readBytes(length: Int(size)) { deliver(bytes) }
+        }
+        buffer.discardReadBytes()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}
+
+/// Hands over datagrams with their sources.
+final class DatagramReader: ChannelInboundHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+    private let deliver: ([UInt8], PeerAddress) -> Void
+
+    init(deliver: @escaping ([UInt8], PeerAddress) -> Void) {
+        self.deliver = deliver
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let envelope = unwrapInboundIn(data)
+        guard let source = PeerAddress(envelope.remoteAddress) else { return }
+        deliver(Array(envelope.data.readableBytesView), source)
+    }
+
+    /// A refused datagram of ours comes back as an error; the socket goes on.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+}
+
+extension PeerAddress {
+    init?(_ socket: SocketAddress) {
+        guard case .v4(let address) = socket, let port = socket.port else { return nil }
+        let ip = withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
+        self.init(ip: ip, port: UInt16(port))
+    }
+}
