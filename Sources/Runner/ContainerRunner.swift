@@ -99,7 +99,8 @@ package final class ContainerRunner: @unchecked Sendable {
         let clock = ContinuousClock()
         let end = clock.now + waitAtMost
         while true {
-            guard reader.exists else { return nil }
+            // A container that is being made will have a log.
+            guard reader.exists || entry(id) != nil else { return nil }
             let chunk = reader.read(from: cursor)
             if !chunk.entries.isEmpty || chunk.isEnd || clock.now >= end { return chunk }
             await waitForLog(of: id, atMost: end - clock.now)
@@ -119,6 +120,7 @@ package final class ContainerRunner: @unchecked Sendable {
             // A change between reading and waiting is noticed here at the latest.
             group.addTask { try? await Task.sleep(for: min(limit, .milliseconds(250))) }
             await group.next()
+            group.cancelAll()
             wakeReaders(of: id)
             await group.waitForAll()
         }

@@ -34,8 +34,8 @@ enum Program {
             environment: .inherit.updating(overrides.mapValues { Optional($0) }),
             output: .string(limit: outputSizeBytesMax), error: .string(limit: outputSizeBytesMax))
         return ProgramResult(
-            code: result.terminationStatus.shellCode, output: result.standardOutput ?? "",
-            errors: result.standardError ?? "")
+            code: result.terminationStatus.shellCode, output: result.standardOutput,
+            errors: result.standardError)
     }
 }
 
