@@ -14,11 +14,11 @@ func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [])
     -> Target
 {
     .testTarget(
-        name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let package = Package(
@@ -106,7 +106,7 @@ let package = Package(
         tests("ModelTests", ["Model"]),
         tests("CRDTTests", ["CRDT"]),
         tests("GossipTests", ["Model", "Gossip"]),
-        tests("RaftTests", ["Model", "Raft"]),
+        tests("RaftTests", ["Model", "Raft"], exclude: ["Transcripts"]),
         tests("LockTests", ["Model", "Raft", "Lock"]),
         tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster"]),
         tests("RunnerTests", ["Model", "Runner"]),

@@ -41,7 +41,8 @@ extension APIServer {
                     cursor = look.cursor
                     if look.end != nil { break }
                     if !follows, look.chunk.entries.isEmpty { break }
-                    next = try? await server.look(id, cursor, wait: APIServer.readWait)
+                    next = try? await server.look(
+                        id, cursor, wait: follows ? APIServer.readWait : .zero)
                 }
                 try await writer.finish(nil)
             })

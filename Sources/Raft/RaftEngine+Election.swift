@@ -73,8 +73,7 @@ extension RaftEngine {
     ) {
         guard role == .preCandidate else { return }
         // A grant names the term that was asked for: one of an earlier round names an older term.
-        let isCurrent = granted == term + 1 || configuration.mutation == .countsStalePreVotes
-        guard isCurrent || !isGranted else { return }
+        guard granted == term + 1 || !isGranted else { return }
         count(isGranted, of: voter)
         if members.hasQuorum(where: { grants.contains($0) }) {
             campaign(isTransfer: false, at: now, emit: emit)

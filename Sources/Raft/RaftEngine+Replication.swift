@@ -15,7 +15,7 @@ extension RaftEngine {
     ) {
         guard var progress = leading?.progress[peer], let round = leading?.round else { return }
         guard progress.nextIndex > log.snapshot.index,
-            let previousTerm = log.term(at: progress.nextIndex - 1)
+            log.term(at: progress.nextIndex - 1) != nil
         else { return sendSnapshot(to: peer, isRepeated: isHeartbeat, emit: emit) }
         progress.snapshot = nil
         // What was in flight at the last heartbeat and is not answered by now may be lost.
@@ -29,7 +29,6 @@ extension RaftEngine {
         guard let previous = log.term(at: progress.nextIndex - 1) else { return }
         let entries = hasRoom ? log.batch(from: progress.nextIndex) : []
         guard isHeartbeat || !entries.isEmpty else { return }
-        _ = previousTerm
         emit(
             .send(
                 RaftMessage(
@@ -211,9 +210,8 @@ extension RaftEngine {
         }
         guard join(entries, behind: previousIndex, emit: emit) else { return }
         let matched = max(lastNew, log.snapshot.index)
-        let answered = configuration.mutation == .answersLastIndex ? log.lastIndex : matched
         storage.sendWhenDurable(
-            RaftMessage(term: term, .appendReply(matchIndex: answered, round: round)),
+            RaftMessage(term: term, .appendReply(matchIndex: matched, round: round)),
             to: sender)
         advanceCommit(to: min(commit, matched), emit: emit)
     }

@@ -104,8 +104,4 @@ package enum RaftMutation: String, Hashable, Sendable, CaseIterable {
     case overlapsChanges
     /// Answers reads without asking a majority.
     case readsUnconfirmed
-    /// Takes grants of an earlier pre-vote round.
-    case countsStalePreVotes
-    /// Answers an append with its last index instead of the checked one.
-    case answersLastIndex
 }
