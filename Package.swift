@@ -26,6 +26,7 @@ let package = Package(
     products: [
         .executable(name: "daemon", targets: ["Daemon"]),
         .executable(name: "client", targets: ["Client"]),
+        .executable(name: "magpie-launch", targets: ["Launcher"]),
         .executable(name: "simulate", targets: ["Simulate"]),
         .executable(name: "benchmarks", targets: ["Benchmarks"]),
     ],
@@ -43,6 +44,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "Sodium"),
         .target(name: "CShims"),
+        .executableTarget(name: "Launcher"),
 
         // The pure core: no I/O, no clock, no system randomness (Tests/ArchitectureTests).
         core("Model"),
@@ -55,11 +57,7 @@ let package = Package(
         // The surroundings of a real node.
         .target(
             name: "Runner",
-            dependencies: [
-                "Model", "CShims",
-                .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
-            ], swiftSettings: settings),
+            dependencies: ["Model", "CShims"], swiftSettings: settings),
         core("ControlAPI", ["Model"]),
         .executableTarget(
             name: "Daemon",
@@ -79,6 +77,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: settings),
 
         // The other interpreter of the core: virtual network, disk and clock.
@@ -113,6 +112,12 @@ let package = Package(
         tests("ClientTests", ["Model", "Client", "ControlAPI"]),
         tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
         tests("ArchitectureTests", []),
-        tests("EndToEndTests", ["Model", "ControlAPI"]),
+        tests(
+            "EndToEndTests",
+            [
+                "Model", "ControlAPI",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
     ]
 )

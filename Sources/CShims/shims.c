@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -46,6 +47,10 @@ int magpie_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
 
 int magpie_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+int magpie_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int magpie_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
 int64_t magpie_boottime(void) {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
@@ -53,13 +58,13 @@ int64_t magpie_boottime(void) {
 }
 
 ssize_t magpie_inotify_read(int descriptor, void *context,
-                            void (*handler)(void *context, const char *name)) {
+                            void (*handler)(void *context, int watch, const char *name)) {
     _Alignas(struct inotify_event) char buffer[16384];
     ssize_t count = read(descriptor, buffer, sizeof buffer);
     if (count < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
     for (ssize_t offset = 0; offset < count;) {
         const struct inotify_event *event = (const struct inotify_event *)(buffer + offset);
-        if (event->len > 0) handler(context, event->name);
+        handler(context, event->wd, event->len > 0 ? event->name : "");
         offset += (ssize_t)(sizeof *event + event->len);
     }
     return count;

@@ -11,11 +11,17 @@ int magpie_spawn(pid_t *pid, const char *path, char *const argv[], char *const e
 /// Opens a descriptor that becomes readable when the process ends; -1 and errno on failure.
 int magpie_pidfd_open(pid_t pid);
 
+/// Makes a pipe whose ends are closed in children; 0, or -1 and errno.
+int magpie_pipe(int ends[2]);
+
+/// Makes an event counter that does not block and is closed in children; -1 and errno on failure.
+int magpie_eventfd(void);
+
 /// Seconds and nanoseconds of CLOCK_BOOTTIME as one count of nanoseconds.
 int64_t magpie_boottime(void);
 
-/// Reads inotify events from a descriptor and hands over each name that is not empty; returns the
-/// count of bytes read, 0 when there were none, -1 and errno on failure.
+/// Reads inotify events from a descriptor and hands over each watch and name; returns the count of
+/// bytes read, 0 when there were none, -1 and errno on failure.
 ssize_t magpie_inotify_read(int descriptor, void *context,
-                            void (*handler)(void *context, const char *name));
+                            void (*handler)(void *context, int watch, const char *name));
 #endif

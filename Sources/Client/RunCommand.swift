@@ -1,0 +1,151 @@
+import ArgumentParser
+import ControlAPI
+import Foundation
+import Model
+import NIOHTTP1
+
+/// `client run`: submits a task, and unless told otherwise stays with it to its end.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a command somewhere in the cluster.",
+        discussion: """
+            Options end at the command: 'run ls -l', 'run ls -- -l' and 'run -- ls -l' are the \
+            same task. The first Ctrl-C is passed on, a second within a second cancels the task. \
+            A lost connection never ends a task.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Flag(name: [.customShort("d"), .long], help: "Print the task's ID and leave.")
+    var detach = false
+    @Option(help: "Cores, such as 0.5 or 2 (default: 0.1).")
+    var cpus: Double?
+    @Option(help: "Memory, such as 512M (default: 64M).")
+    var memory: String?
+    @Option(help: "How many processes and threads it may have (default: 512).")
+    var pids: UInt32?
+    @Option(name: [.customShort("e"), .long], help: "KEY=VALUE, or KEY to take it from here.")
+    var env: [String] = []
+    @Option(help: "A file of KEY=VALUE lines.")
+    var envFile: String?
+    @Option(name: [.customShort("w"), .long], help: "Where the program starts.")
+    var workdir: String?
+    @Option(help: "A directory on the nodes to use as the root file system.")
+    var rootfs: String?
+    @Option(name: [.customShort("v"), .long], help: "HOST:CONTAINER[:ro].")
+    var volume: [String] = []
+    @Option(help: "never, on-loss (default) or on-failure[:N].")
+    var restart: String?
+    @Option(help: "stop (default) or wait.")
+    var onPartition: String?
+    @Option(help: "How long it may run, such as 30s or 1h30m.")
+    var timeout: String?
+    @Option(help: "How long it may take to end after SIGTERM (default: 10s).")
+    var grace: String?
+    @Option(help: "A label KEY=VALUE that the node must carry.")
+    var constraint: [String] = []
+    @Option(help: "How many disks must hold the task: 1, 2 (default), … or majority.")
+    var ack: String?
+
+    @Argument(parsing: .captureForPassthrough, help: "The program and its arguments.")
+    var command: [String] = []
+
+    func run() async throws {
+        try await reporting(code: 125) {
+            let connection = try Connection(common.node)
+            let request = SubmitRequest(id: newID(), spec: try spec(), ack: ack)
+            let reply = try await Submission(connection: connection, request: request).submit()
+            let wanted = ack.flatMap(Int.init) ?? 2
+            if reply.copies < wanted, ack != nil {
+                Output.error("client: only \(reply.copies) disk(s) hold the task so far")
+            }
+            if detach { return Output.line(reply.task.id) }
+            let code = try await Attachment(connection: connection, task: reply.task.id).follow()
+            throw ExitCode(code)
+        }
+    }
+
+    private func newID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let now = WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000))
+        return TaskID(at: now, using: &generator).description
+    }
+
+    /// The command without the `--` that only told where options end.
+    static func withoutSeparator(_ words: [String]) -> [String] {
+        guard let position = words.prefix(2).firstIndex(of: "--") else { return words }
+        return Array(words[..<position] + words[(position + 1)...])
+    }
+
+    func spec() throws -> SpecView {
+        var spec = SpecView(command: RunCommand.withoutSeparator(command))
+        guard !spec.command.isEmpty else {
+            throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
+        }
+        spec.cpus = cpus
+        spec.memory = try memory.map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+        spec.pids = pids
+        spec.environment = try environment()
+        spec.workdir = workdir
+        spec.rootfs = rootfs
+        spec.volumes = volume
+        spec.restart = restart
+        spec.onPartition = onPartition
+        spec.timeoutSeconds = try timeout.map { (text) throws(InvalidInput) in
+            try Quantities.seconds(text)
+        }
+        spec.graceSeconds = try grace.map { (text) throws(InvalidInput) in
+            try Quantities.seconds(text)
+        }
+        spec.constraints = constraint
+        // Checked here as well as by the node: the error comes sooner, and without a network.
+        _ = try spec.spec()
+        return spec
+    }
+
+    private func environment() throws -> [String] {
+        var settings: [String] = []
+        if let envFile {
+            guard let text = try? String(contentsOfFile: envFile, encoding: .utf8) else {
+                throw ClientFailure("run: the file \(envFile) can't be read", code: 125)
+            }
+            settings += text.split(separator: "\n").map(String.init).filter {
+                !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace)
+            }
+        }
+        let own = ProcessInfo.processInfo.environment
+        for setting in env {
+            if setting.contains("=") {
+                settings.append(setting)
+            } else if let value = own[setting] {
+                settings.append("\(setting)=\(value)")
+            }
+        }
+        return settings
+    }
+}
+
+/// A submission that is repeated until a node has answered; the ID makes repetition harmless.
+struct Submission {
+    let connection: Connection
+    let request: SubmitRequest
+
+    /// How often a submission is tried before the client gives up.
+    static let triesMax = 5
+
+    func submit() async throws -> SubmitReply {
+        var tries = 1
+        while true {
+            do {
+                return try await connection.ask(
+                    .POST, APIPaths.tasks, request, as: SubmitReply.self)
+            } catch let error as Unreachable {
+                // A daemon that does not listen at all will not do so in a second either.
+                guard tries < Submission.triesMax, !error.cause.contains("connect") else {
+                    throw error
+                }
+                tries += 1
+                try await Task.sleep(for: .milliseconds(200 * tries))
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/// The paths of the HTTP API; both sides use these and no others.
+package enum APIPaths {
+    /// Tasks: `GET` lists, `POST` submits.
+    package static let tasks = "/v1/tasks"
+    /// The membership view.
+    package static let nodes = "/v1/nodes"
+    /// Changes of tasks and members, as server-sent events.
+    package static let events = "/v1/events"
+    /// Join tokens: `POST` makes one.
+    package static let tokens = "/v1/tokens"
+    /// `POST`: the node hands back its tasks and leaves the cluster.
+    package static let leave = "/v1/leave"
+    /// Whether the process works.
+    package static let health = "/healthz"
+    /// Whether the node belongs to a cluster and takes requests.
+    package static let readiness = "/readyz"
+    /// Counters in the text format of Prometheus.
+    package static let metrics = "/metrics"
+
+    /// One task; `fragment` is its ID, or a beginning or end of it that only it has.
+    package static func task(_ fragment: String) -> String { "\(tasks)/\(fragment)" }
+    /// The media type of log frames, one JSON object a line.
+    package static let frames = "application/x-ndjson"
+    /// The largest body of a request, in bytes.
+    package static let bodySizeBytesMax = 1 << 20
+}

@@ -1,0 +1,115 @@
+package import Model
+
+/// Reads the quantities that people write on command lines.
+package enum Quantities {
+    /// The most attempts that `on-failure:N` may ask for; a record shows so many.
+    package static let attemptsMax: UInt32 = 16
+
+    /// Bytes such as `512M`, `2G` or `1048576`; units are powers of 1,024.
+    package static func bytes(_ text: String) throws(InvalidInput) -> UInt64 {
+        let units: [Character: UInt64] = [
+            "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
+        ]
+        var digits = text.lowercased()[...]
+        if digits.hasSuffix("ib") { digits = digits.dropLast(2) }
+        if digits.hasSuffix("b") { digits = digits.dropLast() }
+        var factor: UInt64 = 1
+        if let last = digits.last, let unit = units[last] {
+            factor = unit
+            digits = digits.dropLast()
+        }
+        guard let number = Double(digits), number >= 0, number * Double(factor) < 1e18 else {
+            throw InvalidInput("\(text) is no size; write 512M, 2G or a count of bytes")
+        }
+        return UInt64(number * Double(factor))
+    }
+
+    /// A duration such as `10s`, `5m`, `1h30m`, `250ms` or a count of seconds.
+    package static func seconds(_ text: String) throws(InvalidInput) -> Double {
+        if let plain = Double(text), plain >= 0, plain < 1e9 { return plain }
+        let units: [String: Double] = ["ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400]
+        var rest = text[...]
+        var total = 0.0
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isNumber || $0 == "." }
+            rest = rest.dropFirst(digits.count)
+            let unit = rest.prefix { $0.isLetter }
+            rest = rest.dropFirst(unit.count)
+            guard let number = Double(digits), let factor = units[String(unit)] else {
+                throw InvalidInput("\(text) is no duration; write 10s, 5m or 1h30m")
+            }
+            total += number * factor
+        }
+        guard !text.isEmpty, total < 1e9 else {
+            throw InvalidInput("\(text) is no duration; write 10s, 5m or 1h30m")
+        }
+        return total
+    }
+
+    /// `HOST:CONTAINER[:ro|:rw]`.
+    package static func volume(_ text: String) throws(InvalidInput) -> VolumeMount {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let isReadOnly = parts.count == 3 && parts[2] == "ro"
+        guard parts.count == 2 || isReadOnly || parts.count == 3 && parts[2] == "rw",
+            parts[0].hasPrefix("/"), parts[1].hasPrefix("/"), parts[1] != "/"
+        else {
+            throw InvalidInput(
+                "volume \(text): write HOST:CONTAINER[:ro] with absolute paths, "
+                    + "such as /data:/mnt:ro")
+        }
+        guard !parts[0].split(separator: "/").contains("..") else {
+            throw InvalidInput("volume \(text): the host's path must not contain ..")
+        }
+        return VolumeMount(source: parts[0], target: parts[1], isReadOnly: isReadOnly)
+    }
+
+    /// `never`, `on-loss` or `on-failure[:N]`.
+    package static func restart(_ text: String) throws(InvalidInput) -> RestartPolicy {
+        switch text {
+        case "never": return .never
+        case "on-loss": return .onLoss
+        case "on-failure": return .onFailure(attemptsMax: 3)
+        default:
+            guard text.hasPrefix("on-failure:"), let count = UInt32(text.dropFirst(11)),
+                (1...attemptsMax).contains(count)
+            else {
+                throw InvalidInput(
+                    "restart \(text): write never, on-loss or on-failure[:N] with N from 1 to "
+                        + "\(attemptsMax)")
+            }
+            return .onFailure(attemptsMax: count)
+        }
+    }
+
+    /// A point in time as RFC 3339 with milliseconds, in UTC.
+    ///
+    /// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    package static func text(_ time: WallTime) -> String {
+        let (days, rest) = time.milliseconds.flooredQuotient(by: 86_400_000)
+        let shifted = days + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra =
+            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        let civilMonth = month < 10 ? month + 3 : month - 9
+        let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
+        func padded(_ number: Int64, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return "\(padded(year, 4))-\(padded(civilMonth, 2))-\(padded(day, 2))T"
+            + "\(padded(rest / 3_600_000, 2)):\(padded(rest / 60_000 % 60, 2)):"
+            + "\(padded(rest / 1_000 % 60, 2)).\(padded(rest % 1_000, 3))Z"
+    }
+}
+
+extension Int64 {
+    /// Quotient and remainder with a remainder that is never negative.
+    fileprivate func flooredQuotient(by divisor: Int64) -> (Int64, Int64) {
+        let remainder = (self % divisor + divisor) % divisor
+        return ((self - remainder) / divisor, remainder)
+    }
+}

@@ -1,0 +1,158 @@
+package import Model
+
+/// A submission as the API takes it.
+package struct SubmitRequest: Codable, Hashable, Sendable {
+    /// An ID (UUID of version 7) that the client chose, so that it may repeat itself safely.
+    package var id: String?
+    /// What to run.
+    package var spec: SpecView
+    /// How many disks must hold the task: a number, or `majority`; 2 when absent.
+    package var ack: String?
+
+    /// Makes a request.
+    package init(id: String? = nil, spec: SpecView, ack: String? = nil) {
+        self.id = id
+        self.spec = spec
+        self.ack = ack
+    }
+}
+
+/// The answer to a submission.
+package struct SubmitReply: Codable, Hashable, Sendable {
+    /// The task.
+    package var task: TaskView
+    /// How many disks hold it.
+    package var copies: Int
+
+    /// Makes a reply.
+    package init(task: TaskView, copies: Int) {
+        self.task = task
+        self.copies = copies
+    }
+}
+
+/// What a user asked to be run; absent fields take their defaults.
+package struct SpecView: Codable, Hashable, Sendable {
+    /// The program and its arguments.
+    package var command: [String]
+    /// `KEY=VALUE` settings.
+    package var environment: [String]?
+    /// Where the program starts.
+    package var workdir: String?
+    /// A directory that takes the place of the host's root file system.
+    package var rootfs: String?
+    /// Cores, such as `0.5`.
+    package var cpus: Double?
+    /// Bytes of memory.
+    package var memory: UInt64?
+    /// How many processes it may have.
+    package var pids: UInt32?
+    /// `HOST:CONTAINER[:ro]`.
+    package var volumes: [String]?
+    /// `never`, `on-loss` or `on-failure[:N]`.
+    package var restart: String?
+    /// `stop` or `wait`.
+    package var onPartition: String?
+    /// Seconds that it may run.
+    package var timeoutSeconds: Double?
+    /// Seconds between SIGTERM and SIGKILL.
+    package var graceSeconds: Double?
+    /// Labels that a node must carry.
+    package var constraints: [String]?
+
+    enum CodingKeys: String, CodingKey {
+        case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
+        case constraints
+        case onPartition = "on_partition"
+        case timeoutSeconds = "timeout_seconds"
+        case graceSeconds = "grace_seconds"
+    }
+
+    /// Makes the view of a task that runs `command` with defaults.
+    package init(command: [String]) {
+        self.command = command
+    }
+
+    /// The spec that this means.
+    ///
+    /// - Throws: `InvalidInput` naming the field and what it takes.
+    package func spec() throws(InvalidInput) -> TaskSpec {
+        guard let program = command.first, !program.isEmpty else {
+            throw InvalidInput("command: give a program to run")
+        }
+        var spec = TaskSpec(command: command)
+        spec.environment = environment ?? []
+        for setting in spec.environment where !setting.dropFirst().contains("=") {
+            throw InvalidInput("environment: \(setting) is not KEY=VALUE")
+        }
+        if let workdir {
+            guard workdir.hasPrefix("/") else {
+                throw InvalidInput("workdir: \(workdir) is not an absolute path")
+            }
+            spec.workingDirectory = workdir
+        }
+        if let rootfs {
+            guard rootfs.hasPrefix("/") else {
+                throw InvalidInput("rootfs: \(rootfs) is not an absolute path")
+            }
+            spec.rootfs = .directory(rootfs)
+        }
+        try readLimits(into: &spec)
+        for volume in volumes ?? [] { spec.volumes.append(try Quantities.volume(volume)) }
+        if let restart { spec.restart = try Quantities.restart(restart) }
+        switch onPartition {
+        case nil, "stop"?: spec.onPartition = .stop
+        case "wait"?: spec.onPartition = .wait
+        case let other?: throw InvalidInput("on_partition: \(other) is neither stop nor wait")
+        }
+        for constraint in constraints ?? [] where !constraint.dropFirst().contains("=") {
+            throw InvalidInput("constraints: \(constraint) is not LABEL=VALUE")
+        }
+        spec.constraints = constraints ?? []
+        return spec
+    }
+
+    private func readLimits(into spec: inout TaskSpec) throws(InvalidInput) {
+        if let cpus {
+            guard cpus >= 0.001, cpus <= 4_096 else {
+                throw InvalidInput("cpus: \(cpus) does not lie between 0.001 and 4096")
+            }
+            spec.resources.cpuMillis = UInt32((cpus * 1_000).rounded())
+        }
+        if let memory {
+            guard memory >= 4 << 20 else {
+                throw InvalidInput("memory: \(memory) bytes is less than 4M")
+            }
+            spec.resources.memoryBytes = memory
+        }
+        if let pids {
+            guard pids >= 4, pids <= 4_194_304 else {
+                throw InvalidInput("pids: \(pids) does not lie between 4 and 4194304")
+            }
+            spec.pidsMax = pids
+        }
+        if let timeoutSeconds {
+            guard timeoutSeconds > 0, timeoutSeconds < 1e9 else {
+                throw InvalidInput("timeout: must be longer than nothing")
+            }
+            spec.timeout = .milliseconds(Int64(timeoutSeconds * 1_000))
+        }
+        if let graceSeconds {
+            guard graceSeconds >= 0, graceSeconds <= 86_400 else {
+                throw InvalidInput("grace: must lie between 0 and a day")
+            }
+            spec.grace = .milliseconds(Int64(graceSeconds * 1_000))
+        }
+    }
+}
+
+/// Input that can't be understood: the field, the value and what it takes.
+package struct InvalidInput: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The whole sentence.
+    package var description: String
+
+    /// Makes an error.
+    package init(_ description: String) {
+        self.description = description
+    }
+}

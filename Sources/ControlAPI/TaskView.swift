@@ -1,0 +1,228 @@
+package import Foundation
+
+/// A task as the API shows it.
+package struct TaskView: Codable, Hashable, Sendable {
+    /// The task's ID.
+    package var id: String
+    /// `queued`, `claimed`, `running`, `complete`, `failed`, `canceled` or `lost`.
+    package var state: String
+    /// The program and its arguments.
+    package var command: [String]
+    /// The name of the node that runs it, or ran its newest attempt.
+    package var node: String?
+    /// The process's exit code, once there is one.
+    package var exitCode: Int32?
+    /// Whether the kernel ended a process of it for lack of memory.
+    package var outOfMemory: Bool
+    /// Counts its attempts.
+    package var attempt: Int
+    /// The newest attempt's fencing token.
+    package var token: String?
+    /// When it was submitted.
+    package var submitted: String
+    /// When its program started.
+    package var started: String?
+    /// When it ended.
+    package var ended: String?
+    /// Why it is in this state, when there is more to say.
+    package var reason: String
+    /// Whether it has ended, but the lock has not confirmed the end yet.
+    package var unconfirmed: Bool
+    /// Whether a user wishes it to end.
+    package var cancelRequested: Bool
+
+    /// Whether it has ended.
+    package var isTerminal: Bool {
+        ["complete", "failed", "canceled", "lost"].contains(state)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, state, command, node, attempt, token, submitted, started, ended, reason
+        case unconfirmed
+        case exitCode = "exit_code"
+        case outOfMemory = "out_of_memory"
+        case cancelRequested = "cancel_requested"
+    }
+
+    /// Makes a view of a task that was just submitted.
+    package init(id: String, state: String, command: [String], submitted: String) {
+        self.id = id
+        self.state = state
+        self.command = command
+        self.submitted = submitted
+        outOfMemory = false
+        attempt = 0
+        reason = ""
+        unconfirmed = false
+        cancelRequested = false
+    }
+
+    /// Writes every field, absent ones as null, so that programs find the same keys always.
+    package func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(state, forKey: .state)
+        try fields.encode(command, forKey: .command)
+        try fields.encode(node, forKey: .node)
+        try fields.encode(exitCode, forKey: .exitCode)
+        try fields.encode(outOfMemory, forKey: .outOfMemory)
+        try fields.encode(attempt, forKey: .attempt)
+        try fields.encode(token, forKey: .token)
+        try fields.encode(submitted, forKey: .submitted)
+        try fields.encode(started, forKey: .started)
+        try fields.encode(ended, forKey: .ended)
+        try fields.encode(reason, forKey: .reason)
+        try fields.encode(unconfirmed, forKey: .unconfirmed)
+        try fields.encode(cancelRequested, forKey: .cancelRequested)
+    }
+}
+
+/// A member as the API shows it.
+package struct NodeView: Codable, Hashable, Sendable {
+    /// The node's ID.
+    package var id: String
+    /// Its name.
+    package var name: String
+    /// Where it listens for gossip.
+    package var address: String
+    /// `alive`, `suspect`, `dead` or `left`.
+    package var state: String
+    /// Whether it takes work.
+    package var eligible: Bool
+    /// Whether it votes in the lock.
+    package var voter: Bool
+    /// Whether it leads the lock.
+    package var leader: Bool
+    /// How many tasks it runs or has claimed.
+    package var running: Int
+    /// Cores that it gives to tasks.
+    package var cpus: Double
+    /// Bytes of memory that it gives to tasks.
+    package var memory: UInt64
+    /// The larger share of both that is reserved, 0…1.
+    package var load: Double
+    /// The SWIM incarnation number.
+    package var incarnation: UInt64
+    /// The version of its software.
+    package var version: String
+    /// Its labels.
+    package var labels: [String]
+
+    /// Makes a view.
+    package init(
+        id: String, name: String, address: String, state: String, eligible: Bool, voter: Bool,
+        leader: Bool, running: Int, cpus: Double, memory: UInt64, load: Double,
+        incarnation: UInt64, version: String, labels: [String]
+    ) {
+        self.id = id
+        self.name = name
+        self.address = address
+        self.state = state
+        self.eligible = eligible
+        self.voter = voter
+        self.leader = leader
+        self.running = running
+        self.cpus = cpus
+        self.memory = memory
+        self.load = load
+        self.incarnation = incarnation
+        self.version = version
+        self.labels = labels
+    }
+}
+
+/// Why a node has not taken a task.
+package struct WhyView: Codable, Hashable, Sendable {
+    /// The node's name.
+    package var node: String
+    /// The reason.
+    package var reason: String
+
+    /// Makes a view.
+    package init(node: String, reason: String) {
+        self.node = node
+        self.reason = reason
+    }
+}
+
+/// An error as the API shows it.
+package struct ErrorBody: Codable, Hashable, Sendable {
+    /// Code and message.
+    package struct Content: Codable, Hashable, Sendable {
+        /// A fixed word for programs.
+        package var code: String
+        /// What is wrong and what to do, for people.
+        package var message: String
+    }
+
+    /// Code and message.
+    package var error: Content
+
+    /// Makes an error.
+    package init(code: String, message: String) {
+        error = Content(code: code, message: message)
+    }
+}
+
+/// A join token as the API shows it.
+package struct TokenView: Codable, Hashable, Sendable {
+    /// The token's text.
+    package var token: String
+
+    /// Makes a view.
+    package init(token: String) {
+        self.token = token
+    }
+}
+
+/// A request for a join token.
+package struct TokenRequest: Codable, Hashable, Sendable {
+    /// How long it is to live, in seconds.
+    package var lifetimeSeconds: Int64
+
+    enum CodingKeys: String, CodingKey {
+        case lifetimeSeconds = "lifetime_seconds"
+    }
+
+    /// Makes a request.
+    package init(lifetimeSeconds: Int64) {
+        self.lifetimeSeconds = lifetimeSeconds
+    }
+}
+
+/// A request to send a signal.
+package struct SignalRequest: Codable, Hashable, Sendable {
+    /// The signal's number.
+    package var signal: Int32
+
+    /// Makes a request.
+    package init(signal: Int32) {
+        self.signal = signal
+    }
+}
+
+/// One line of a followed log.
+package struct LogFrame: Codable, Hashable, Sendable {
+    /// `stdout` or `stderr`; `nil` in the last frame.
+    package var stream: String?
+    /// When the output was read from the program.
+    package var time: String?
+    /// The output, in base 64.
+    package var data: Data?
+    /// Where to go on after this frame: `ATTEMPT/SEGMENT/OFFSET`.
+    package var cursor: String?
+    /// The task as it ended; in the last frame alone.
+    package var end: TaskView?
+
+    /// Makes a frame.
+    package init(
+        stream: String? = nil, time: String? = nil, data: Data? = nil, cursor: String? = nil,
+        end: TaskView? = nil
+    ) {
+        self.stream = stream
+        self.time = time
+        self.data = data
+        self.cursor = cursor
+        self.end = end
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Glibc
+package import Model
+
+/// What a starting daemon finds of its earlier life, and what it removes for good.
+extension ContainerRunner {
+    /// Looks at every container of an earlier life; none is told about by `events` before.
+    package func recover() -> [AdoptedContainer] {
+        let names = Files.names(in: "\(configuration.runDirectory)/bundles")
+        return names.compactMap { name in
+            guard let id = ContainerID(name) else { return nil }
+            return adopt(id)
+        }
+    }
+
+    private func adopt(_ id: ContainerID) -> AdoptedContainer? {
+        let paths = ContainerPaths(id, configuration)
+        _ = queue(of: id)
+        if let text = Files.text(paths.failureMark), let space = text.firstIndex(of: " "),
+            let code = Int32(text[..<space])
+        {
+            update(id) { $0.hasEnded = true }
+            let message = String(text[text.index(after: space)...])
+            return AdoptedContainer(
+                id: id, state: .failed(ContainerFailure(code: code, message: message)))
+        }
+        let wasStarted = Files.exists(paths.startedMark)
+        if let code = Files.text(paths.exitFile).flatMap({ Int32($0) }) {
+            update(id) {
+                $0.isCreated = true
+                $0.hasEnded = true
+            }
+            if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
+            let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+            return AdoptedContainer(
+                id: id,
+                state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
+        }
+        guard let monitor = monitor(of: paths) else {
+            // Made half, or its monitor was killed: nothing of it may live on.
+            destroy(paths)
+            update(id) { $0.hasEnded = true }
+            if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
+            return AdoptedContainer(id: id, state: .vanished)
+        }
+        update(id) {
+            $0.isCreated = true
+            $0.isStarted = wasStarted
+        }
+        watcher?.watch(id, log: paths.log, monitor: monitor)
+        // It may have ended between the look at the exit file and the watch.
+        if Files.exists(paths.exitFile) { exited(id) }
+        return AdoptedContainer(id: id, state: wasStarted ? .started : .created)
+    }
+
+    /// Ends and removes every container of a data directory whose daemon does not run.
+    package func purge() {
+        for name in Files.names(in: "\(configuration.runDirectory)/bundles") {
+            guard let id = ContainerID(name) else { continue }
+            let paths = ContainerPaths(id, configuration)
+            destroy(paths)
+            if let monitor = monitor(of: paths) { Glibc.kill(monitor, SIGKILL) }
+            remove(id)
+        }
+        cgroups.remove("/magpie-\(configuration.groupName)")
+        Files.remove("\(configuration.dataDirectory)/layers")
+        Files.remove(configuration.runDirectory)
+    }
+
+    // MARK: Rotation
+
+    /// Rotates the logs that have grown too large; the monitor opens a new file on request.
+    func rotateLogs() {
+        let running = lock.withLock { entries.filter { $0.value.isStarted && !$0.value.hasEnded } }
+        for id in running.keys.sorted() {
+            let paths = ContainerPaths(id, configuration)
+            var status = stat()
+            guard stat("\(paths.log)/log", &status) == 0,
+                status.st_size > RunnerConfiguration.logSegmentSizeBytesMax
+            else { continue }
+            rotate(paths)
+        }
+    }
+
+    private func rotate(_ paths: ContainerPaths) {
+        let control = open("\(paths.bundle)/ctl", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+        guard control >= 0 else { return }
+        defer { close(control) }
+        let segment = LogReader(directory: paths.log).currentSegment
+        guard rename("\(paths.log)/log", "\(paths.log)/log.\(segment)") == 0 else { return }
+        let request = Array("2 0 0\n".utf8)
+        _ = write(control, request, request.count)
+        let oldest = Int(segment) - (RunnerConfiguration.logSegmentsMax - 2)
+        if oldest > 0 { Files.remove("\(paths.log)/log.\(oldest - 1)") }
+    }
+}

@@ -1,0 +1,160 @@
+import Dispatch
+import Foundation
+import Glibc
+package import Model
+
+/// Runs containers under `conmon` and an OCI runtime, so that they outlive the daemon.
+///
+/// Commands of one container are performed in order; containers are independent of each other.
+/// Everything that may block runs on threads of its own, never on Swift's cooperative ones.
+package final class ContainerRunner: @unchecked Sendable {
+    /// What containers tell, in the order in which it happens to each of them.
+    package let events: AsyncStream<(ContainerID, ContainerEvent)>
+
+    let configuration: RunnerConfiguration
+    let cgroups: Cgroups
+    let bundles: BundleWriter
+    let tell: AsyncStream<(ContainerID, ContainerEvent)>.Continuation
+    let pool = DispatchQueue(label: "magpie.runner", attributes: .concurrent)
+    let creates = DispatchSemaphore(value: RunnerConfiguration.createsMax)
+    let lock = NSLock()
+    var watcher: Watcher?
+
+    /// What is known about a container that has not been removed.
+    struct Entry {
+        let queue: DispatchQueue
+        var isCreated = false
+        var isStarted = false
+        var hasEnded = false
+    }
+
+    var entries: [ContainerID: Entry] = [:]
+    var logWaiters: [ContainerID: [CheckedContinuation<Void, Never>]] = [:]
+    var rotationTimer: (any DispatchSourceTimer)?
+
+    /// Prepares directories and the host's skeleton, and begins to watch.
+    ///
+    /// - Throws: `RunnerError` when a directory can't be made (no permission), or the seccomp
+    ///   profile can't be read.
+    package init(configuration: RunnerConfiguration) throws(RunnerError) {
+        self.configuration = configuration
+        cgroups = Cgroups()
+        bundles = try BundleWriter(configuration: configuration, cgroups: cgroups)
+        (events, tell) = AsyncStream.makeStream()
+        for name in ["bundles", "exits", "runtime"] {
+            try Files.makeDirectory("\(configuration.runDirectory)/\(name)")
+        }
+        for name in ["layers", "logs"] {
+            try Files.makeDirectory("\(configuration.dataDirectory)/\(name)")
+        }
+        try HostRootfs.makeSkeleton(at: "\(configuration.dataDirectory)/host-rootfs")
+        let watcher = try Watcher(
+            exits: "\(configuration.runDirectory)/exits",
+            handlers: Watcher.Handlers(
+                exitFileAppeared: { [weak self] name in
+                    if let id = ContainerID(name) { self?.exited(id) }
+                },
+                monitorDied: { [weak self] id in self?.monitorDied(id) },
+                logChanged: { [weak self] id in self?.wakeReaders(of: id) }))
+        self.watcher = watcher
+        watcher.start()
+        startRotating()
+    }
+
+    /// Performs a command; returns at once.
+    package func perform(_ id: ContainerID, _ command: ContainerCommand) {
+        queue(of: id).async { [self] in
+            switch command {
+            case .create(let spec): create(id, spec)
+            case .start: start(id)
+            case .signal(let signal): signalContainer(id, signal)
+            case .kill: kill(id)
+            case .remove: remove(id)
+            case .removeLog: removeLog(id)
+            }
+        }
+    }
+
+    /// Ends watching; containers run on.
+    package func shutdown() {
+        rotationTimer?.cancel()
+        watcher?.stop()
+        tell.finish()
+        let waiters = lock.withLock {
+            defer { logWaiters = [:] }
+            return logWaiters.values.flatMap { $0 }
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Logs
+
+    /// Reads a container's log, and waits for output when there is none yet.
+    ///
+    /// - Returns: `nil` when there is no such log.
+    package func readLog(
+        _ id: ContainerID, from cursor: LogCursor, waitAtMost: Duration
+    ) async -> LogChunk? {
+        let reader = LogReader(directory: ContainerPaths(id, configuration).log)
+        let clock = ContinuousClock()
+        let end = clock.now + waitAtMost
+        while true {
+            guard reader.exists else { return nil }
+            let chunk = reader.read(from: cursor)
+            if !chunk.entries.isEmpty || chunk.isEnd || clock.now >= end { return chunk }
+            await waitForLog(of: id, atMost: end - clock.now)
+        }
+    }
+
+    private func waitForLog(of id: ContainerID, atMost limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [self] in
+                await withCheckedContinuation { continuation in
+                    lock.withLock { logWaiters[id, default: []].append(continuation) }
+                    // It may have grown between the reading and the waiting.
+                    let reader = LogReader(directory: ContainerPaths(id, configuration).log)
+                    if reader.hasEnded { wakeReaders(of: id) }
+                }
+            }
+            // A change between reading and waiting is noticed here at the latest.
+            group.addTask { try? await Task.sleep(for: min(limit, .milliseconds(250))) }
+            await group.next()
+            wakeReaders(of: id)
+            await group.waitForAll()
+        }
+    }
+
+    func wakeReaders(of id: ContainerID) {
+        let waiters = lock.withLock { logWaiters.removeValue(forKey: id) ?? [] }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Bookkeeping
+
+    func queue(of id: ContainerID) -> DispatchQueue {
+        lock.withLock {
+            if let entry = entries[id] { return entry.queue }
+            let queue = DispatchQueue(label: "magpie.container", target: pool)
+            entries[id] = Entry(queue: queue)
+            return queue
+        }
+    }
+
+    func update(_ id: ContainerID, _ change: (inout Entry) -> Void) {
+        lock.withLock {
+            guard var entry = entries[id] else { return }
+            change(&entry)
+            entries[id] = entry
+        }
+    }
+
+    func entry(_ id: ContainerID) -> Entry? { lock.withLock { entries[id] } }
+
+    private func startRotating() {
+        let timer = DispatchSource.makeTimerSource(queue: pool)
+        timer.schedule(deadline: .now() + 1, repeating: 1)
+        timer.setEventHandler { [weak self] in self?.rotateLogs() }
+        timer.resume()
+        rotationTimer = timer
+    }
+}

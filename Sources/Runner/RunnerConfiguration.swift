@@ -1,0 +1,73 @@
+/// What a runner needs to know about its machine and its operator's wishes.
+package struct RunnerConfiguration: Sendable {
+    /// The node's data directory; logs and writable layers live below it.
+    package var dataDirectory: String
+    /// Where bundles, sockets and exit files live, below `/run`; gone after a reboot.
+    package var runDirectory: String
+    /// The OCI runtime.
+    package var runtime: String
+    /// The container monitor.
+    package var conmon: String
+    /// The launcher that gives the monitor a mount namespace.
+    package var launcher: String
+    /// The init process of containers.
+    package var initProgram: String
+    /// The seccomp profile in the format of containers-common; `nil` when there is none.
+    package var seccompProfile: String?
+    /// A directory that takes the place of the host's root file system.
+    package var rootfs: String?
+    /// Directories below which volumes may be mounted.
+    package var volumesAllowed: [String]
+    /// The node's name, shown to tasks.
+    package var nodeName: String
+
+    /// How many containers are made at a time.
+    package static let createsMax = 4
+    /// How large one segment of a log grows before it is rotated, in bytes.
+    package static let logSegmentSizeBytesMax = 10 << 20
+    /// How many segments of a log are kept.
+    package static let logSegmentsMax = 4
+
+    /// Finds the programs on the PATH, and picks the usual directories.
+    ///
+    /// - Throws: `RunnerError` naming the program that is missing and the package that has it.
+    package init(
+        dataDirectory: String, nodeName: String, runtime: String? = nil, rootfs: String? = nil,
+        volumesAllowed: [String] = []
+    ) throws(RunnerError) {
+        self.dataDirectory = dataDirectory
+        self.nodeName = nodeName
+        self.rootfs = rootfs
+        self.volumesAllowed = volumesAllowed
+        self.runtime = try Programs.runtime(runtime)
+        conmon = try Programs.find("conmon", package: "conmon")
+        initProgram = try Programs.find("catatonit", package: "catatonit")
+        launcher = try Programs.launcher()
+        let profile = "/usr/share/containers/seccomp.json"
+        seccompProfile = Files.exists(profile) ? profile : nil
+        runDirectory = RunnerConfiguration.runDirectory(for: dataDirectory)
+    }
+
+    /// Where the containers of a data directory keep what a reboot may wipe out.
+    package static func runDirectory(for dataDirectory: String) -> String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in Files.realPath(dataDirectory).utf8 {
+            hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
+        }
+        return "/run/magpie/\(String(hash, radix: 16))"
+    }
+
+    /// The name of the node's control group, and of its directory below `/run`.
+    var groupName: String { runDirectory.split(separator: "/").last.map(String.init) ?? "node" }
+}
+
+/// Why the runner could not do something: subject, operation and cause, for people.
+package struct RunnerError: Error, Sendable, CustomStringConvertible {
+    /// The whole sentence.
+    package var description: String
+
+    /// Makes an error.
+    package init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Model
+
+@testable import Runner
+
+/// A runner on a folder of its own, removed without a trace when the test ends.
+final class RunnerBench: @unchecked Sendable {
+    struct Timeout: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    let folder: String
+    private(set) var runner: ContainerRunner
+    private let lock = NSLock()
+    private var seen: [ContainerID: [ContainerEvent]] = [:]
+    private var pump: Task<Void, Never>?
+    private var lastIndex: UInt64 = 0
+
+    private init() throws {
+        folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
+        runner = try RunnerBench.runner(folder)
+        listen()
+    }
+
+    private static func runner(_ folder: String) throws -> ContainerRunner {
+        try Files.makeDirectory(folder)
+        return try ContainerRunner(
+            configuration: try RunnerConfiguration(
+                dataDirectory: folder, nodeName: "bench", volumesAllowed: [folder + "/allowed"]))
+    }
+
+    static func run(_ body: (RunnerBench) async throws -> Void) async throws {
+        let bench = try RunnerBench()
+        do {
+            try await body(bench)
+        } catch {
+            bench.remove()
+            throw error
+        }
+        let configuration = bench.runner.configuration
+        bench.remove()
+        let mounts = Files.text("/proc/self/mounts") ?? ""
+        let group = "/sys/fs/cgroup/pids/magpie-\(configuration.groupName)"
+        guard !mounts.contains(bench.folder), !Files.exists(configuration.runDirectory),
+            !Files.exists(group)
+        else { throw Timeout(description: "something was left behind of \(bench.folder)") }
+    }
+
+    private func remove() {
+        runner.shutdown()
+        pump?.cancel()
+        runner.purge()
+        Files.remove(folder)
+    }
+
+    /// A new runner on the same folder, as after a restart of the daemon.
+    func restart() throws {
+        runner = try RunnerBench.runner(folder)
+        lock.withLock { seen = [:] }
+        listen()
+    }
+
+    private func listen() {
+        let events = runner.events
+        pump = Task { [weak self] in
+            for await (id, event) in events {
+                self?.lock.withLock { self?.seen[id, default: []].append(event) }
+            }
+        }
+    }
+
+    func newID() -> ContainerID {
+        lastIndex += 1
+        var generator = SystemRandomNumberGenerator()
+        let task = TaskID(at: WallTime(milliseconds: 1), using: &generator)
+        return ContainerID(task: task, token: FencingToken(generation: 1, index: lastIndex))
+    }
+
+    func create(_ id: ContainerID, _ spec: TaskSpec) async throws {
+        runner.perform(id, .create(spec))
+        try await self.await(id) { $0 == .created }
+    }
+
+    func start(_ id: ContainerID, _ spec: TaskSpec) async throws {
+        try await create(id, spec)
+        runner.perform(id, .start)
+        try await self.await(id) { $0 == .started }
+    }
+
+    func finish(_ id: ContainerID, _ spec: TaskSpec) async throws -> ContainerEvent {
+        runner.perform(id, .create(spec))
+        try await self.await(id) { $0 == .created || $0.isEnd }
+        runner.perform(id, .start)
+        return try await end(of: id)
+    }
+
+    func end(of id: ContainerID) async throws -> ContainerEvent {
+        try await self.await(id) { $0.isEnd }
+        return lock.withLock { seen[id]?.last { $0.isEnd } } ?? .vanished
+    }
+
+    func await(_ id: ContainerID, _ condition: @escaping (ContainerEvent) -> Bool) async throws {
+        try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })") {
+            lock.withLock { seen[id] ?? [] }.contains(where: condition)
+        }
+    }
+
+    func eventually(_ what: String, _ condition: () -> Bool) async throws {
+        let clock = ContinuousClock()
+        let end = clock.now + .seconds(20)
+        while !condition() {
+            guard clock.now < end else { throw Timeout(description: "never: \(what)") }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    func log(_ id: ContainerID) async -> [LogEntry] {
+        var entries: [LogEntry] = []
+        var cursor = LogCursor.beginning
+        while let chunk = await runner.readLog(id, from: cursor, waitAtMost: .seconds(20)) {
+            entries += chunk.entries
+            cursor = chunk.next
+            if chunk.isEnd { break }
+        }
+        return entries
+    }
+}
+
+extension ContainerEvent {
+    var isEnd: Bool {
+        switch self {
+        case .created, .started: false
+        case .exited, .failed, .vanished: true
+        }
+    }
+}
