@@ -118,6 +118,13 @@ extension Node {
     ) {
         queue.remove(task)
         holders.update(task, holder: nil, resources: .zero)
+        // It has ended, and every member knew it: whoever still waits has what was asked for.
+        for pending in submissions.removeValue(forKey: task) ?? [] {
+            emit(.reply(pending.request, .submitted(task, copies: max(1, pending.copies))))
+        }
+        for request in cancelReplies.removeValue(forKey: task) ?? [] {
+            emit(.reply(request, .accepted))
+        }
         lock(.collected([birth]), at: now, emit: emit)
         for token in attempts {
             let container = ContainerID(task: task, token: token)

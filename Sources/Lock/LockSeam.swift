@@ -6,6 +6,8 @@ package enum LockEvent: Sendable {
     case received([UInt8], from: NodeID)
     /// The write that the ticket names is on disk.
     case persisted(LockTicket)
+    /// The write that the ticket names did not happen, nor any later one that is under way.
+    case persistFailed(LockTicket)
     /// Who is there now; sent with every change.
     case members([LockMember])
     /// Open a session that keeps these claims, and releases all others that the node still holds.

@@ -41,10 +41,11 @@ package struct VirtualDisk: Sendable {
 
     /// The sync under way ends; the next one begins with what has gathered (see `isSyncing`).
     ///
-    /// - Returns: The writes that are answered, in order; all of them failed on a full disk.
+    /// - Returns: The writes that are answered, in order. On a full disk all have failed, those
+    ///   that waited too: a later write never stands without the earlier ones.
     package mutating func finishSync() -> (tickets: [PersistTicket], haveFailed: Bool) {
-        let done = syncing
-        syncing = waiting
+        let done = isFull ? syncing + waiting : syncing
+        syncing = isFull ? [] : waiting
         waiting = []
         if !isFull { done.forEach { perform($0.writes) } }
         return (done.map(\.ticket), isFull)
