@@ -53,6 +53,7 @@ extension Node {
             task, holder: isHeld ? record.latestAttempt?.node : nil,
             resources: record.spec.resources)
         if record.isCancelRequested { cancelHoldings(of: task, at: now, emit: emit) }
+        if loseVanishedAttempt(record, at: now, emit: emit) { return }
         if isStealable(record), canTake(record) {
             offer(record, at: now)
         } else {

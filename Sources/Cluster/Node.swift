@@ -33,6 +33,10 @@ package struct Node: Sendable {
     /// Containers of an earlier life, until the first event decides about them.
     var adopted: [AdoptedContainer]
     var holdings: [ContainerID: Holding] = [:]
+    /// Containers of an earlier life that are being killed, and belong to no claim known here.
+    var doomed: Set<ContainerID> = []
+    /// Whether the node wants a session, and opens it as soon as it may.
+    var needsSession = false
     /// Tasks that the lock was asked for, and what they reserve.
     var claimsInFlight: [TaskID: Resources] = [:]
     /// Dead nodes' claims at or below this token are void: the lock expired their session.

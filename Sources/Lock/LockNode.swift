@@ -128,7 +128,12 @@ package struct LockNode: Sendable {
     package var voters: [NodeID] { engine.members.voters }
 
     /// Who leads, as far as this node knows.
-    package var leader: NodeID? { engine.leader ?? leaderHint }
+    ///
+    /// What the engine believed when it last was a voter is worth nothing once it is none.
+    package var leader: NodeID? {
+        if engine.members.isVoter(id), let leader = engine.leader { return leader }
+        return leaderHint
+    }
 
     /// Whether this node leads the voters.
     package var isLeader: Bool { engine.role == .leader }

@@ -33,6 +33,8 @@ struct Job: Sendable {
     var started: Int64?
     /// When its program last ended by itself.
     var ended: Int64?
+    /// The machine that it was last submitted to.
+    var machine: Int?
     /// The disks that held it when it was acknowledged.
     var disks: Set<DiskIdentity> = []
 }
@@ -145,8 +147,16 @@ extension World {
         let job = clients.jobs[number]
         guard !job.isAcknowledged else { return }
         if !isStudy { queue.insert(.client(.retry(number)), at: now + 3_000_000_000) }
-        guard let machine = anyMember() else { return }
+        guard let machine = submissionTarget(of: job) else { return }
+        clients.jobs[number].machine = machine.index
         ask(machine, .submit(job.spec, id: job.id, ack: job.ack), for: .submit(number))
+    }
+
+    /// Whom a submission is sent to. Where ended tasks are dropped after seconds, a client stays
+    /// with its node: a node that was away for longer would bring back what it had taken in.
+    private func submissionTarget(of job: Job) -> Machine? {
+        guard isCollecting, let known = job.machine else { return anyMember() }
+        return machines[known].node?.isMember == true ? machines[known] : nil
     }
 
     private func cancel(_ number: Int) {

@@ -44,7 +44,7 @@ extension World {
     }
 
     /// Whether nodes drop ended tasks within this run.
-    private var isCollecting: Bool { clients.retention < .seconds(600) }
+    var isCollecting: Bool { clients.retention < .seconds(600) }
 
     /// Whether every disk that held the task when it was acknowledged is lost.
     private func isExcused(_ job: Job) -> Bool {
