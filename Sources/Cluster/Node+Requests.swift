@@ -186,7 +186,9 @@ extension Node {
         cancelReplies[task, default: []].append(request)
         table(.cancel(task), at: now, emit: emit)
         if record.state == .queued {
-            lock(.close(task, nil, TaskOutcome(kind: .canceled)), at: now, emit: emit)
+            lock(
+                .close(task, nil, TaskOutcome(kind: .canceled), birth: record.birth), at: now,
+                emit: emit)
         }
     }
 

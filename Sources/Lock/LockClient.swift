@@ -185,7 +185,7 @@ extension LockNode {
                 emit(.closed(claim.task, token, outcome))
             }
             emit(.released(claim.task, claim.token))
-        case .close(let task, let token, _):
+        case .close(let task, let token, _, _):
             if case .closed(let outcome, let first) = result {
                 emit(.closed(task, first, outcome))
             }

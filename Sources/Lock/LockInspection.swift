@@ -44,7 +44,7 @@ package enum LockInspection {
         case .expireSession(let session): "expire \(session)"
         case .acquire(let request, let session): "acquire \(request.task) for \(session)"
         case .release(let claim, let rest): "release \(claim) resting \(rest)"
-        case .close(let task, let token, let outcome):
+        case .close(let task, let token, let outcome, _):
             "close \(task) \(token?.description ?? "unclaimed") \(outcome.kind)"
         case .forget(let node): "forget \(short(node))"
         case .collect(let births): "collect \(births.count)"

@@ -31,6 +31,9 @@ package struct LockNode: Sendable {
     var departure: Instant?
     var hasLeftVoters = false
 
+    private var raftEffects: [RaftEffect] = []
+    private var isApplying = false
+
     var lastTicket = LockTicket(0)
     var raftTickets: [LockTicket: RaftTicket] = [:]
     /// What is not on disk yet, in order.
@@ -100,8 +103,8 @@ package struct LockNode: Sendable {
             enqueue(
                 .release(ContainerID(task: task, token: token), notBefore: rest), at: now,
                 emit: emit)
-        case .close(let task, let token, let outcome):
-            enqueue(.close(task, token, outcome), at: now, emit: emit)
+        case .close(let task, let token, let outcome, let birth):
+            enqueue(.close(task, token, outcome, birth: birth), at: now, emit: emit)
         case .forget(let node):
             enqueue(.forget(node), at: now, emit: emit)
         case .collected(let dots):
@@ -158,10 +161,21 @@ package struct LockNode: Sendable {
 
     // MARK: The log
 
+    /// Effects are applied in the order in which the engine gave them, also when applying one
+    /// leads to the next event: writes must not overtake each other.
     mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
         var effects: [RaftEffect] = []
         engine.handle(event, at: now) { effects.append($0) }
-        for effect in effects { apply(effect, at: now, emit: emit) }
+        raftEffects += effects
+        guard !isApplying else { return }
+        isApplying = true
+        var next = 0
+        while next < raftEffects.count {
+            apply(raftEffects[next], at: now, emit: emit)
+            next += 1
+        }
+        raftEffects.removeAll(keepingCapacity: true)
+        isApplying = false
     }
 
     private mutating func apply(

@@ -17,8 +17,9 @@ package enum LockEvent: Sendable {
     case acquire([AcquireRequest])
     /// Give a claim back, not to be granted again before this much time has passed.
     case release(TaskID, FencingToken, notBefore: Duration)
-    /// End a task for good; without a token, a task that nobody holds.
-    case close(TaskID, FencingToken?, TaskOutcome)
+    /// End a task for good; without a token, a task that nobody holds: its birth tells whether it
+    /// was collected.
+    case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot? = nil)
     /// Declare a node gone for good; refused while its session lives.
     case forget(NodeID)
     /// These tasks are collected: their entries may shrink to intervals.

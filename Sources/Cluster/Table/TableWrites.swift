@@ -57,6 +57,11 @@ struct TableWrites: Sendable {
 extension TableReplica {
     /// Emits the event's changes as one write, and tells what has grown.
     mutating func commit(emit: (TableEffect) -> Void) {
+        if !writes.refused.isEmpty {
+            // What is asked for may be among what the disk refused: it is vouched for with that.
+            writes.refused[writes.refused.count - 1].acks += writes.acks
+            writes.acks = []
+        }
         let grown = writes.grown
         writes.grown = []
         var told: Set<TaskID> = []
@@ -91,9 +96,7 @@ extension TableReplica {
     private mutating func acknowledgeKnown(emit: (TableEffect) -> Void) {
         let acks = writes.acks
         writes.acks = []
-        if !writes.refused.isEmpty {
-            writes.refused[writes.refused.count - 1].acks += acks
-        } else if let last = writes.outstanding.keys.max() {
+        if let last = writes.outstanding.keys.max() {
             writes.outstanding[last]?.acks += acks
         } else {
             for (peer, ack) in acks { acknowledge(ack, to: peer, emit: emit) }
