@@ -112,7 +112,13 @@ let package = Package(
         tests("RunnerTests", ["Model", "Runner"]),
         tests("ControlAPITests", ["Model", "ControlAPI"]),
         tests("DaemonTests", ["Model", "Daemon", "Cluster", "ControlAPI"]),
-        tests("ClientTests", ["Model", "Client", "ControlAPI"]),
+        tests(
+            "ClientTests",
+            [
+                "Model", "Client", "ControlAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
         tests("ArchitectureTests", []),
         tests(
