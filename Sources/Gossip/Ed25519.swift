@@ -14,6 +14,7 @@ package struct Ed25519: SignatureScheme {
     package func keyPair(seed: [UInt8]) -> (publicKey: PublicKey, secret: [UInt8]) {
         var publicKey = [UInt8](repeating: 0, count: PublicKey.sizeBytes)
         var secret = [UInt8](repeating: 0, count: 64)
+        precondition(seed.count == NodeKey.seedSizeBytes, "a seed has 32 bytes")
         let status = crypto_sign_seed_keypair(&publicKey, &secret, seed)
         precondition(status == 0, "libsodium could not make a key pair")
         return (PublicKey(bytes: publicKey), secret)

@@ -1,30 +1,44 @@
 package import Model
 
 /// The time-outs and bounds of membership.
+///
+/// All nodes of a cluster should use one profile: a node that waits less than others need to
+/// answer suspects them without cause.
 package struct GossipConfiguration: Hashable, Sendable {
-    /// How often a node probes one other member, 50 ms…10 s.
+    /// How often a node probes one other member; 50 ms…30 s. Load and time of detection follow
+    /// from it: about two packets per interval and node, first suspicion after 1.6 intervals on
+    /// average (SWIM §3.1), plus one for the probe itself.
     package var probeInterval: Duration
     /// How long a probe waits for its answer before others are asked to help; a few round trips,
-    /// well under half of `probeInterval`.
+    /// at most half of `probeInterval`, so that the help has time, too.
     package var probeTimeout: Duration
-    /// How often waiting rumours are sent besides those that travel on probes.
+    /// How often waiting rumours are sent besides those that travel on probes; news that was never
+    /// told goes out eight times as fast. 10 ms up to `probeInterval`.
     package var rumourInterval: Duration
-    /// How often two members exchange their whole view.
+    /// How often a node exchanges its whole view with a random member; 1 s…10 min. Differences are
+    /// seen by the fingerprints in probes within a few intervals; this is the second net.
     package var exchangeInterval: Duration
-    /// How often one of the dead members is tried again; never ends.
+    /// How often one of the dead members is tried again; never ends. The time that a healed
+    /// partition takes to merge follows from it.
     package var reconnectInterval: Duration
-    /// How long a joiner waits for a seed before it asks the next one.
+    /// How long a joiner waits for a seed before it asks the next one; several round trips, and
+    /// the time of a TCP connection.
     package var joinTimeout: Duration
-    /// How long a leaving node stays to answer, so that its goodbye spreads.
+    /// How long a leaving node stays to answer, so that its goodbye spreads; a few times
+    /// `rumourInterval`.
     package var leaveLinger: Duration
 
-    /// A suspicion lasts at least this many probe intervals, times log₁₀ of the cluster's size.
+    /// A suspicion lasts at least this many probe intervals, times log₁₀ of the cluster's size;
+    /// α of Lifeguard §IV.B. Smaller finds the dead sooner, larger spares the slow; 2…8.
     package var suspicionFactor = 3.0
-    /// Without confirmation it lasts this many times longer (Lifeguard §IV.B).
+    /// Without confirmation it lasts this many times longer; β of Lifeguard §IV.B, 1…10.
     package var suspicionStretch = 6.0
-    /// A rumour is sent this many times, times log₁₀ of the cluster's size.
+    /// How many independent confirmations bring it down to the shortest time; K of Lifeguard
+    /// §IV.B.
+    package var confirmationsNeeded = 2
+    /// A rumour is sent this many times, times log₁₀ of the cluster's size (SWIM §4.1).
     package var retransmitFactor = 4.0
-    /// How many members help with a probe that was not answered.
+    /// How many members help with a probe that was not answered (k of SWIM §3.1).
     package var indirectCount = 3
     /// How many members get rumours at a time.
     package var rumourFanout = 3
@@ -44,8 +58,16 @@ package struct GossipConfiguration: Hashable, Sendable {
     package static let packetsPerSecondMax = 4_000
     /// How many source addresses are told apart; the others share.
     package static let sourcesMax = 4_096
+    /// How many joiners are answered in a second.
+    package static let strangersPerSecondMax = 128
+    /// How many times in a second members are asked for what they told about and did not show.
+    package static let questionsPerSecondMax = 20
+    /// How much of a view travels in one frame, in bytes.
+    static let viewPageSizeBytesMax = 1 << 20
 
     /// The time-outs that suit a kind of network.
+    ///
+    /// `lan` and `wan` are Serf's in spirit; `local` is five times as fast as `lan`.
     package init(profile: TimingProfile) {
         switch profile {
         case .local:

@@ -4,8 +4,7 @@ import Model
 package enum GossipInspection {
     /// What a packet says, and the payload when it is for another part of the node.
     package static func describe(_ bytes: [UInt8]) -> (text: String, payload: [UInt8]?) {
-        guard bytes.count > Envelope.overheadSizeBytes else { return ("no packet", nil) }
-        let content = bytes[Envelope.headerSizeBytes..<(bytes.count - Signature.sizeBytes)]
+        guard let content = Envelope.payload(of: bytes) else { return ("no packet", nil) }
         guard let message = try? GossipMessage(decoding: content) else {
             return ("unreadable", nil)
         }
@@ -15,15 +14,19 @@ package enum GossipInspection {
 
     private static func text(of message: GossipMessage) -> String {
         switch message {
-        case .ping(let number, let rumours): "ping \(short(number)) \(list(rumours))"
-        case .ack(let number, let rumours): "ack \(short(number)) \(list(rumours))"
+        case .ping(let number, _, let rumours): "ping \(short(number)) \(list(rumours))"
+        case .ack(let number, _, let rumours): "ack \(short(number)) \(list(rumours))"
         case .pingRequest(let number, let target): "ping-req \(short(number)) of \(short(target))"
+        case .indirectPing(let number, let origin, let rumours):
+            "indirect-ping \(short(number)) for \(short(origin)) \(list(rumours))"
+        case .indirectAck(let number, let origin, _):
+            "indirect-ack \(short(number)) for \(short(origin))"
         case .nack(let number): "nack \(short(number))"
         case .rumours(let rumours): "rumours \(list(rumours))"
         case .exchange(let rumours, let wantsReply):
             "exchange\(wantsReply ? "?" : "") \(list(rumours))"
-        case .challenge(let number): "challenge \(short(number))"
-        case .challengeAnswer(let number): "challenge-answer \(short(number))"
+        case .challenge(let number, _): "challenge \(short(number))"
+        case .challengeAnswer(let number, _): "challenge-answer \(short(number))"
         case .wantAdmission(let node): "want-admission of \(short(node))"
         case .application(let payload): "payload of \(payload.count) B"
         case .joinRequest: "join-request"

@@ -2,29 +2,34 @@ import Model
 
 /// What the memberships of two nodes say to each other.
 enum GossipMessage: Sendable {
-    /// Are you there? The number comes back.
-    case ping(number: UInt64, [Rumour])
-    /// I am; answers a ping, or passes on that a member answered one for you.
-    case ack(number: UInt64, [Rumour])
+    /// Are you there? The number comes back. The view is `Membership.fingerprint`.
+    case ping(number: UInt64, view: UInt64, [Rumour])
+    /// I am: answers a ping.
+    case ack(number: UInt64, view: UInt64, [Rumour])
     /// Ping that member for me.
     case pingRequest(number: UInt64, target: NodeID)
+    /// A ping that the origin could not bring home; answer it by way of me.
+    case indirectPing(number: UInt64, origin: NodeID, [Rumour])
+    /// Answers an indirect ping: an `ack` packet, sealed for the origin, to be sent on as it is.
+    /// The helper can neither make nor change it.
+    case indirectAck(number: UInt64, origin: NodeID, packet: [UInt8])
     /// It has not answered me either, but I am there (Lifeguard §IV.A).
     case nack(number: UInt64)
     /// News.
     case rumours([Rumour])
-    /// My whole view; send yours when `wantsReply`.
+    /// My whole view, or a page of it; send yours when `wantsReply`.
     case exchange([Rumour], wantsReply: Bool)
     /// Do you run under this boot ID? The number comes back.
-    case challenge(number: UInt64)
-    /// I do.
-    case challengeAnswer(number: UInt64)
-    /// I lack this node's admission.
+    case challenge(number: UInt64, boot: BootID)
+    /// I do; and a moment ago my counter stood at `floor`, so believe no packet before it.
+    case challengeAnswer(number: UInt64, floor: UInt64)
+    /// I lack this node's admission, or what it says of itself.
     case wantAdmission(NodeID)
     /// For another part of the node.
     case application(ArraySlice<UInt8>)
     /// Let me in.
     case joinRequest(JoinRequest)
-    /// You are in: the founding record, and the whole view.
+    /// You are in: the founding record, and the first page of the whole view.
     case joinReply(key: PublicKey, number: UInt64, Genesis, [Rumour])
     /// You are not let in.
     case joinRefused(key: PublicKey, number: UInt64, JoinRefusal)
@@ -39,6 +44,7 @@ enum GossipMessage: Sendable {
         var alive: AliveStatement
     }
 
+    /// The numbers stand on the wire and never change their meaning.
     enum Kind: UInt8 {
         case ping = 1
         case ack = 2
@@ -53,13 +59,22 @@ enum GossipMessage: Sendable {
         case joinRequest = 11
         case joinReply = 12
         case joinRefused = 13
+        case indirectPing = 14
+        case indirectAck = 15
 
         /// Whether the sender may be nobody's member yet; its key comes first in the payload.
-        var isStrangers: Bool { rawValue >= Kind.joinRequest.rawValue }
+        var isStrangers: Bool {
+            switch self {
+            case .joinRequest, .joinReply, .joinRefused: true
+            default: false
+            }
+        }
     }
 
-    /// The most rumours in one message: a whole view and every admission.
+    /// The most rumours in one message.
     static let rumoursMax = 4 * KeyRing.membersMax
+    /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
+    static let forwardedSizeBytesMax = 512
 
     /// The key that a stranger claims, at its fixed place; `nil` when this is no stranger's message.
     static func strangerKey(in payload: ArraySlice<UInt8>) -> PublicKey? {
@@ -67,120 +82,5 @@ enum GossipMessage: Sendable {
             payload.count > PublicKey.sizeBytes
         else { return nil }
         return PublicKey(bytes: Array(payload.dropFirst().prefix(PublicKey.sizeBytes)))
-    }
-}
-
-extension GossipMessage: WireCodable {
-    func encode(into writer: inout ByteWriter) {
-        func numbered(_ kind: Kind, _ number: UInt64) {
-            writer.byte(kind.rawValue)
-            writer.fixed64(number)
-        }
-        switch self {
-        case .ping(let number, let rumours):
-            numbered(.ping, number)
-            writer.list(rumours) { $1.encode(into: &$0) }
-        case .ack(let number, let rumours):
-            numbered(.ack, number)
-            writer.list(rumours) { $1.encode(into: &$0) }
-        case .pingRequest(let number, let target):
-            numbered(.pingRequest, number)
-            target.encode(into: &writer)
-        case .nack(let number): numbered(.nack, number)
-        case .rumours(let rumours):
-            writer.byte(Kind.rumours.rawValue)
-            writer.list(rumours) { $1.encode(into: &$0) }
-        case .exchange(let rumours, let wantsReply):
-            writer.byte(Kind.exchange.rawValue)
-            writer.bool(wantsReply)
-            writer.list(rumours) { $1.encode(into: &$0) }
-        case .challenge(let number): numbered(.challenge, number)
-        case .challengeAnswer(let number): numbered(.challengeAnswer, number)
-        case .wantAdmission(let node):
-            writer.byte(Kind.wantAdmission.rawValue)
-            node.encode(into: &writer)
-        case .application(let payload):
-            writer.byte(Kind.application.rawValue)
-            writer.raw(payload)
-        case .joinRequest(let request):
-            writer.byte(Kind.joinRequest.rawValue)
-            request.encode(into: &writer)
-        case .joinReply(let key, let number, let genesis, let rumours):
-            writer.byte(Kind.joinReply.rawValue)
-            key.encode(into: &writer)
-            writer.fixed64(number)
-            genesis.encode(into: &writer)
-            writer.list(rumours) { $1.encode(into: &$0) }
-        case .joinRefused(let key, let number, let refusal):
-            writer.byte(Kind.joinRefused.rawValue)
-            key.encode(into: &writer)
-            writer.fixed64(number)
-            writer.byte(refusal.rawValue)
-        }
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        guard let kind = Kind(rawValue: try reader.byte()) else { throw .malformed }
-        switch kind {
-        case .ping:
-            let number = try reader.fixed64()
-            self = .ping(number: number, try GossipMessage.rumours(from: &reader))
-        case .ack:
-            let number = try reader.fixed64()
-            self = .ack(number: number, try GossipMessage.rumours(from: &reader))
-        case .pingRequest:
-            let number = try reader.fixed64()
-            self = .pingRequest(number: number, target: try NodeID(from: &reader))
-        case .nack: self = .nack(number: try reader.fixed64())
-        case .rumours: self = .rumours(try GossipMessage.rumours(from: &reader))
-        case .exchange:
-            let wantsReply = try reader.bool()
-            self = .exchange(
-                try GossipMessage.rumours(from: &reader), wantsReply: wantsReply)
-        case .challenge: self = .challenge(number: try reader.fixed64())
-        case .challengeAnswer: self = .challengeAnswer(number: try reader.fixed64())
-        case .wantAdmission: self = .wantAdmission(try NodeID(from: &reader))
-        case .application: self = .application(reader.rest())
-        case .joinRequest: self = .joinRequest(try JoinRequest(from: &reader))
-        case .joinReply:
-            let key = try PublicKey(from: &reader)
-            let number = try reader.fixed64()
-            let genesis = try Genesis(from: &reader)
-            self = .joinReply(
-                key: key, number: number, genesis, try GossipMessage.rumours(from: &reader))
-        case .joinRefused:
-            let key = try PublicKey(from: &reader)
-            let number = try reader.fixed64()
-            guard let refusal = JoinRefusal(rawValue: try reader.byte()) else {
-                throw .malformed
-            }
-            self = .joinRefused(key: key, number: number, refusal)
-        }
-    }
-
-    private static func rumours(
-        from reader: inout ByteReader
-    ) throws(CodecError) -> [Rumour] {
-        try reader.list(max: rumoursMax) { (reader) throws(CodecError) in
-            try Rumour(from: &reader)
-        }
-    }
-}
-
-extension GossipMessage.JoinRequest: WireCodable {
-    func encode(into writer: inout ByteWriter) {
-        key.encode(into: &writer)
-        writer.fixed64(number)
-        invitation.encode(into: &writer)
-        writer.raw(tokenSignature)
-        alive.encode(into: &writer)
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        key = try PublicKey(from: &reader)
-        number = try reader.fixed64()
-        invitation = try JoinToken.Invitation(from: &reader)
-        tokenSignature = Array(try reader.raw(Signature.sizeBytes))
-        alive = try AliveStatement(from: &reader)
     }
 }

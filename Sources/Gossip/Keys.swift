@@ -75,4 +75,16 @@ package struct NodeKey: Sendable {
     package func sign(_ message: [UInt8]) -> [UInt8] {
         scheme.sign(message, secret: secret)
     }
+
+    /// Thirty-two bytes that only the owner of this key can derive from a label.
+    ///
+    /// The core's generator is no source of secrets: what it draws travels in packets, and its
+    /// state can be computed from that. Labels must never repeat for secrets that must differ.
+    func derive(_ label: [UInt8]) -> [UInt8] {
+        var writer = ByteWriter(reservingBytes: secret.count + label.count + 16)
+        writer.raw("magpie-derive-1".utf8)
+        writer.blob(secret)
+        writer.raw(label)
+        return Hash.blake2b(writer.bytes)
+    }
 }

@@ -1,7 +1,16 @@
 import Model
 
-/// Dissemination: piggybacked rumours, and the exchange of whole views. Source: SWIM §4.1.
+/// Dissemination by piggybacked rumours. Source: SWIM §4.1; Lifeguard §IV.C.
 extension Membership {
+    /// Queues a rumour; it goes out soon, also without a probe to travel on.
+    mutating func spread(_ rumour: Rumour) {
+        rumours.insert(rumour)
+        schedule.rumour = min(schedule.rumour, now + eagerRumourInterval)
+    }
+
+    /// How long news waits that was never told: several changes may share a packet.
+    private var eagerRumourInterval: Duration { configuration.rumourInterval / 8 }
+
     /// What travels on a probe or its answer: first what concerns the receiver itself, so that it
     /// can refute (Lifeguard §IV.C, buddy notification), then the least told news.
     mutating func piggyback(for receiver: NodeID) -> [Rumour] {
@@ -14,152 +23,119 @@ extension Membership {
         return news + rumours.take(sizeBytesMax: left, tellingsMax: tellingsMax)
     }
 
-    /// Tells waiting rumours to a few members, the dead ones not excluded: they may only seem so.
-    mutating func tellRumours(at now: Instant, emit: (GossipEffect) -> Void) {
-        schedule.rumour = now + configuration.rumourInterval
-        guard !rumours.isEmpty else {
+    /// Tells waiting rumours to a few members.
+    mutating func tellRumours(emit: (GossipEffect) -> Void) {
+        let listeners = others(where: \.isProbed).shuffled(using: &random)
+            .prefix(configuration.rumourFanout)
+        for listener in listeners {
+            guard !rumours.isEmpty else { break }
+            transmit(.rumours(piggyback(for: listener)), to: listener, via: .datagram, emit: emit)
+        }
+        guard !rumours.isEmpty, !listeners.isEmpty else {
             schedule.rumour = .distantFuture
             return
         }
-        let listeners = order.filter { $0 != id && table[$0]?.state.isProbed == true }
-            .shuffled(using: &random).prefix(configuration.rumourFanout)
-        for listener in listeners {
-            let news = piggyback(for: listener)
-            guard !news.isEmpty else { break }
-            transmit(.rumours(news), to: listener, via: .datagram, emit: emit)
-        }
-        if listeners.isEmpty { schedule.rumour = .distantFuture }
+        let isUrgent = rumours.untoldCount > 0
+        schedule.rumour = now + (isUrgent ? eagerRumourInterval : configuration.rumourInterval)
     }
 
+    // MARK: Hearing
+
     /// Takes in news: admissions first, since statements of new members hang on them.
-    mutating func hear(
-        _ news: [Rumour], from sender: NodeID?, at now: Instant, emit: (GossipEffect) -> Void
-    ) {
+    ///
+    /// Members tell only what they have verified. So one forged statement ends the reading: its
+    /// sender must not make this node verify thousands.
+    mutating func hear(_ news: [Rumour], from sender: NodeID?, emit: (GossipEffect) -> Void) {
         let admissions = news.compactMap { rumour in
             if case .admission(let admission) = rumour { admission } else { nil }
         }
-        for admission in ring?.add(contentsOf: admissions) ?? [] {
-            emit(.persist([MembershipRows.admission(admission)]))
-            spread(.admission(admission), at: now)
-        }
+        guard admissions.isEmpty || hear(admissions, emit: emit) else { return }
         for rumour in news {
-            switch rumour {
-            case .admission: break
-            case .alive(let alive): heard(alive, from: sender, at: now, emit: emit)
-            case .leave(let leave): heard(leave, at: now, emit: emit)
-            case .suspect(let suspect): heardSuspicion(suspect, at: now, emit: emit)
-            }
+            let isGenuine =
+                switch rumour {
+                case .admission: true
+                case .alive(let alive): heard(alive, from: sender, emit: emit)
+                case .leave(let leave): heard(leave, emit: emit)
+                case .suspect(let suspect): heardSuspicion(suspect, emit: emit)
+                }
+            guard isGenuine else { return emit(.dropped(reason: "forged statement")) }
         }
     }
 
+    private mutating func hear(
+        _ admissions: [Admission], emit: (GossipEffect) -> Void
+    ) -> Bool {
+        guard let (added, isForged) = ring?.add(contentsOf: admissions) else { return false }
+        for admission in added {
+            emit(.persist([MembershipRows.admission(admission)]))
+            spread(.admission(admission))
+        }
+        if isForged { emit(.dropped(reason: "forged statement")) }
+        return !isForged
+    }
+
+    /// A member says that it is there; returns whether that is genuine, or of no interest.
     private mutating func heard(
-        _ alive: AliveStatement, from sender: NodeID?, at now: Instant,
-        emit: (GossipEffect) -> Void
-    ) {
-        guard let ring else { return }
-        if alive.subject == id {
-            // Said in an earlier life of this node: outdo it.
-            guard alive.incarnation > own.incarnation,
-                ring.verify(
-                    alive.signature, of: alive.statement(in: ring.cluster), by: id)
-            else { return }
-            return restate(above: alive.incarnation, at: now, emit: emit)
-        }
-        if let known = table[alive.subject], alive.incarnation <= known.incarnation { return }
+        _ alive: AliveStatement, from sender: NodeID?, emit: (GossipEffect) -> Void
+    ) -> Bool {
+        guard let ring else { return true }
+        if alive.subject == id { return heardOfSelf(alive, emit: emit) }
+        let known = table[alive.subject]
+        if let known, !alive.isNewer(than: known.alive) { return true }
         guard ring[alive.subject] != nil else {
-            if let sender {
-                transmit(.wantAdmission(alive.subject), to: sender, via: .datagram, emit: emit)
-            }
-            return
+            if let sender { ask(sender, for: alive.subject, emit: emit) }
+            return true
         }
-        guard let metadata = try? NodeMetadata(decoding: alive.metadata),
+        guard
             ring.verify(
                 alive.signature, of: alive.statement(in: ring.cluster), by: alive.subject)
-        else { return emit(.dropped(reason: "bad alive statement")) }
-        let known = table[alive.subject]
-        let since = known?.state == .alive ? known?.stateSince ?? now : now
-        place(Member(alive: alive, metadata: metadata, state: .alive, stateSince: since))
-        emit(.persist([MembershipRows.member(alive)]))
-        if let info = table[alive.subject]?.info {
-            emit(.memberChanged(info, previous: known?.state))
+        else { return false }
+        guard let metadata = try? NodeMetadata(decoding: alive.metadata) else {
+            emit(.dropped(reason: "unreadable metadata"))
+            return true
         }
-        spread(.alive(alive), at: now)
+        var member = Member(
+            alive: alive, metadata: metadata, state: .alive, stateSince: now, leave: known?.leave)
+        if member.hasLeft {
+            member.state = .left
+        } else {
+            member.leave = nil
+        }
+        if let known, known.state == member.state { member.stateSince = known.stateSince }
+        place(member)
+        emit(.persist([MembershipRows.member(alive)]))
+        emit(.memberChanged(member.info, previous: known?.state))
+        spread(.alive(alive))
+        return true
     }
 
+    /// A member says goodbye; returns whether that is genuine, or of no interest.
     private mutating func heard(
-        _ leave: LeaveStatement, at now: Instant, emit: (GossipEffect) -> Void
-    ) {
-        guard let ring else { return }
+        _ leave: LeaveStatement, emit: (GossipEffect) -> Void
+    ) -> Bool {
+        guard let ring else { return true }
         if leave.subject == id {
-            guard leaving == nil, leave.incarnation >= own.incarnation,
-                ring.verify(leave.signature, of: leave.statement(in: ring.cluster), by: id)
-            else { return }
-            return restate(above: leave.incarnation, at: now, emit: emit)
+            // Said before this node came back.
+            guard leaving == nil, leave.incarnation >= own.incarnation else { return true }
+            guard ring.verify(leave.signature, of: leave.statement(in: ring.cluster), by: id)
+            else { return false }
+            restate(above: leave.incarnation, emit: emit)
+            return true
         }
         guard var member = table[leave.subject], leave.incarnation >= member.incarnation,
-            member.state != .left,
+            member.leave.map({ leave.incarnation > $0.incarnation }) ?? true
+        else { return true }
+        guard
             ring.verify(
                 leave.signature, of: leave.statement(in: ring.cluster), by: leave.subject)
-        else { return }
+        else { return false }
         member.leave = leave
         member.suspicion = nil
         member.accusation = nil
-        change(&member, to: .left, at: now, emit: emit)
-        spread(.leave(leave), at: now)
+        member.doubters = []
+        change(&member, to: .left, emit: emit)
+        emit(.persist([MembershipRows.leave(leave)]))
+        spread(.leave(leave))
+        return true
     }
-
-    // MARK: Exchange of views
-
-    /// Exchanges the whole view with a random member.
-    mutating func exchange(at now: Instant, emit: (GossipEffect) -> Void) {
-        schedule.exchange = now + configuration.exchangeInterval * (0.75 + random.fraction() / 2)
-        let partners = order.filter { $0 != id && table[$0]?.state.isProbed == true }
-        guard let partner = partners.randomElement(using: &random) else { return }
-        sendExchange(to: partner, wantsReply: true, emit: emit)
-    }
-
-    mutating func sendExchange(
-        to partner: NodeID, wantsReply: Bool, emit: (GossipEffect) -> Void
-    ) {
-        transmit(
-            .exchange(wholeView(), wantsReply: wantsReply), to: partner, via: .stream, emit: emit)
-    }
-
-    /// Every admission, what every member says of itself, and this node's own accusations.
-    func wholeView() -> [Rumour] {
-        var view: [Rumour] = []
-        if let admissions = ring?.admissions {
-            view += admissions.keys.sorted().compactMap { admissions[$0].map(Rumour.admission) }
-        }
-        for node in order {
-            guard let member = table[node] else { continue }
-            view.append(.alive(member.alive))
-            if let leave = member.leave { view.append(.leave(leave)) }
-            if let accusation = member.accusation { view.append(.suspect(accusation)) }
-        }
-        return view
-    }
-
-    // MARK: Leaving
-
-    /// Says goodbye to everybody, or in a large cluster to many, and stays a moment.
-    mutating func leave(at now: Instant, emit: (GossipEffect) -> Void) {
-        guard let ring, leaving == nil else { return }
-        var goodbye = LeaveStatement(subject: id, incarnation: own.incarnation)
-        goodbye.signature = key.sign(goodbye.statement(in: ring.cluster))
-        leaving = now + configuration.leaveLinger
-        if var member = table[id] {
-            member.leave = goodbye
-            change(&member, to: .left, at: now, emit: emit)
-        }
-        let listeners = order.filter { $0 != id && table[$0]?.state.isProbed == true }
-            .shuffled(using: &random).prefix(Membership.goodbyesMax)
-        for listener in listeners {
-            transmit(.rumours([.leave(goodbye)]), to: listener, via: .datagram, emit: emit)
-        }
-        spread(.leave(goodbye), at: now)
-    }
-
-    /// How many members a leaving node tells in person.
-    static let goodbyesMax = 64
 }

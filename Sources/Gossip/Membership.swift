@@ -4,7 +4,8 @@ package import Model
 ///
 /// Source: Das, Gupta, Motivala, "SWIM" (DSN 2002); Dadgar, Phillips, Currey, "Lifeguard" (2017).
 /// Deviations: nobody's word makes a member dead, each node runs its own probe and timer; what a
-/// member says of itself is signed by it; reconnection to dead members never ends.
+/// member says of itself is signed by it, indirect answers too; probes carry a fingerprint of the
+/// view; reconnection to dead members never ends.
 package struct Membership: Sendable {
     /// The node.
     package let id: NodeID
@@ -13,97 +14,105 @@ package struct Membership: Sendable {
     let scheme: any SignatureScheme
     let configuration: GossipConfiguration
     var random: SeededGenerator
-    var counter: UInt64 = 0
+    /// The time of the event that is being handled.
+    var now: Instant
     var wallSample: (time: WallTime, at: Instant)
 
+    // Who may speak, and what was heard of whom.
     var ring: KeyRing?
-    /// What this node says of itself.
+    var lives: [NodeID: PeerLife] = [:]
+    var limiter: SourceLimiter
+    var strangers: RateLimit
+    var questions: RateLimit
+    /// When the next question for an unknown sender's admission may be asked.
+    var nextAdmissionAsk: Instant = .zero
+    var counter: UInt64 = 0
+    var marks: CounterMarks
+    var tokensIssued: UInt64 = 0
+
+    // What this node says of itself.
     var own: AliveStatement
     var metadata: NodeMetadata
+    /// Whether the disk does not know the own statement yet.
+    var isOwnRowStale = false
+    var isCloned = false
+
+    // The members.
     var table: [NodeID: Member] = [:]
-    /// The IDs of `table`, sorted.
+    /// The keys of `table`, sorted: nothing ever iterates over the table itself.
     var order: [NodeID] = []
     /// Those of `table` with a suspicion that runs.
     var suspects: Set<NodeID> = []
+    /// How many are alive or suspect, this node included.
+    var livingCount = 0
+    /// What the members have said of themselves, as one number.
+    var fingerprint: UInt64 = 0
 
-    var lives: [NodeID: PeerLife] = [:]
-    var limiter = SourceLimiter()
-    var rumours = RumourQueue()
-
-    var probe: Probe?
+    // Failure detection and dissemination.
+    var probes = Probes()
     var probeRing: [NodeID] = []
-    var urgentProbes: [NodeID] = []
-    var relays: [UInt64: Relay] = [:]
-    /// Reconnection pings, by number.
-    var trials: [UInt64: NodeID] = [:]
-    var health = 0
+    var relays = Relays()
+    var health: LocalHealth
+    var rumours = RumourQueue()
+    /// Since when the views of all that were heard differ from this one.
+    var divergedSince: Instant?
     var schedule: Schedule
 
     var joining: Joining?
-    /// When the next question for an unknown sender's admission may be asked.
-    var nextAdmissionAsk: Instant = .zero
     var leaving: Instant?
-
-    /// A probe that is under way.
-    struct Probe: Sendable {
-        var target: NodeID
-        var number: UInt64
-        var helpAt: Instant
-        var endsAt: Instant
-        var hasAskedForHelp = false
-        var nacksExpected = 0
-        var nacks = 0
-    }
-
-    /// A ping on behalf of another member.
-    struct Relay: Sendable {
-        var requester: NodeID
-        var theirNumber: UInt64
-        var nackAt: Instant
-        var endsAt: Instant
-        var isNacked = false
-    }
 
     /// When the periodic work is due.
     struct Schedule: Sendable {
         var probe: Instant
+        /// When waiting suspects are probed.
+        var urgent: Instant
         var rumour: Instant
         var exchange: Instant
         var reconnect: Instant
     }
-
-    /// The most pings on behalf of others at a time.
-    static let relaysMax = 256
 
     /// Begins as the founder, or as a member that the rows describe, or as nobody yet.
     ///
     /// `genesis` is the founding record, for the founder's first start; else it is read from the
     /// rows of `.identity`.
     ///
-    /// - Throws: A `CodecError` when a row can't be read.
+    /// - Throws: A `CodecError` when a row can't be read, and `outOfBounds` when the metadata is
+    ///   not within its bounds (`NodeMetadata.isWithinBounds`).
     package init(
         key: NodeKey, bootID: BootID, scheme: any SignatureScheme,
         configuration: GossipConfiguration, metadata: NodeMetadata, advertise: PeerAddress,
         genesis: Genesis?, restored image: DurableImage, seed: UInt64, wallTime: WallTime,
         at now: Instant
     ) throws(CodecError) {
+        guard metadata.isWithinBounds else { throw .outOfBounds }
         self.key = key
         id = key.id
         boot = bootID
         self.scheme = scheme
         self.configuration = configuration
         self.metadata = metadata
+        self.now = now
         random = SeededGenerator(seed: seed)
         wallSample = (wallTime, now)
+        limiter = SourceLimiter(at: now)
+        strangers = RateLimit(perSecond: GossipConfiguration.strangersPerSecondMax, at: now)
+        questions = RateLimit(perSecond: GossipConfiguration.questionsPerSecondMax, at: now)
+        marks = CounterMarks(at: now)
+        health = LocalHealth(scoreMax: configuration.healthMax)
         own = AliveStatement(
-            subject: key.id, incarnation: 1, address: advertise, metadata: metadata.encoded)
+            subject: key.id, incarnation: 1, boot: bootID, address: advertise,
+            metadata: metadata.encoded)
         schedule = Schedule(
-            probe: now + configuration.probeInterval, rumour: .distantFuture,
+            probe: now + configuration.probeInterval, urgent: now, rumour: .distantFuture,
             exchange: now + configuration.exchangeInterval,
             reconnect: now + configuration.reconnectInterval)
-        if let genesis { ring = KeyRing(genesis: genesis, scheme: scheme) }
-        try restore(image, at: now)
-        if ring != nil { enter(at: now) }
+        let rows = try MembershipRows(image)
+        if let genesis = genesis ?? rows.genesis {
+            ring = KeyRing(genesis: genesis, scheme: scheme)
+            isOwnRowStale = true
+            restore(rows)
+            enter()
+        }
     }
 
     // MARK: Queries
@@ -122,21 +131,22 @@ package struct Membership: Sendable {
 
     /// The rows that a founder must have on disk before anybody hears of the cluster.
     package var foundingRows: [DurableWrite] {
-        guard let ring, let member = table[id] else { return [] }
-        return [
-            .put(.identity, key: MembershipRows.genesisKey, value: ring.genesis.encoded),
-            MembershipRows.member(member.alive),
-        ]
+        guard let ring else { return [] }
+        return [MembershipRows.genesis(ring.genesis), MembershipRows.member(own)]
     }
 
-    /// Makes a token that lets nodes join until it expires.
+    /// Makes a token that lets nodes join until it expires; `nil` before this node is a member.
     package mutating func issueToken(lifetime: Duration, at now: Instant) -> JoinToken? {
         guard let ring else { return nil }
-        let seed = (0..<NodeKey.seedSizeBytes / 8).flatMap { _ in
-            Wide128(high: random.next(), low: 0).bytes.prefix(8)
-        }
+        // The boot ID and a counter of its own make the label unique; the key makes it secret.
+        tokensIssued += 1
+        var label = ByteWriter()
+        label.raw("token".utf8)
+        boot.encode(into: &label)
+        label.varint(tokensIssued)
+        label.fixed64(random.next())
         return JoinToken(
-            cluster: ring.cluster, inviter: key, seed: seed,
+            cluster: ring.cluster, inviter: key, seed: key.derive(label.bytes),
             expiry: wallTime(at: now) + lifetime, scheme: scheme)
     }
 
@@ -148,23 +158,26 @@ package struct Membership: Sendable {
     package mutating func handle(
         _ event: GossipEvent, at now: Instant, emit: (GossipEffect) -> Void
     ) {
+        self.now = max(self.now, now)
+        if isOwnRowStale {
+            isOwnRowStale = false
+            emit(.persist([MembershipRows.member(own)]))
+        }
         switch event {
         case .received(let bytes, let source, let channel):
-            receive(bytes, from: source, via: channel, at: now, emit: emit)
+            receive(bytes, from: source, via: channel, emit: emit)
         case .send(let payload, let peer, let channel):
             transmit(.application(payload[...]), to: peer, via: channel, emit: emit)
         case .join(let seeds, let token):
-            beginJoin(seeds: seeds, token: token, at: now, emit: emit)
+            beginJoin(seeds: seeds, token: token, emit: emit)
         case .leave:
-            leave(at: now, emit: emit)
+            leave(emit: emit)
         case .updateMetadata(let newer):
-            metadata = newer
-            own.metadata = newer.encoded
-            restate(above: own.incarnation, at: now, emit: emit)
+            update(newer, emit: emit)
         case .wallClock(let time):
-            wallSample = (time, now)
+            wallSample = (time, self.now)
         case .deadlineReached:
-            deadlineReached(at: now, emit: emit)
+            deadlineReached(emit: emit)
         }
     }
 
@@ -174,86 +187,28 @@ package struct Membership: Sendable {
         guard ring != nil else { return nil }
         var next = min(schedule.probe, schedule.exchange, schedule.reconnect)
         if !rumours.isEmpty { next = min(next, schedule.rumour) }
-        if let probe { next = min(next, probe.hasAskedForHelp ? probe.endsAt : probe.helpAt) }
-        for relay in relays.values {
-            next = min(next, relay.isNacked ? relay.endsAt : relay.nackAt)
+        if !probes.waiting.isEmpty, probes.hasRoom { next = min(next, schedule.urgent) }
+        for due in [probes.nextDue, relays.nextDue, nextVerdict, leaving] {
+            if let due { next = min(next, due) }
         }
-        for suspect in suspects {
-            if let suspicion = table[suspect]?.suspicion { next = min(next, suspicion.deadline) }
-        }
-        if let leaving { next = min(next, leaving) }
         return next
     }
 
-    private mutating func deadlineReached(at now: Instant, emit: (GossipEffect) -> Void) {
-        if joining != nil { return continueJoin(at: now, emit: emit) }
+    private mutating func deadlineReached(emit: (GossipEffect) -> Void) {
+        if joining != nil { return continueJoin(emit: emit) }
         guard ring != nil, let due = nextDeadline, due <= now else { return }
-        forgiveStandstill(of: now - due, at: now)
+        forgiveStandstill(of: now - due)
         if let leaving, leaving <= now {
             self.leaving = .distantFuture
             emit(.left)
         }
-        checkProbe(at: now, emit: emit)
-        checkRelays(at: now, emit: emit)
-        checkSuspicions(at: now, emit: emit)
-        if schedule.probe <= now { beginProbe(at: now, emit: emit) }
-        if schedule.exchange <= now { exchange(at: now, emit: emit) }
-        if schedule.reconnect <= now { reconnect(at: now, emit: emit) }
-        if schedule.rumour <= now { tellRumours(at: now, emit: emit) }
-    }
-
-    // MARK: Own statement
-
-    /// Signs what this node says of itself, and becomes a member in its own eyes.
-    mutating func enter(at now: Instant) {
-        guard let ring else { return }
-        own.signature = key.sign(own.statement(in: ring.cluster))
-        place(
-            Member(alive: own, metadata: metadata, state: .alive, stateSince: now))
-        rumours.insert(.alive(own))
-        schedule.rumour = now
-    }
-
-    /// Says again what this node is, with a higher incarnation: a refutation, or a change.
-    mutating func restate(
-        above incarnation: UInt64, at now: Instant, emit: (GossipEffect) -> Void
-    ) {
-        guard let ring, leaving == nil, incarnation < .max else { return }
-        own.incarnation = max(own.incarnation, incarnation) + 1
-        own.signature = key.sign(own.statement(in: ring.cluster))
-        guard var member = table[id] else { return }
-        member.alive = own
-        member.metadata = metadata
-        place(member)
-        emit(.persist([MembershipRows.member(own)]))
-        emit(.memberChanged(member.info, previous: .alive))
-        spread(.alive(own), at: now)
-    }
-
-    mutating func place(_ member: Member) {
-        if member.suspicion == nil {
-            suspects.remove(member.id)
-        } else {
-            suspects.insert(member.id)
-        }
-        if table.updateValue(member, forKey: member.id) == nil {
-            let index = order.firstIndex { $0 > member.id } ?? order.count
-            order.insert(member.id, at: index)
-            if member.id != id {
-                let place = Int(random.next() % UInt64(probeRing.count + 1))
-                probeRing.insert(member.id, at: place)
-            }
-        }
-    }
-
-    /// Queues a rumour; it goes out soon, also without a probe to travel on.
-    mutating func spread(_ rumour: Rumour, at now: Instant) {
-        rumours.insert(rumour)
-        schedule.rumour = min(schedule.rumour, now + configuration.rumourInterval / 8)
-    }
-
-    /// How often each rumour is told.
-    var tellingsMax: Int {
-        Int((configuration.retransmitFactor * Logarithm.scale(order.count + 1)).rounded(.up))
+        checkProbes(emit: emit)
+        checkRelays(emit: emit)
+        checkSuspicions(emit: emit)
+        if schedule.probe <= now { beginRound(emit: emit) }
+        if schedule.urgent <= now { probeWaiting(emit: emit) }
+        if schedule.exchange <= now { exchange(emit: emit) }
+        if schedule.reconnect <= now { reconnect(emit: emit) }
+        if schedule.rumour <= now { tellRumours(emit: emit) }
     }
 }

@@ -1,10 +1,41 @@
 import Model
 
 /// What membership keeps on disk.
-enum MembershipRows {
+struct MembershipRows: Sendable {
+    var genesis: Genesis?
+    var admissions: [Admission] = []
+    var members: [AliveStatement] = []
+    /// Goodbyes, so that who has left is not taken for failed after a restart.
+    var leaves: [LeaveStatement] = []
+
     static let genesisKey: [UInt8] = [1]
     private static let admissionPrefix: UInt8 = 1
     private static let memberPrefix: UInt8 = 2
+    private static let leavePrefix: UInt8 = 3
+
+    /// Reads what `genesis`, `admission`, `member` and `leave` gave.
+    ///
+    /// - Throws: A `CodecError` when a row can't be read.
+    init(_ image: DurableImage) throws(CodecError) {
+        for row in image[.identity] where row.key == MembershipRows.genesisKey {
+            genesis = try Genesis(decoding: row.value)
+        }
+        for row in image[.membership] {
+            switch row.key.first {
+            case MembershipRows.admissionPrefix:
+                admissions.append(try Admission(decoding: row.value))
+            case MembershipRows.memberPrefix:
+                members.append(try AliveStatement(decoding: row.value))
+            case MembershipRows.leavePrefix:
+                leaves.append(try LeaveStatement(decoding: row.value))
+            default: throw .malformed
+            }
+        }
+    }
+
+    static func genesis(_ genesis: Genesis) -> DurableWrite {
+        .put(.identity, key: genesisKey, value: genesis.encoded)
+    }
 
     static func admission(_ admission: Admission) -> DurableWrite {
         .put(
@@ -16,45 +47,7 @@ enum MembershipRows {
         .put(.membership, key: [memberPrefix] + alive.subject.value.bytes, value: alive.encoded)
     }
 
-    static func read(
-        _ rows: [DurableImage.Row]
-    ) throws(CodecError) -> (admissions: [Admission], members: [AliveStatement]) {
-        var admissions: [Admission] = []
-        var members: [AliveStatement] = []
-        for row in rows {
-            switch row.key.first {
-            case admissionPrefix: admissions.append(try Admission(decoding: row.value))
-            case memberPrefix: members.append(try AliveStatement(decoding: row.value))
-            default: throw .malformed
-            }
-        }
-        return (admissions, members)
-    }
-}
-
-extension Membership {
-    /// Members of an earlier life are suspects until they answer; all are asked at once.
-    mutating func restore(_ image: DurableImage, at now: Instant) throws(CodecError) {
-        for row in image[.identity] where row.key == MembershipRows.genesisKey {
-            ring = KeyRing(genesis: try Genesis(decoding: row.value), scheme: scheme)
-        }
-        let (admissions, members) = try MembershipRows.read(image[.membership])
-        _ = ring?.add(contentsOf: admissions)
-        for alive in members {
-            if alive.subject == id {
-                own.incarnation = alive.incarnation < .max ? alive.incarnation + 1 : .max
-                continue
-            }
-            guard let metadata = try? NodeMetadata(decoding: alive.metadata) else { continue }
-            var member = Member(
-                alive: alive, metadata: metadata, state: .suspect, stateSince: now)
-            member.suspicion = newSuspicion(by: id, at: now, count: members.count)
-            place(member)
-            urgentProbes.append(alive.subject)
-        }
-        if !members.isEmpty {
-            schedule.probe = now
-            schedule.exchange = now
-        }
+    static func leave(_ leave: LeaveStatement) -> DurableWrite {
+        .put(.membership, key: [leavePrefix] + leave.subject.value.bytes, value: leave.encoded)
     }
 }

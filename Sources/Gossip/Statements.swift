@@ -4,6 +4,8 @@ import Model
 struct AliveStatement: Hashable, Sendable {
     var subject: NodeID
     var incarnation: UInt64
+    /// The life in which it says so: two lives at once are a clone.
+    var boot: BootID
     var address: PeerAddress
     /// The metadata as its subject encoded it, so that the signature holds across versions.
     var metadata: [UInt8]
@@ -20,8 +22,15 @@ struct AliveStatement: Hashable, Sendable {
     private func encodeBody(into writer: inout ByteWriter) {
         subject.encode(into: &writer)
         writer.varint(incarnation)
+        boot.encode(into: &writer)
         address.encode(into: &writer)
         writer.blob(metadata)
+    }
+
+    /// Whether this takes the place of another statement of its subject; a total order, so that
+    /// all nodes keep the same one even of two that a clone has made.
+    func isNewer(than other: AliveStatement) -> Bool {
+        (incarnation, boot) > (other.incarnation, other.boot)
     }
 }
 
@@ -92,6 +101,7 @@ extension AliveStatement: WireCodable {
     init(from reader: inout ByteReader) throws(CodecError) {
         subject = try NodeID(from: &reader)
         incarnation = try reader.varint()
+        boot = try BootID(from: &reader)
         address = try PeerAddress(from: &reader)
         metadata = Array(try reader.blob(max: NodeMetadata.sizeBytesMax + 4))
         signature = Array(try reader.raw(Signature.sizeBytes))

@@ -222,8 +222,9 @@ import Testing
         guard let cluster = bench.nodes[address(1)]?.clusterID else { return }
         let stranger = GossipBench.key(99)
         let bytes = Envelope.seal(
-            GossipMessage.ping(number: 1, []).encoded, by: stranger, boot: BootID(1), counter: 1,
-            cluster: cluster, to: id(1))
+            GossipMessage.ping(number: 1, view: 0, []).encoded, by: stranger, boot: BootID(1),
+            counter: 1,
+            cluster: cluster, to: id(1), via: .datagram)
         bench.packets = []
         bench.sent = []
         bench.step(address(1), .received(bytes, from: address(99), via: .datagram))
@@ -232,8 +233,8 @@ import Testing
         // A flood of strangers makes one question to a member, not more.
         for counter in 2..<50 as Range<UInt64> {
             let more = Envelope.seal(
-                GossipMessage.ping(number: 1, []).encoded, by: stranger, boot: BootID(1),
-                counter: counter, cluster: cluster, to: id(1))
+                GossipMessage.ping(number: 1, view: 0, []).encoded, by: stranger, boot: BootID(1),
+                counter: counter, cluster: cluster, to: id(1), via: .datagram)
             bench.step(address(1), .received(more, from: address(99), via: .datagram))
         }
         #expect(bench.sent.count <= 1)
@@ -257,8 +258,9 @@ import Testing
         bench.nodes[address(9)] = copy
         guard let cluster = copy.clusterID else { return }
         let bytes = Envelope.seal(
-            GossipMessage.ping(number: 1, []).encoded, by: GossipBench.key(2), boot: BootID(5),
-            counter: 1, cluster: cluster, to: id(2))
+            GossipMessage.ping(number: 1, view: 0, []).encoded, by: GossipBench.key(2),
+            boot: BootID(5),
+            counter: 1, cluster: cluster, to: id(2), via: .datagram)
         bench.step(address(2), .received(bytes, from: address(9), via: .datagram))
         bench.run(for: .seconds(1))
         #expect(bench.clones.contains(address(2)))

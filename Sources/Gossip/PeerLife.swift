@@ -1,0 +1,106 @@
+import Model
+
+/// What is known about the lives of one sender: which boot ID is alive, and what was heard of it.
+///
+/// A boot ID that is new here must answer a challenge before anything that it says counts. One
+/// that was replaced is never believed again: boot IDs are drawn anew at each start.
+struct PeerLife: Sendable {
+    /// A boot ID that has not yet shown that it is alive.
+    struct Pending: Sendable {
+        var boot: BootID
+        /// When it was last challenged.
+        var asked: Instant
+        /// Genuine packets of that life, to be taken once it has answered.
+        var held: [Held] = []
+    }
+
+    /// A packet that waits for its life to be proven.
+    struct Held: Sendable {
+        var bytes: [UInt8]
+        var source: PeerAddress
+        var channel: Channel
+    }
+
+    /// The boot ID that is alive, as far as is known.
+    private(set) var boot: BootID?
+    private var datagrams = ReplayWindow()
+    private var streams = ReplayWindow()
+    /// Former boot IDs, the latest last.
+    private(set) var retired: [BootID] = []
+    private(set) var pending: [Pending] = []
+
+    /// How many former boot IDs are remembered.
+    static let retiredMax = 16
+    /// How many unproven boot IDs are told apart; beyond it the one asked first is forgotten.
+    static let pendingMax = 4
+    /// How many packets wait for an unproven boot ID.
+    static let heldMax = 8
+    /// How many bytes of packets wait for an unproven boot ID.
+    static let heldSizeBytesMax = 64 << 10
+    /// How long a challenge waits before another one is sent.
+    static let challengeInterval: Duration = .milliseconds(100)
+
+    /// Whether a packet is worth verifying: neither a replay nor of a former life.
+    func admits(_ boot: BootID, _ counter: UInt64, via channel: Channel) -> Bool {
+        if boot == self.boot { return window(channel).accepts(counter) }
+        return !retired.contains(boot)
+    }
+
+    /// Takes note of a packet of the living boot ID.
+    mutating func take(_ counter: UInt64, via channel: Channel) {
+        switch channel {
+        case .datagram: datagrams.insert(counter)
+        case .stream: streams.insert(counter)
+        }
+    }
+
+    /// A boot ID has shown that it is alive; the former one is not believed any more.
+    ///
+    /// - Parameter floor: Counters up to this one are not believed: they may be replays from a
+    ///   time before this node kept account.
+    /// - Returns: What waited for this.
+    mutating func settle(_ boot: BootID, above floor: UInt64) -> [Held] {
+        precondition(boot != self.boot, "a boot ID settles once")
+        if let former = self.boot {
+            retired.append(former)
+            if retired.count > PeerLife.retiredMax { retired.removeFirst() }
+        }
+        let held = pending.first { $0.boot == boot }?.held ?? []
+        pending = []
+        self.boot = boot
+        datagrams = ReplayWindow(above: floor)
+        streams = ReplayWindow(above: floor)
+        return held
+    }
+
+    /// Whether an unproven boot ID is to be challenged now.
+    mutating func asks(_ boot: BootID, at now: Instant) -> Bool {
+        if let index = pending.firstIndex(where: { $0.boot == boot }) {
+            guard now - pending[index].asked >= PeerLife.challengeInterval else { return false }
+            pending[index].asked = now
+            return true
+        }
+        if pending.count >= PeerLife.pendingMax,
+            let first = pending.indices.min(by: { pending[$0].asked < pending[$1].asked })
+        {
+            pending.remove(at: first)
+        }
+        pending.append(Pending(boot: boot, asked: now))
+        return true
+    }
+
+    /// Keeps a packet of an unproven boot ID; returns whether there was room for it.
+    mutating func hold(_ packet: Held, of boot: BootID) -> Bool {
+        guard let index = pending.firstIndex(where: { $0.boot == boot }),
+            pending[index].held.count < PeerLife.heldMax,
+            pending[index].held.reduce(packet.bytes.count, { $0 + $1.bytes.count })
+                <= PeerLife.heldSizeBytesMax
+        else { return false }
+        pending[index].held.append(packet)
+        return true
+    }
+
+    private func window(_ channel: Channel) -> ReplayWindow {
+        channel == .datagram ? datagrams : streams
+    }
+}
