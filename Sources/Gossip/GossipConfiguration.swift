@@ -36,8 +36,11 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// How many independent confirmations bring it down to the shortest time; K of Lifeguard
     /// §IV.B.
     package var confirmationsNeeded = 2
-    /// A rumour is sent this many times, times log₁₀ of the cluster's size (SWIM §4.1).
+    /// A rumour is sent this many times, times log₁₀ of the cluster's size, rounded up (λ of SWIM
+    /// §4.1).
     package var retransmitFactor = 4.0
+    /// A rumour is sent at least this often: in a small cluster a single miss weighs more.
+    package var retransmitMin = 8
     /// How many members help with a probe that was not answered (k of SWIM §3.1).
     package var indirectCount = 3
     /// How many members get rumours at a time.

@@ -95,7 +95,7 @@ extension Membership {
         lives[envelope.sender] = life
         schedule = Schedule(
             probe: now + configuration.probeInterval, urgent: now, rumour: now,
-            exchange: now + configuration.probeInterval,
+            exchange: now + configuration.rumourInterval * (2 + random.fraction()),
             reconnect: now + configuration.reconnectInterval)
         enter()
         emit(.persist(foundingRows + admissions.map(MembershipRows.admission)))

@@ -75,8 +75,7 @@ extension Membership {
 
     /// Lets others ask, and asks over a stream: datagrams alone may be what is lost.
     private mutating func askForHelp(_ probe: Probe, emit: (GossipEffect) -> Void) {
-        let candidates = others { $0 == .alive }.filter { $0 != probe.target }
-        let helpers = candidates.shuffled(using: &random).prefix(configuration.indirectCount)
+        let helpers = helpers(with: probe.target)
         probes.askedForHelp(probe.number, helpers: Array(helpers))
         for helper in helpers {
             transmit(
@@ -84,6 +83,16 @@ extension Membership {
                 via: .datagram, emit: emit)
         }
         ping(probe.target, number: probe.number, via: .stream, emit: emit)
+    }
+
+    /// Members that can help with a probe: drawn from those heard of last, since a member on the
+    /// far side of a partition is no help, and its silence would tell nothing about this node.
+    private mutating func helpers(with target: NodeID) -> ArraySlice<NodeID> {
+        let candidates = others { $0 == .alive }.filter { $0 != target }
+            .map { (node: $0, heard: lives[$0]?.lastHeard ?? .zero) }
+            .sorted { ($0.heard, $0.node) > ($1.heard, $1.node) }
+        return candidates.prefix(2 * configuration.indirectCount).map(\.node)
+            .shuffled(using: &random).prefix(configuration.indirectCount)
     }
 
     private mutating func fail(_ number: UInt64, emit: (GossipEffect) -> Void) {

@@ -47,6 +47,7 @@ extension Membership {
         }
         guard settle(message, envelope, packet, emit: emit) else { return }
         lives[envelope.sender, default: PeerLife()].take(envelope.counter, via: packet.channel)
+        lives[envelope.sender]?.lastHeard = now
         take(message, from: envelope.sender, packet, emit: emit)
     }
 
@@ -110,7 +111,7 @@ extension Membership {
 
     /// Signs and sends a message; what does not fit a datagram goes by stream.
     ///
-    /// - Parameter source: Where to send it when the receiver's own word is not known yet.
+    /// A receiver whose own word is not known yet is answered where it asked from.
     mutating func transmit(
         _ message: GossipMessage, to receiver: NodeID, via wish: Channel,
         at source: PeerAddress? = nil, emit: (GossipEffect) -> Void

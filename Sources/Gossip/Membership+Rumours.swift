@@ -35,9 +35,13 @@ extension Membership {
             schedule.rumour = .distantFuture
             return
         }
-        let isUrgent = rumours.untoldCount > 0
+        // A backlog is told at the faster rate too: many members that come at once.
+        let isUrgent = rumours.untoldCount > 0 || rumours.count > Membership.rumourBacklog
         schedule.rumour = now + (isUrgent ? eagerRumourInterval : configuration.rumourInterval)
     }
+
+    /// More waiting rumours than this are a backlog: what two packets hold.
+    static let rumourBacklog = 10
 
     // MARK: Hearing
 

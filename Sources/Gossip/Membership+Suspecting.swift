@@ -104,9 +104,7 @@ extension Membership {
         return true
     }
 
-    /// A suspicion that begins now.
-    ///
-    /// - Parameter count: How many nodes are there, this one and the suspect included.
+    /// A suspicion that begins now; `count` nodes are there, this one and the suspect included.
     func suspicion(by witness: NodeID, amongst count: Int) -> Suspicion {
         let shortest =
             configuration.probeInterval * (configuration.suspicionFactor * Logarithm.scale(count))

@@ -42,7 +42,9 @@ extension Membership {
 
     /// How often each rumour is told.
     var tellingsMax: Int {
-        Int((configuration.retransmitFactor * Logarithm.scale(livingCount + 1)).rounded(.up))
+        let tellings =
+            configuration.retransmitFactor * Logarithm.scale(livingCount + 1).rounded(.up)
+        return max(Int(tellings), configuration.retransmitMin)
     }
 }
 

@@ -25,6 +25,8 @@ struct PeerLife: Sendable {
     private(set) var boot: BootID?
     private var datagrams = ReplayWindow()
     private var streams = ReplayWindow()
+    /// When it was last heard of at first hand.
+    var lastHeard: Instant?
     /// Former boot IDs, the latest last.
     private(set) var retired: [BootID] = []
     private(set) var pending: [Pending] = []
@@ -56,8 +58,10 @@ struct PeerLife: Sendable {
 
     /// A boot ID has shown that it is alive; the former one is not believed any more.
     ///
-    /// - Parameter floor: Counters up to this one are not believed: they may be replays from a
-    ///   time before this node kept account.
+    /// - Parameters:
+    ///   - boot: The boot ID that is alive.
+    ///   - floor: Counters up to this one are not believed: they may be replays from a time before
+    ///     this node kept account.
     /// - Returns: What waited for this.
     mutating func settle(_ boot: BootID, above floor: UInt64) -> [Held] {
         precondition(boot != self.boot, "a boot ID settles once")
