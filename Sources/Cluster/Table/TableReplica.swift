@@ -33,7 +33,8 @@ package struct TableReplica: Sendable {
     var outbox = TableOutbox()
     var submissions: [TaskID: TableSubmission] = [:]
     var acks: [UInt64: [TaskID]] = [:]
-    var lastAck: UInt64 = 0
+    /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
+    var lastAck: UInt64
     var repairDue: Instant
     /// Closed tasks in the order in which this node saw them close.
     var closed = TableClosedQueue()
@@ -48,6 +49,7 @@ package struct TableReplica: Sendable {
         boot = bootID
         origin = bootID.value
         random = SeededGenerator(seed: seed)
+        lastAck = random.next() >> 16
         repairDue = now + configuration.repairInterval
         restore(restored, at: now)
     }
