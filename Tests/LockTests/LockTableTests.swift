@@ -91,10 +91,10 @@ import Testing
         var driver = table()
         guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
         let complete = TaskOutcome(kind: .complete, exit: ExitStatus(code: 0))
-        let answer5 = driver.apply([.close(task, token, complete)], of: node)
+        let answer5 = driver.apply([.close(task, token, complete, birth: nil)], of: node)
         #expect(answer5 == [.closed(complete, token)])
         let canceled = TaskOutcome(kind: .canceled)
-        let answer6 = driver.apply([.close(task, nil, canceled)], of: other)
+        let answer6 = driver.apply([.close(task, nil, canceled, birth: birth)], of: other)
         #expect(answer6 == [.closed(complete, token)])
         let answer7 = driver.apply([acquire(2)], of: other)
         #expect(answer7 == [.closed(complete, token)])
@@ -104,9 +104,9 @@ import Testing
         var driver = table()
         guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
         let canceled = TaskOutcome(kind: .canceled)
-        let answer8 = driver.apply([.close(task, nil, canceled)], of: other)
+        let answer8 = driver.apply([.close(task, nil, canceled, birth: birth)], of: other)
         #expect(answer8 == [.held(node, token, SessionID(1))])
-        let answer9 = driver.apply([.close(task, token, canceled)], of: other)
+        let answer9 = driver.apply([.close(task, token, canceled, birth: nil)], of: other)
         #expect(answer9 == [.noSession])
     }
 
@@ -209,7 +209,7 @@ import Testing
     @Test func `a collected task is never granted again`() {
         var driver = table()
         guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
-        driver.apply([.close(task, token, TaskOutcome(kind: .complete))], of: node)
+        driver.apply([.close(task, token, TaskOutcome(kind: .complete), birth: nil)], of: node)
         driver.apply([.collect([birth])], of: .none)
         #expect(driver.table.entries.isEmpty)
         let answer19 = driver.apply([acquire(2)], of: other)
