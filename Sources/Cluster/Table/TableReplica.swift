@@ -152,6 +152,9 @@ package struct TableReplica: Sendable {
             var record = TaskRecord(id: delta.id, submission: submission)
             _ = record.join(delta)
             keep(record, at: now)
+            // The row holds the effects of all its dots, whether or not the context's own row,
+            // written later when a disk was full, came to say so.
+            for dot in record.dots { context.insert(dot) }
         }
         // With a record missing, the context would claim what is not there: fetch all again.
         if damagedRows > 0 { context = DotSet() }
