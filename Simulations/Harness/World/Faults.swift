@@ -59,7 +59,7 @@ package struct Faults: Sendable {
     package static let none = Faults(kinds: [])
 
     /// What `all` stands for: everything that the promises hold against.
-    package static let standardKinds = FaultKind.allCases.filter { $0 != .wipe }
+    package static let standardKinds = FaultKind.allCases
 
     private init(kinds: [FaultKind]) {
         self.kinds = kinds

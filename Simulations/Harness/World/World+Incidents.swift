@@ -234,6 +234,7 @@ extension World {
             machine.runtime.latency.slowShare = 0
             if machine.node == nil { restart(machine, after: 0) }
         }
+        for node in lostNodes { queue.insert(.client(.forget(node)), at: now) }
     }
 }
 
