@@ -61,6 +61,13 @@ actor TestNode {
         await end(with: SIGTERM)
     }
 
+    /// Waits until the daemon has ended by itself.
+    func waitForEnd() async {
+        guard let process else { return }
+        _ = try? await process.run.value
+        self.process = nil
+    }
+
     private func end(with signal: Int32) async {
         guard let process else { return }
         Glibc.kill(process.id, signal)
