@@ -49,6 +49,7 @@ package enum LockInspection {
         case .forget(let node): "forget \(short(node))"
         case .collect(let births): "collect \(births.count)"
         case .setLeaseLength(let length): "lease length \(length)"
+        case .settleLeaseLength: "lease length settled"
         }
     }
 
