@@ -49,6 +49,10 @@ actor TestNode {
             process = (id, run)
             return
         }
+        // The test was canceled while the daemon started: nothing of it may stay.
+        run.cancel()
+        _ = try? await run.value
+        throw CancellationError()
     }
 
     /// Sends SIGKILL to the daemon; its containers live on.
