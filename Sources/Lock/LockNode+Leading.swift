@@ -272,14 +272,20 @@ extension LockNode {
         }
     }
 
+    /// The own vote is gone.
+    mutating func departed(emit: (LockEffect) -> Void) {
+        guard departure != nil, !hasLeftVoters else { return }
+        hasLeftVoters = true
+        departure = nil
+        emit(.leftVoters)
+    }
+
     /// Gives up the own vote, and says so once it is gone.
     mutating func depart(at now: Instant, emit: (LockEffect) -> Void) {
         guard departure != nil, !hasLeftVoters else { return }
         let isAlone = !members.values.contains { $0.id != id && $0.isInReach }
         if isAlone || !engine.members.isVoter(id) && !isLeader {
-            hasLeftVoters = true
-            departure = nil
-            return emit(.leftVoters)
+            return departed(emit: emit)
         }
         departure = now + configuration.requestTimeout
         if isLeader {

@@ -319,7 +319,15 @@ package struct LockNode: Sendable {
             renewed(session, number, leaseLength, at: now, emit: emit)
         case .renewalRefused(let id, _):
             if let session, session.id == id { lapse(session, emit: emit) }
+        case .departed:
+            departed(emit: emit)
         case .leaving:
+            // A member that was removed hears no more of the log: it is told here.
+            if isLeader, engine.hasCommittedInTerm, engine.areMembersCommitted,
+                !engine.members.isVoter(sender)
+            {
+                send(.departed, to: sender, at: now, emit: emit)
+            }
             leadership?.leaving.insert(sender)
             if isLeader { upkeep(at: now, emit: emit) }
         }

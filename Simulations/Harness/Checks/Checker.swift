@@ -49,7 +49,7 @@ package struct Checker: Sendable {
 
     /// No two copies of a task run at the same time, wherever.
     ///
-    /// - Parameter isOver: Whether it is killed at this very moment, and so does not count.
+    /// One that is killed at this very moment (`isOver`) does not count.
     package mutating func started(
         _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false
     ) {

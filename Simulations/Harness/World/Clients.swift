@@ -157,7 +157,9 @@ extension World {
         ask(machine, .submit(job.spec, id: job.id, ack: job.ack), for: .submit(number))
     }
 
-    /// Whom a submission is sent to. Where ended tasks are dropped after seconds, a client stays
+    /// Whom a submission is sent to.
+    ///
+    /// Where ended tasks are dropped after seconds, a client stays
     /// with its node: a node that was away for longer would bring back what it had taken in.
     private func submissionTarget(of job: Job) -> Machine? {
         guard isCollecting, let known = job.machine else { return anyMember() }

@@ -67,8 +67,8 @@ package struct Faults: Sendable {
 
     /// Draws how badly each of these goes wrong.
     ///
-    /// - Parameter isSwarm: Whether each kind is left out now and then: what always goes wrong
-    ///   hides what goes wrong without it (Groce et al., "Swarm Testing", ISSTA 2012).
+    /// With `isSwarm` each kind is left out now and then: what always goes wrong hides what goes
+    /// wrong without it (Groce et al., "Swarm Testing", ISSTA 2012).
     package init(
         drawnFrom kinds: [FaultKind], isSwarm: Bool, using random: inout SeededGenerator
     ) {

@@ -23,7 +23,7 @@ package struct RunReport: Sendable {
 extension World {
     /// Runs the scenario: formation, safety phase with faults, liveness phase without.
     ///
-    /// - Parameter sink: Takes a line for every event and effect; slow, for single runs.
+    /// `sink` takes a line for every event and effect; slow, for single runs.
     package static func run(
         _ scenario: Scenario, sink: ((String) -> Void)? = nil
     ) -> RunReport {
