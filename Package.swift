@@ -123,7 +123,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
+        tests("SimulationTests", ["Model", "Lock", "Cluster", "SimulationHarness"]),
         tests("ArchitectureTests", []),
         tests(
             "EndToEndTests",

@@ -11,7 +11,9 @@ struct Connection: Sendable {
     let name: String
     private let base: String
 
-    /// Lives as long as the process. A socket on which nobody listens is an error at once: whoever
+    /// Lives as long as the process.
+    ///
+    /// A socket on which nobody listens is an error at once: whoever
     /// wants to wait for a daemon does so knowingly, above.
     private static let http: HTTPClient = {
         var configuration = HTTPClient.Configuration()
