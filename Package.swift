@@ -123,12 +123,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
+        tests("SimulationTests", ["Model", "Lock", "Cluster", "SimulationHarness"]),
         tests("ArchitectureTests", []),
         tests(
             "EndToEndTests",
             [
-                "Model", "ControlAPI",
+                "Model", "ControlAPI", "Runner",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),

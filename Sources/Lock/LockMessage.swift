@@ -20,6 +20,8 @@ enum LockMessage: Hashable, Sendable {
     case renewalRefused(SessionID, number: UInt64)
     /// To the leader: choose other voters than me, I am leaving.
     case leaving
+    /// From the leader: you have no vote any more, and may go.
+    case departed
 }
 
 extension LockMessage: WireCodable {
@@ -55,6 +57,8 @@ extension LockMessage: WireCodable {
             writer.varint(number)
         case .leaving:
             writer.byte(8)
+        case .departed:
+            writer.byte(9)
         }
     }
 
@@ -89,6 +93,7 @@ extension LockMessage: WireCodable {
             let session = try SessionID(from: &reader)
             self = .renewalRefused(session, number: try reader.varint())
         case 8: self = .leaving
+        case 9: self = .departed
         default: throw .malformed
         }
     }

@@ -19,11 +19,15 @@ struct LockLeadership: Sendable {
     /// Requests that stand in the log, but are not applied yet.
     var proposed: [NodeID: (boot: BootID, sequence: UInt64)] = [:]
     var proposers: [UInt64: NodeID] = [:]
+    /// Which proposal expires which session.
+    var expiryProposals: [UInt64: SessionID] = [:]
     var reads: [UInt64: Renewal] = [:]
     var leaving: Set<NodeID> = []
     var lastContext: UInt64 = 0
     var lastOwnSequence: UInt64 = 0
     var upkeepDue: Instant
+    /// When the length of leases was last changed under this leadership.
+    var lengthChanged: Instant?
 
     init(since: Instant) {
         self.since = since
@@ -37,6 +41,9 @@ struct LockLeadership: Sendable {
 
     /// A proposal was not taken: its client will ask again.
     mutating func dropped(_ context: UInt64) {
+        if let session = expiryProposals.removeValue(forKey: context) {
+            expiring.remove(session)
+        }
         guard let node = proposers.removeValue(forKey: context) else { return }
         proposed[node] = nil
     }
@@ -111,7 +118,11 @@ extension LockNode {
         }
         for operation in request.operations {
             switch operation {
-            case .openSession(let session, _): extend(session, at: now)
+            case .openSession(let session, _):
+                leadership?.expiries[session] =
+                    now + configuration.leaderLease(table.leaseLength)
+            case .setLeaseLength:
+                leadership?.lengthChanged = now
             case .expireSession(let session):
                 leadership?.expiring.remove(session)
                 leadership?.expiries[session] = nil
@@ -187,21 +198,22 @@ extension LockNode {
             to: renewal.node, at: now, emit: emit)
     }
 
+    /// A longer lease that was granted before, here or by an earlier leader, stays good.
     private mutating func extend(_ session: SessionID, at now: Instant) {
-        leadership?.expiries[session] = now + configuration.leaderLease(table.leaseLength)
+        let extended = now + configuration.leaderLease(table.leaseLength)
+        let until = max(expiry(of: session), extended)
+        leadership?.expiries[session] = until
     }
 
     /// When a session may be expired at the earliest.
     ///
-    /// A new leader does not know what the old one
-    /// has promised: it waits the longest lease from the beginning of its leadership.
+    /// A new leader does not know what the old one has promised: it waits the longest lease from
+    /// the beginning of its leadership.
     private func expiry(of session: SessionID) -> Instant {
         guard let leadership else { return .distantFuture }
         if let known = leadership.expiries[session] { return known }
         if configuration.mutation == .expiresAtOnce { return leadership.since }
-        let longest = max(
-            table.leaseLength, configuration.leaseLength, configuration.leaseLengthWithFewVoters)
-        return leadership.since + configuration.leaderLease(longest)
+        return leadership.since + configuration.leaderLease(table.longestLease)
     }
 
     // MARK: Upkeep
@@ -214,6 +226,10 @@ extension LockNode {
         guard isLeader, engine.hasCommittedInTerm else { return }
         for session in table.sessions.keys.sorted() where expiry(of: session) <= now {
             guard leadership?.expiring.insert(session).inserted == true else { continue }
+            // The context that the proposal will have, should it be turned down.
+            if let context = leadership?.lastContext {
+                leadership?.expiryProposals[context + 1] = session
+            }
             proposeOwn(.expireSession(session), at: now, emit: emit)
         }
         let length =
@@ -222,6 +238,7 @@ extension LockNode {
         if table.leaseLength != length, leadership?.proposed[.none] == nil {
             proposeOwn(.setLeaseLength(length), at: now, emit: emit)
         }
+        settleLeaseLength(at: now, emit: emit)
         guard let leadership, !members.isEmpty else { return }
         let voters = VoterChoice.choose(
             VoterChoice.Situation(
@@ -231,6 +248,16 @@ extension LockNode {
         if voters != engine.members.voters {
             raft(.proposeMembers(voters: voters), at: now, emit: emit)
         }
+    }
+
+    /// Once nobody can hold a longer lease from before, later leaders need not wait for it.
+    private mutating func settleLeaseLength(at now: Instant, emit: (LockEffect) -> Void) {
+        guard let leadership, table.longestLease > table.leaseLength,
+            leadership.proposed[.none] == nil
+        else { return }
+        let since = max(leadership.since, leadership.lengthChanged ?? leadership.since)
+        guard since + configuration.leaderLease(table.longestLease) <= now else { return }
+        proposeOwn(.settleLeaseLength, at: now, emit: emit)
     }
 
     /// Entries of collected tasks shrink; the leader's copy of the table decides for all.
@@ -245,14 +272,20 @@ extension LockNode {
         }
     }
 
+    /// The own vote is gone.
+    mutating func departed(emit: (LockEffect) -> Void) {
+        guard departure != nil, !hasLeftVoters else { return }
+        hasLeftVoters = true
+        departure = nil
+        emit(.leftVoters)
+    }
+
     /// Gives up the own vote, and says so once it is gone.
     mutating func depart(at now: Instant, emit: (LockEffect) -> Void) {
         guard departure != nil, !hasLeftVoters else { return }
         let isAlone = !members.values.contains { $0.id != id && $0.isInReach }
         if isAlone || !engine.members.isVoter(id) && !isLeader {
-            hasLeftVoters = true
-            departure = nil
-            return emit(.leftVoters)
+            return departed(emit: emit)
         }
         departure = now + configuration.requestTimeout
         if isLeader {
@@ -269,7 +302,7 @@ extension LockOperation {
     fileprivate var isForClients: Bool {
         switch self {
         case .openSession, .acquire, .release, .close, .forget: true
-        case .expireSession, .collect, .setLeaseLength: false
+        case .expireSession, .collect, .setLeaseLength, .settleLeaseLength: false
         }
     }
 }

@@ -85,6 +85,8 @@ package struct LockNode: Sendable {
             founds = false
             raft(.bootstrap(voters: [id]), at: now, emit: emit)
         }
+        // A node that stood still may hear of grants before it hears of the time.
+        if let session, session.leaseUntil <= now { lapse(session, emit: emit) }
         switch event {
         case .received(let bytes, let sender):
             receive(bytes, from: sender, at: now, emit: emit)
@@ -141,6 +143,9 @@ package struct LockNode: Sendable {
     /// Whether this node leads the voters.
     package var isLeader: Bool { engine.role == .leader }
 
+    /// Whether there is any sense in asking for tasks: without a session all would be denied.
+    package var mayAcquire: Bool { session != nil && opening == nil && !isHalted }
+
     /// The node's copy of the replicated table as bytes: equal on voters that applied the same.
     package var tableBytes: [UInt8] { table.encoded }
 
@@ -148,7 +153,6 @@ package struct LockNode: Sendable {
     package var appliedIndex: UInt64 { engine.appliedIndex }
 
     private mutating func deadlineReached(at now: Instant, emit: (LockEffect) -> Void) {
-        if let session, session.leaseUntil <= now { lapse(session, emit: emit) }
         if let due = engine.nextDeadline, due <= now {
             raft(.deadlineReached, at: now, emit: emit)
         }
@@ -315,7 +319,15 @@ package struct LockNode: Sendable {
             renewed(session, number, leaseLength, at: now, emit: emit)
         case .renewalRefused(let id, _):
             if let session, session.id == id { lapse(session, emit: emit) }
+        case .departed:
+            departed(emit: emit)
         case .leaving:
+            // A member that was removed hears no more of the log: it is told here.
+            if isLeader, engine.hasCommittedInTerm, engine.areMembersCommitted,
+                !engine.members.isVoter(sender)
+            {
+                send(.departed, to: sender, at: now, emit: emit)
+            }
             leadership?.leaving.insert(sender)
             if isLeader { upkeep(at: now, emit: emit) }
         }

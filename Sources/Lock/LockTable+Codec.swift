@@ -9,6 +9,7 @@ extension LockTable: WireCodable {
         writer.varint(UInt64(generation))
         writer.varint(clock)
         writer.varint(UInt64(clamping: leaseLength.nanoseconds))
+        writer.varint(UInt64(clamping: longestLease.nanoseconds))
         writer.list(entries.sorted { $0.key < $1.key }) { writer, row in
             row.key.encode(into: &writer)
             row.value.encode(into: &writer)
@@ -30,6 +31,7 @@ extension LockTable: WireCodable {
         let generation = try reader.varint32()
         let clock = try reader.varint()
         self.init(generation: generation, clock: clock, leaseLength: try reader.duration())
+        longestLease = try reader.duration()
         let rows = try reader.list(max: LockTable.countMax) {
             (reader) throws(CodecError) -> (TaskID, Entry) in
             let task = try TaskID(from: &reader)

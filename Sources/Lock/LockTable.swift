@@ -50,6 +50,8 @@ struct LockTable: Hashable, Sendable {
     /// The lock's own clock, in nanoseconds; moved by the stamps of entries.
     var clock: UInt64 = 0
     var leaseLength: Duration
+    /// The longest lease that a holder may still trust, whichever leader granted it.
+    var longestLease: Duration
     var entries: [TaskID: Entry] = [:]
     var sessions: [SessionID: Session] = [:]
     /// Claims of expired sessions that wait for their node, by node.
@@ -57,6 +59,13 @@ struct LockTable: Hashable, Sendable {
     var clients: [NodeID: Client] = [:]
     var collected = BirthIntervals()
     var mutation: LockMutation?
+
+    init(generation: UInt32 = 1, clock: UInt64 = 0, leaseLength: Duration) {
+        self.generation = generation
+        self.clock = clock
+        self.leaseLength = leaseLength
+        longestLease = leaseLength
+    }
 
     /// Applies a committed entry; a repetition gives the first answer again.
     ///
@@ -103,6 +112,8 @@ struct LockTable: Hashable, Sendable {
             collect(dots)
         case .setLeaseLength(let length):
             set(leaseLength: length)
+        case .settleLeaseLength:
+            settleLeaseLength()
         }
     }
 
@@ -181,6 +192,12 @@ struct LockTable: Hashable, Sendable {
 
     private mutating func set(leaseLength length: Duration) -> LockResult {
         leaseLength = length
+        longestLease = max(longestLease, length)
+        return .done
+    }
+
+    private mutating func settleLeaseLength() -> LockResult {
+        longestLease = leaseLength
         return .done
     }
 

@@ -51,6 +51,18 @@ import Testing
     }
 }
 
+@Suite struct NodeOptionTests {
+    @Test func `the node may be named before the command`() {
+        let moved = ClientCommand.withNodeBehindCommand(["-N", "unix:/x", "run", "ls", "-l"])
+        #expect(moved == ["run", "-N", "unix:/x", "ls", "-l"])
+        #expect(
+            ClientCommand.withNodeBehindCommand(["--node=h:1", "nodes", "-o", "json"])
+                == ["nodes", "--node=h:1", "-o", "json"])
+        #expect(ClientCommand.withNodeBehindCommand(["run", "ls"]) == ["run", "ls"])
+        #expect(ClientCommand.withNodeBehindCommand([]) == [])
+    }
+}
+
 @Suite struct ExitCodeTests {
     struct Row: CustomTestStringConvertible, Sendable {
         let state: String
