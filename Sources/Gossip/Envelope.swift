@@ -33,8 +33,9 @@ struct Envelope {
         return writer.bytes
     }
 
-    /// Reads the fixed header; `nil` when this can't be an envelope of this cluster. Counters begin
-    /// with 1.
+    /// Reads the fixed header; `nil` when this can't be an envelope of this cluster.
+    ///
+    /// Counters begin with 1.
     static func open(_ bytes: [UInt8], cluster: ClusterID) -> Envelope? {
         guard bytes.count > overheadSizeBytes else { return nil }
         var reader = ByteReader(bytes)

@@ -10,8 +10,9 @@ struct Member: Sendable {
     /// Its goodbye, once it has said one; it holds until the member says that it is alive again,
     /// with a higher incarnation.
     var leave: LeaveStatement?
-    /// Why it is suspect or dead: shown to it, so that it can refute. This node's own accusation,
-    /// or the first foreign one until there is an own one.
+    /// Why it is suspect or dead; shown to it, so that it can refute.
+    ///
+    /// This node's own accusation, or the first foreign one until there is an own one.
     var accusation: SuspectStatement?
     var suspicion: Suspicion?
     /// The incarnation at which it has answered a foreign suspicion in person.

@@ -54,8 +54,10 @@ extension Membership {
 
     // MARK: Differences
 
-    /// Compares a member's fingerprint with the own one. When all that are heard differ for an
-    /// interval, this node has missed something, and asks for the whole view.
+    /// Compares a member's fingerprint with the own one.
+    ///
+    /// When all that are heard differ for an interval, this node has missed something, and asks
+    /// for the whole view.
     mutating func compare(
         _ view: UInt64, with sender: NodeID, at source: PeerAddress, via channel: Channel,
         emit: (GossipEffect) -> Void

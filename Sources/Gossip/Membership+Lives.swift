@@ -16,6 +16,10 @@ extension Membership {
         }
         let life = lives[envelope.sender] ?? PeerLife()
         let isSettled = life.boot == envelope.boot
+        if life.isRetired(envelope.boot) {
+            settleFormer(message, envelope, packet, emit: emit)
+            return false
+        }
         switch message {
         case .challenge(let number, let questioned):
             // Answered to whoever asks, in no more bytes than the question.
@@ -36,6 +40,26 @@ extension Membership {
             challenge(envelope, packet, emit: emit)
             return false
         }
+    }
+
+    /// A packet of a life that was replaced is a recording, or that life goes on beside the newer.
+    ///
+    /// Whoever proves to be the latter is told of the other, and nothing else comes of it.
+    private mutating func settleFormer(
+        _ message: GossipMessage, _ envelope: Envelope, _ packet: PeerLife.Held,
+        emit: (GossipEffect) -> Void
+    ) {
+        emit(.dropped(reason: "former boot"))
+        guard packet.channel == .datagram else { return }
+        guard case .challengeAnswer(let number, _) = message, isProof(number, of: envelope) else {
+            return question(envelope, packet, at: packet.source, emit: emit)
+        }
+        guard let alive = table[envelope.sender]?.alive,
+            let bytes = seal(
+                GossipMessage.rumours([.alive(alive)]).encoded, to: envelope.sender,
+                via: .datagram)
+        else { return }
+        emit(.send(bytes, to: packet.source, via: .datagram))
     }
 
     private mutating func accept(

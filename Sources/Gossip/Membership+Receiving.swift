@@ -27,9 +27,8 @@ extension Membership {
         guard envelope.sender != id || envelope.boot != boot else {
             return emit(.dropped(reason: "own packet"))
         }
-        let isFresh = lives[envelope.sender].map {
-            $0.admits(envelope.boot, envelope.counter, via: packet.channel)
-        }
+        let isFresh = lives[envelope.sender]?.admits(
+            envelope.boot, envelope.counter, via: packet.channel, at: now)
         guard isFresh ?? true else { return emit(.dropped(reason: "replay")) }
         let isGenuine = Envelope.isGenuine(
             packet.bytes, by: sender, to: id, via: packet.channel, scheme: scheme)
@@ -90,6 +89,13 @@ extension Membership {
 
     // MARK: Sending
 
+    /// Whether what is known of a sender was said in another life than the one that is alive: it
+    /// has restarted, or there are two of it.
+    func isOutdated(_ sender: NodeID) -> Bool {
+        guard let boot = lives[sender]?.boot else { return table[sender] == nil }
+        return table[sender]?.alive.boot != boot
+    }
+
     /// Signs a payload for one receiver; `nil` before this node belongs to a cluster.
     mutating func seal(
         _ payload: [UInt8], to receiver: NodeID, via channel: Channel
@@ -111,15 +117,15 @@ extension Membership {
 
     /// Signs and sends a message; what does not fit a datagram goes by stream.
     ///
-    /// A receiver whose own word is not known yet is answered where it asked from.
+    /// A receiver whose living boot ID has not said yet where it listens is answered where it
+    /// asked from.
     mutating func transmit(
         _ message: GossipMessage, to receiver: NodeID, via wish: Channel,
         at source: PeerAddress? = nil, emit: (GossipEffect) -> Void
     ) {
         let known = table[receiver]?.alive.address
-        guard receiver != id, let address = known ?? (wish == .datagram ? source : nil) else {
-            return
-        }
+        let target = wish == .datagram && isOutdated(receiver) ? source ?? known : known
+        guard receiver != id, let address = target else { return }
         let payload = message.encoded
         let sizeBytes = payload.count + Envelope.overheadSizeBytes
         let channel = sizeBytes <= Channel.datagramSizeBytesMax ? wish : .stream

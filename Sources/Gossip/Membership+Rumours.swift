@@ -18,8 +18,12 @@ extension Membership {
         var left = GossipConfiguration.datagramPayloadSizeBytesMax - 32
         if let accusation = table[receiver]?.accusation {
             news.append(.suspect(accusation))
-            left -= Rumour.suspect(accusation).encoded.count
         }
+        if isOutdated(receiver), let alive = table[receiver]?.alive {
+            // So that it can outdo what it said before, or notice that somebody else says it.
+            news.append(.alive(alive))
+        }
+        for rumour in news { left -= rumour.encoded.count }
         return news + rumours.take(sizeBytesMax: left, tellingsMax: tellingsMax)
     }
 

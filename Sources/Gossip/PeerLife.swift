@@ -30,9 +30,12 @@ struct PeerLife: Sendable {
     /// Former boot IDs, the latest last.
     private(set) var retired: [BootID] = []
     private(set) var pending: [Pending] = []
+    private var formerLimit: RateLimit?
 
     /// How many former boot IDs are remembered.
     static let retiredMax = 16
+    /// How many packets of former lives are looked at in a second.
+    static let formerPerSecondMax = 4
     /// How many unproven boot IDs are told apart; beyond it the one asked first is forgotten.
     static let pendingMax = 4
     /// How many packets wait for an unproven boot ID.
@@ -42,11 +45,23 @@ struct PeerLife: Sendable {
     /// How long a challenge waits before another one is sent.
     static let challengeInterval: Duration = .milliseconds(100)
 
-    /// Whether a packet is worth verifying: neither a replay nor of a former life.
-    func admits(_ boot: BootID, _ counter: UInt64, via channel: Channel) -> Bool {
+    /// Whether a packet is worth verifying: not a replay, and of no former life.
+    ///
+    /// A few of former lives are looked at all the same, and change nothing here: one that is
+    /// still alive has been cloned, and should hear of it.
+    mutating func admits(
+        _ boot: BootID, _ counter: UInt64, via channel: Channel, at now: Instant
+    ) -> Bool {
         if boot == self.boot { return window(channel).accepts(counter) }
-        return !retired.contains(boot)
+        guard retired.contains(boot) else { return true }
+        var limit = formerLimit ?? RateLimit(perSecond: PeerLife.formerPerSecondMax, at: now)
+        let isAdmitted = limit.admits(at: now)
+        formerLimit = limit
+        return isAdmitted
     }
+
+    /// Whether a boot ID has been replaced by a newer one.
+    func isRetired(_ boot: BootID) -> Bool { retired.contains(boot) }
 
     /// Takes note of a packet of the living boot ID.
     mutating func take(_ counter: UInt64, via channel: Channel) {

@@ -49,7 +49,7 @@ struct Relays: Sendable {
         return true
     }
 
-    /// The target has answered: ends the ping. `nil` when nobody asked for this.
+    /// Ends a ping whose target has answered; `nil` when nobody asked for this.
     mutating func answered(_ number: UInt64, for origin: NodeID, by target: NodeID) -> Relay? {
         let key = Key(origin: origin, number: number)
         guard active[key]?.target == target else { return nil }

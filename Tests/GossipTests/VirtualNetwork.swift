@@ -70,6 +70,7 @@ final class VirtualNetwork {
     private var heap: [Due] = []
     private var sequence: UInt64 = 0
     private var boots: UInt64 = 0
+    private var forgedCounter: UInt64 = 1_000_000
     private var streamFree: [Int: Instant] = [:]
 
     init(
@@ -297,6 +298,33 @@ final class VirtualNetwork {
 
     private func isBefore(_ left: Int, _ right: Int) -> Bool {
         (heap[left].at, heap[left].sequence) < (heap[right].at, heap[right].sequence)
+    }
+
+    // MARK: Thieves
+
+    /// Says something as another machine would that had its key, under the boot ID that it last had.
+    ///
+    /// The machine itself should be silent by then: the two would share their counters.
+    func speak(
+        as thief: Int, boot: BootID, to victim: Int, _ message: GossipMessage,
+        via channel: Channel = .datagram
+    ) {
+        guard let cluster = machines[victim].membership?.clusterID else { return }
+        forgedCounter += 1
+        let bytes = Envelope.seal(
+            message.encoded, by: machines[thief].key, boot: boot, counter: forgedCounter,
+            cluster: cluster, to: id(victim), via: channel)
+        tell(victim, .received(bytes, from: VirtualNetwork.address(thief), via: channel))
+    }
+
+    /// Signs an accusation.
+    func accusation(of subject: Int, incarnation: UInt64, by accuser: Int) -> Rumour {
+        var statement = SuspectStatement(
+            subject: id(subject), incarnation: incarnation, accuser: id(accuser))
+        if let cluster = machines[0].membership?.clusterID {
+            statement.signature = machines[accuser].key.sign(statement.statement(in: cluster))
+        }
+        return .suspect(statement)
     }
 
     // MARK: Observations
