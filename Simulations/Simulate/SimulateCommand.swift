@@ -3,7 +3,7 @@ import SimulationHarness
 
 /// The simulator's command line.
 @main
-struct SimulateCommand: ParsableCommand {
+struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate",
         abstract: "Runs the production core on virtual networks, disks and clocks.",

@@ -58,7 +58,9 @@ extension Node {
             // Not ours any more, or settled already: make sure that nothing is left of it.
             switch event {
             case .created, .started: emit(.container(id, .kill))
-            case .exited, .failed, .vanished: emit(.container(id, .remove))
+            case .exited, .failed, .vanished:
+                emit(.container(id, .remove))
+                if doomed.remove(id) != nil { openSessionIfClear(at: now, emit: emit) }
             }
             return
         }
@@ -240,7 +242,7 @@ extension Node {
     ) {
         holdings[holding.id] = nil
         writeRow(holding, .lost, reason: reason, at: now, emit: emit)
-        reopenSessionIfClear(at: now, emit: emit)
+        openSessionIfClear(at: now, emit: emit)
     }
 
     /// The lock has taken note of the end: nothing is left to do for this claim.

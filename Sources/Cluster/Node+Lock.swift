@@ -9,10 +9,11 @@ extension Node {
     ) {
         var effects: [LockEffect] = []
         lock.handle(event, at: now) { effects.append($0) }
-        for effect in effects { apply(effect, at: now, emit: emit) }
+        undone += effects.map(PartEffect.lock)
+        perform(at: now, emit: emit)
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ effect: LockEffect, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         switch effect {

@@ -9,7 +9,8 @@ extension Node {
     ) {
         var effects: [GossipEffect] = []
         membership.handle(event, at: now) { effects.append($0) }
-        for effect in effects { apply(effect, at: now, emit: emit) }
+        undone += effects.map(PartEffect.gossip)
+        perform(at: now, emit: emit)
     }
 
     /// Sends a payload to a member, signed; it may be lost.
@@ -20,7 +21,7 @@ extension Node {
         gossip(.send(payload: payload, to: peer, via: channel), at: now, emit: emit)
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ effect: GossipEffect, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         switch effect {

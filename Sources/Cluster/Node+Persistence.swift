@@ -42,10 +42,8 @@ extension Node {
         emit(.observe(.notice(.error, "writing to the data directory failed: \(reason)")))
         switch persistence.redeem(ticket) {
         case .table(let ticket): table(.persistFailed(ticket), at: now, emit: emit)
-        case .lock, nil:
-            // A lock that can't write stays silent: without its promise on disk it must not
-            // answer, and the other voters go on without it.
-            break
+        case .lock(let ticket): lock(.persistFailed(ticket), at: now, emit: emit)
+        case nil: break
         }
     }
 }

@@ -31,6 +31,9 @@ extension Node {
     /// Whether the node holds a lease, as far as it knows.
     package var hasLease: Bool { lock.session != nil }
 
+    /// The last entry of the lock's log that this node has applied, 0 when it has none.
+    package var lockAppliedIndex: UInt64 { lock.appliedIndex }
+
     /// The lock's replicated table and how far it is applied: equal bytes for equal indices.
     package var lockState: (appliedIndex: UInt64, bytes: [UInt8]) {
         (lock.appliedIndex, lock.tableBytes)

@@ -57,11 +57,23 @@ extension Node {
         if let refusal = refusal(of: spec) { return emit(.reply(request, .refused(refusal))) }
         let task = task ?? TaskID(at: wallTime(at: now), using: &random)
         let copiesWanted = copiesWanted(for: ack)
-        if let known = table.record(task) {
-            return repeated(request, spec, known: known, copiesWanted, emit: emit)
+        let known = table.record(task)
+        guard known == nil || known?.spec == spec else {
+            return emit(
+                .reply(
+                    request,
+                    .refused(
+                        Refusal(.conflict, "the ID \(task) belongs to a task that differs"))))
         }
-        submissions[task] = [PendingSubmission(request: request, copiesWanted: copiesWanted)]
-        timers.insert(.ackWaitEnded(task), due: now + configuration.ackWait)
+        let pending = PendingSubmission(request: request, copiesWanted: copiesWanted)
+        if submissions[task] == nil {
+            timers.insert(.ackWaitEnded(task), due: now + configuration.ackWait)
+        }
+        submissions[task, default: []].append(pending)
+        if known != nil {
+            // Said before, here or elsewhere: it counts as taken in once disks have it.
+            return table(.secure(task, wantedCopies: copiesWanted), at: now, emit: emit)
+        }
         table(
             .submit(spec, id: task, wall: wallTime(at: now), wantedCopies: copiesWanted),
             at: now, emit: emit)
@@ -89,27 +101,6 @@ extension Node {
             return Refusal(.overloaded, "too many live tasks; try again when some have ended")
         }
         return nil
-    }
-
-    private mutating func repeated(
-        _ request: RequestID, _ spec: TaskSpec, known: TaskRecord, _ copiesWanted: Int,
-        emit: (NodeEffect) -> Void
-    ) {
-        guard known.spec == spec else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(
-                        Refusal(
-                            .conflict, "the ID \(known.id) belongs to a task that differs"))))
-        }
-        if submissions[known.id] != nil {
-            let copies = submissions[known.id]?.first?.copies ?? 0
-            submissions[known.id]?.append(
-                PendingSubmission(request: request, copiesWanted: copiesWanted, copies: copies))
-        } else {
-            emit(.reply(request, .submitted(known.id, copies: 1)))
-        }
     }
 
     /// How many disks a submission waits for; never more than there are members in reach.
@@ -144,7 +135,7 @@ extension Node {
         of task: TaskID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         guard let pending = submissions[task] else { return }
-        guard let copies = pending.first?.copies, copies > 0 else {
+        guard let copies = pending.map(\.copies).max(), copies > 0 else {
             // Not even the own disk has answered: only it can tell how this ends.
             timers.insert(.ackWaitEnded(task), due: now + configuration.ackWait)
             return
@@ -163,7 +154,10 @@ extension Node {
                 .reply(
                     submission.request,
                     .refused(
-                        Refusal(.storage, "the task could not be written to disk: \(reason)"))))
+                        Refusal(
+                            .storage,
+                            "the task could not be written to disk (\(reason)); another node may "
+                                + "have it all the same: repeat it with the same ID"))))
         }
     }
 
@@ -182,7 +176,9 @@ extension Node {
                     .refused(
                         Refusal(.conflict, "task \(task) has ended (\(record.state.rawValue))"))))
         }
-        guard !record.isCancelRequested else { return emit(.reply(request, .accepted)) }
+        guard !record.isCancelRequested || cancelReplies[task] != nil else {
+            return emit(.reply(request, .accepted))
+        }
         guard cancelReplies.count < Node.requestsPendingMax else {
             return emit(
                 .reply(request, .refused(Refusal(.overloaded, "too many cancels at a time"))))
@@ -190,7 +186,9 @@ extension Node {
         cancelReplies[task, default: []].append(request)
         table(.cancel(task), at: now, emit: emit)
         if record.state == .queued {
-            lock(.close(task, nil, TaskOutcome(kind: .canceled)), at: now, emit: emit)
+            lock(
+                .close(task, nil, TaskOutcome(kind: .canceled), birth: record.birth), at: now,
+                emit: emit)
         }
     }
 

@@ -14,12 +14,12 @@ extension Node {
         }
         for container in adopted { adopt(container, at: now, emit: emit) }
         adopted = []
-        loseVanishedAttempts(at: now, emit: emit)
         for record in table.records where record.outcome == nil {
             reconsider(record.id, at: now, emit: emit)
         }
         shareMembers(at: now, emit: emit)
-        openSession(at: now, emit: emit)
+        needsSession = true
+        openSessionIfClear(at: now, emit: emit)
     }
 
     private mutating func adopt(
@@ -29,9 +29,7 @@ extension Node {
         guard let record = table.record(id.task), record.outcome == nil,
             let row = record.attempts.last(where: { $0.token == id.token && $0.node == self.id })
         else {
-            emit(.container(id, .kill))
-            emit(.container(id, .remove))
-            return
+            return discard(container, emit: emit)
         }
         var holding = Holding(
             id: id, session: row.session, spec: record.spec, phase: .running,
@@ -56,17 +54,33 @@ extension Node {
         }
     }
 
-    /// Own attempts of which nothing is left: the machine restarted, or the container never was.
-    private mutating func loseVanishedAttempts(at now: Instant, emit: (NodeEffect) -> Void) {
-        for record in table.records where record.outcome == nil {
-            guard var row = record.latestAttempt, row.node == id, !row.phase.isTerminal,
-                holdings[ContainerID(task: record.id, token: row.token)] == nil
-            else { continue }
-            row.phase = .lost
-            row.reason = "its node restarted"
-            row.ended = wallTime(at: now)
-            table(.writeAttempt(record.id, row), at: now, emit: emit)
+    /// A container of which the table knows nothing, or that the cluster has done with.
+    private mutating func discard(_ container: AdoptedContainer, emit: (NodeEffect) -> Void) {
+        switch container.state {
+        case .created, .started:
+            doomed.insert(container.id)
+            emit(.container(container.id, .kill))
+        case .exited, .failed, .vanished:
+            emit(.container(container.id, .remove))
         }
+    }
+
+    /// An own attempt of which nothing is left: the machine restarted, the container never was, or
+    /// the disk had forgotten the attempt when the daemon restarted.
+    ///
+    /// - Returns: Whether the record is such a one; it was looked at again since.
+    mutating func loseVanishedAttempt(
+        _ record: TaskRecord, at now: Instant, emit: (NodeEffect) -> Void
+    ) -> Bool {
+        guard record.outcome == nil, var row = record.latestAttempt, row.node == id,
+            !row.phase.isTerminal,
+            holdings[ContainerID(task: record.id, token: row.token)] == nil
+        else { return false }
+        row.phase = .lost
+        row.reason = "its node restarted"
+        row.ended = wallTime(at: now)
+        table(.writeAttempt(record.id, row), at: now, emit: emit)
+        return true
     }
 
     /// Asks for a session that keeps every claim which this node still stands for.
@@ -103,7 +117,8 @@ extension Node {
             forfeit(id, at: now, emit: emit)
         }
         for task in claimsInFlight.keys.sorted() { claimAnswered(task) }
-        reopenSessionIfClear(at: now, emit: emit)
+        needsSession = true
+        openSessionIfClear(at: now, emit: emit)
     }
 
     private mutating func forfeit(
@@ -117,11 +132,12 @@ extension Node {
         }
     }
 
-    /// A lapsed session is dead for good; the next one is opened when nothing of it runs any more.
-    mutating func reopenSessionIfClear(at now: Instant, emit: (NodeEffect) -> Void) {
-        guard lock.session == nil, activity == .active || activity == .draining,
+    /// A session gives back what it does not name: it is opened when nothing of that runs any more.
+    mutating func openSessionIfClear(at now: Instant, emit: (NodeEffect) -> Void) {
+        guard needsSession, activity == .active || activity == .draining, doomed.isEmpty,
             !holdings.values.contains(where: { $0.endCause == .forfeited })
         else { return }
+        needsSession = false
         openSession(at: now, emit: emit)
     }
 }

@@ -71,7 +71,9 @@ extension Node {
         _ task: TaskID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         queue.postpone(task, until: now + Node.cancelRetryInterval)
-        lock(.close(task, nil, TaskOutcome(kind: .canceled)), at: now, emit: emit)
+        lock(
+            .close(task, nil, TaskOutcome(kind: .canceled), birth: table.record(task)?.birth),
+            at: now, emit: emit)
     }
 
     /// How long a node waits for a canceled task's end before it asks for it again.

@@ -9,10 +9,11 @@ extension Node {
     ) {
         var effects: [TableEffect] = []
         table.handle(event, at: now) { effects.append($0) }
-        for effect in effects { apply(effect, at: now, emit: emit) }
+        undone += effects.map(PartEffect.table)
+        perform(at: now, emit: emit)
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ effect: TableEffect, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         switch effect {
@@ -53,6 +54,7 @@ extension Node {
             task, holder: isHeld ? record.latestAttempt?.node : nil,
             resources: record.spec.resources)
         if record.isCancelRequested { cancelHoldings(of: task, at: now, emit: emit) }
+        if loseVanishedAttempt(record, at: now, emit: emit) { return }
         if isStealable(record), canTake(record) {
             offer(record, at: now)
         } else {
@@ -118,6 +120,13 @@ extension Node {
     ) {
         queue.remove(task)
         holders.update(task, holder: nil, resources: .zero)
+        // It has ended, and every member knew it: whoever still waits has what was asked for.
+        for pending in submissions.removeValue(forKey: task) ?? [] {
+            emit(.reply(pending.request, .submitted(task, copies: max(1, pending.copies))))
+        }
+        for request in cancelReplies.removeValue(forKey: task) ?? [] {
+            emit(.reply(request, .accepted))
+        }
         lock(.collected([birth]), at: now, emit: emit)
         for token in attempts {
             let container = ContainerID(task: task, token: token)

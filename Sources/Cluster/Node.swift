@@ -33,6 +33,10 @@ package struct Node: Sendable {
     /// Containers of an earlier life, until the first event decides about them.
     var adopted: [AdoptedContainer]
     var holdings: [ContainerID: Holding] = [:]
+    /// Containers of an earlier life that are being killed, and belong to no claim known here.
+    var doomed: Set<ContainerID> = []
+    /// Whether the node wants a session, and opens it as soon as it may.
+    var needsSession = false
     /// Tasks that the lock was asked for, and what they reserve.
     var claimsInFlight: [TaskID: Resources] = [:]
     /// Dead nodes' claims at or below this token are void: the lock expired their session.
@@ -43,6 +47,10 @@ package struct Node: Sendable {
     var nextSteal: Instant?
     var isStealPassNeeded = false
     var pressure: MachinePressure?
+
+    /// What the parts have asked for, and nobody has done yet.
+    var undone: [PartEffect] = []
+    private var isPerforming = false
 
     var submissions: [TaskID: [PendingSubmission]] = [:]
     var cancelReplies: [TaskID: [RequestID]] = [:]
@@ -64,6 +72,13 @@ package struct Node: Sendable {
         case leaving(RequestID)
         /// Another machine runs with this node's key: takes no work until a person mends it.
         case halted
+    }
+
+    /// What one of the parts asks for.
+    enum PartEffect: Sendable {
+        case gossip(GossipEffect)
+        case table(TableEffect)
+        case lock(LockEffect)
     }
 
     /// What becomes due.
@@ -143,6 +158,26 @@ package struct Node: Sendable {
             deadlineReached(at: now, emit: emit)
         }
         if isStealPassNeeded { steal(at: now, emit: emit) }
+    }
+
+    /// Does what the parts ask for, each part's effects in their order.
+    ///
+    /// Doing one may lead to more events for the same part: their effects come after those that
+    /// are there already, so that no write overtakes another.
+    mutating func perform(at now: Instant, emit: (NodeEffect) -> Void) {
+        guard !isPerforming else { return }
+        isPerforming = true
+        var next = 0
+        while next < undone.count {
+            switch undone[next] {
+            case .gossip(let effect): apply(effect, at: now, emit: emit)
+            case .table(let effect): apply(effect, at: now, emit: emit)
+            case .lock(let effect): apply(effect, at: now, emit: emit)
+            }
+            next += 1
+        }
+        undone.removeAll(keepingCapacity: true)
+        isPerforming = false
     }
 
     /// When the node next wants `.deadlineReached`, if ever.

@@ -114,7 +114,8 @@ extension LockNode {
     /// Sends the request under way again, to whoever may lead now.
     mutating func resend(at now: Instant, emit: (LockEffect) -> Void) {
         guard var inflight = client.inflight else { return }
-        if inflight.resendAt <= now, leaderHint != engine.leader { leaderHint = engine.leader }
+        // Whoever was asked has not answered: it may be gone, or know nothing.
+        if inflight.resendAt <= now { leaderHint = nil }
         inflight.resendAt = now + configuration.requestTimeout
         inflight.redirects = 0
         client.inflight = inflight
@@ -184,7 +185,7 @@ extension LockNode {
                 emit(.closed(claim.task, token, outcome))
             }
             emit(.released(claim.task, claim.token))
-        case .close(let task, let token, _):
+        case .close(let task, let token, _, _):
             if case .closed(let outcome, let first) = result {
                 emit(.closed(task, first, outcome))
             }

@@ -31,8 +31,15 @@ package struct LockNode: Sendable {
     var departure: Instant?
     var hasLeftVoters = false
 
+    private var raftEffects: [RaftEffect] = []
+    private var isApplying = false
+
     var lastTicket = LockTicket(0)
     var raftTickets: [LockTicket: RaftTicket] = [:]
+    /// What is not on disk yet, in order.
+    var unwritten: [(ticket: LockTicket, writes: [DurableWrite])] = []
+    /// When writes that the disk refused are tried again; later ones wait behind them.
+    var rewriteDue: Instant?
 
     /// Begins with what is on disk.
     ///
@@ -82,9 +89,9 @@ package struct LockNode: Sendable {
         case .received(let bytes, let sender):
             receive(bytes, from: sender, at: now, emit: emit)
         case .persisted(let ticket):
-            if let ticket = raftTickets.removeValue(forKey: ticket) {
-                raft(.persisted(ticket), at: now, emit: emit)
-            }
+            persisted(ticket, at: now, emit: emit)
+        case .persistFailed:
+            rewriteDue = rewriteDue ?? now + LockNode.rewriteInterval
         case .members(let list):
             members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
             if engine.role == .leader { upkeep(at: now, emit: emit) }
@@ -96,8 +103,8 @@ package struct LockNode: Sendable {
             enqueue(
                 .release(ContainerID(task: task, token: token), notBefore: rest), at: now,
                 emit: emit)
-        case .close(let task, let token, let outcome):
-            enqueue(.close(task, token, outcome), at: now, emit: emit)
+        case .close(let task, let token, let outcome, let birth):
+            enqueue(.close(task, token, outcome, birth: birth), at: now, emit: emit)
         case .forget(let node):
             enqueue(.forget(node), at: now, emit: emit)
         case .collected(let dots):
@@ -116,7 +123,7 @@ package struct LockNode: Sendable {
     package var nextDeadline: Instant? {
         [
             engine.nextDeadline, session?.leaseUntil, isHalted ? nil : renewal.due,
-            client.resendDue, leadership?.upkeepDue, departure,
+            client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
         ].compactMap { $0 }.min()
     }
 
@@ -124,7 +131,12 @@ package struct LockNode: Sendable {
     package var voters: [NodeID] { engine.members.voters }
 
     /// Who leads, as far as this node knows.
-    package var leader: NodeID? { engine.leader ?? leaderHint }
+    ///
+    /// What the engine believed when it last was a voter is worth nothing once it is none.
+    package var leader: NodeID? {
+        if engine.members.isVoter(id), let leader = engine.leader { return leader }
+        return leaderHint
+    }
 
     /// Whether this node leads the voters.
     package var isLeader: Bool { engine.role == .leader }
@@ -144,14 +156,26 @@ package struct LockNode: Sendable {
         if let due = client.resendDue, due <= now { resend(at: now, emit: emit) }
         if let due = leadership?.upkeepDue, due <= now { upkeep(at: now, emit: emit) }
         if let due = departure, due <= now { depart(at: now, emit: emit) }
+        if let due = rewriteDue, due <= now { rewrite(emit: emit) }
     }
 
     // MARK: The log
 
+    /// Effects are applied in the order in which the engine gave them, also when applying one
+    /// leads to the next event: writes must not overtake each other.
     mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
         var effects: [RaftEffect] = []
         engine.handle(event, at: now) { effects.append($0) }
-        for effect in effects { apply(effect, at: now, emit: emit) }
+        raftEffects += effects
+        guard !isApplying else { return }
+        isApplying = true
+        var next = 0
+        while next < raftEffects.count {
+            apply(raftEffects[next], at: now, emit: emit)
+            next += 1
+        }
+        raftEffects.removeAll(keepingCapacity: true)
+        isApplying = false
     }
 
     private mutating func apply(
@@ -183,13 +207,37 @@ package struct LockNode: Sendable {
         }
     }
 
-    /// Emits a write and names it.
+    /// Emits a write and names it; behind a refused one it waits.
     @discardableResult
     mutating func persist(_ writes: [DurableWrite], emit: (LockEffect) -> Void) -> LockTicket {
         lastTicket = LockTicket(lastTicket.value + 1)
-        emit(.persist(writes, lastTicket))
+        unwritten.append((lastTicket, writes))
+        if rewriteDue == nil { emit(.persist(writes, lastTicket)) }
         return lastTicket
     }
+
+    private mutating func persisted(
+        _ ticket: LockTicket, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        let done = unwritten.prefix { $0.ticket <= ticket }
+        unwritten.removeFirst(done.count)
+        for (ticket, _) in done {
+            guard let ticket = raftTickets.removeValue(forKey: ticket) else { continue }
+            raft(.persisted(ticket), at: now, emit: emit)
+        }
+    }
+
+    /// Everything that the disk refused goes into one write, in its order.
+    ///
+    /// Until then nothing that waits for it has left the node: the other voters go on alone.
+    private mutating func rewrite(emit: (LockEffect) -> Void) {
+        rewriteDue = nil
+        guard let last = unwritten.last?.ticket else { return }
+        emit(.persist(unwritten.flatMap(\.writes), last))
+    }
+
+    /// How long refused writes rest.
+    private static let rewriteInterval: Duration = .milliseconds(250)
 
     private mutating func apply(
         _ bytes: [UInt8], at index: UInt64, now: Instant, emit: (LockEffect) -> Void

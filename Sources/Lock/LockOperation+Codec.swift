@@ -18,11 +18,12 @@ extension LockOperation: WireCodable {
             writer.byte(4)
             claim.encode(into: &writer)
             writer.varint(UInt64(clamping: notBefore.nanoseconds))
-        case .close(let task, let token, let outcome):
+        case .close(let task, let token, let outcome, let birth):
             writer.byte(5)
             task.encode(into: &writer)
             writer.optional(token) { $1.encode(into: &$0) }
             outcome.encode(into: &writer)
+            writer.optional(birth) { $1.encode(into: &$0) }
         case .forget(let node):
             writer.byte(6)
             node.encode(into: &writer)
@@ -60,7 +61,11 @@ extension LockOperation: WireCodable {
             let token = try reader.optional { (reader) throws(CodecError) in
                 try FencingToken(from: &reader)
             }
-            self = .close(task, token, try TaskOutcome(from: &reader))
+            let outcome = try TaskOutcome(from: &reader)
+            let birth = try reader.optional { (reader) throws(CodecError) in
+                try BirthDot(from: &reader)
+            }
+            self = .close(task, token, outcome, birth: birth)
         case 6: self = .forget(try NodeID(from: &reader))
         case 7:
             self = .collect(

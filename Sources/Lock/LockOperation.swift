@@ -10,8 +10,8 @@ enum LockOperation: Hashable, Sendable {
     case acquire(AcquireRequest, SessionID)
     /// Give a claim back, to rest for this long.
     case release(ContainerID, notBefore: Duration)
-    /// End a task; without a token, one that nobody holds.
-    case close(TaskID, FencingToken?, TaskOutcome)
+    /// End a task; without a token, one that nobody holds, which is known by its birth.
+    case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot?)
     /// Declare a node gone for good.
     case forget(NodeID)
     /// Shrink the entries of collected tasks.

@@ -6,6 +6,8 @@ package enum LockEvent: Sendable {
     case received([UInt8], from: NodeID)
     /// The write that the ticket names is on disk.
     case persisted(LockTicket)
+    /// The write that the ticket names did not happen, nor any later one that is under way.
+    case persistFailed(LockTicket)
     /// Who is there now; sent with every change.
     case members([LockMember])
     /// Open a session that keeps these claims, and releases all others that the node still holds.
@@ -15,8 +17,9 @@ package enum LockEvent: Sendable {
     case acquire([AcquireRequest])
     /// Give a claim back, not to be granted again before this much time has passed.
     case release(TaskID, FencingToken, notBefore: Duration)
-    /// End a task for good; without a token, a task that nobody holds.
-    case close(TaskID, FencingToken?, TaskOutcome)
+    /// End a task for good; without a token, a task that nobody holds: its birth tells whether it
+    /// was collected.
+    case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot? = nil)
     /// Declare a node gone for good; refused while its session lives.
     case forget(NodeID)
     /// These tasks are collected: their entries may shrink to intervals.

@@ -93,8 +93,10 @@ struct LockTable: Hashable, Sendable {
             acquire(request, for: session, of: client, token: token)
         case .release(let claim, let notBefore):
             release(claim, by: client, notBefore: notBefore)
-        case .close(let task, let token, let outcome):
+        case .close(let task, let token?, let outcome, _):
             close(task, token, outcome, by: client)
+        case .close(let task, nil, let outcome, let birth):
+            closeUnclaimed(task, outcome, birth: birth)
         case .forget(let node):
             forget(node, notice: notice)
         case .collect(let dots):
@@ -237,20 +239,31 @@ struct LockTable: Hashable, Sendable {
         return .done
     }
 
+    /// Only a task that nobody holds can be ended without a claim on it.
+    private mutating func closeUnclaimed(
+        _ task: TaskID, _ outcome: TaskOutcome, birth: BirthDot?
+    ) -> LockResult {
+        switch entries[task] {
+        case .closed(let first, let firstToken, _):
+            return .closed(first, firstToken)
+        case .held(let claim):
+            let holder = claim.formerHolder ?? sessions[claim.session]?.node ?? .none
+            return .held(holder, claim.token, claim.session)
+        case .open(_, let birth, _):
+            entries[task] = .closed(outcome, nil, birth: birth)
+        case nil:
+            // It may have ended so long ago that only its birth is remembered.
+            if let birth, collected.contains(birth) { return .collected }
+            entries[task] = .closed(outcome, nil, birth: birth)
+        }
+        return .closed(outcome, nil)
+    }
+
     private mutating func close(
-        _ task: TaskID, _ token: FencingToken?, _ outcome: TaskOutcome, by client: NodeID
+        _ task: TaskID, _ token: FencingToken, _ outcome: TaskOutcome, by client: NodeID
     ) -> LockResult {
         if case .closed(let first, let firstToken, _) = entries[task] {
             return .closed(first, firstToken)
-        }
-        guard let token else {
-            // Only a task that nobody holds can be ended without a claim on it.
-            if case .held(let claim) = entries[task] {
-                let holder = claim.formerHolder ?? sessions[claim.session]?.node ?? .none
-                return .held(holder, claim.token, claim.session)
-            }
-            entries[task] = .closed(outcome, nil, birth: birth(of: task))
-            return .closed(outcome, nil)
         }
         guard let held = claimOf(client, task, token) else { return .noSession }
         drop(held, of: task)
@@ -268,11 +281,6 @@ struct LockTable: Hashable, Sendable {
 
     private mutating func drop(_ claim: Claim, of task: TaskID) {
         sessions[claim.session]?.claims.remove(task)
-    }
-
-    private func birth(of task: TaskID) -> BirthDot? {
-        guard case .open(_, let birth, _) = entries[task] else { return nil }
-        return birth
     }
 
     /// Drops the closed entries of collected tasks; their births are remembered as intervals.

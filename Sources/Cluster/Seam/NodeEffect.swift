@@ -7,8 +7,11 @@ package import Model
 package enum NodeEffect: Sendable {
     /// Send bytes to another node; may fail silently, the core repeats what matters.
     case send([UInt8], to: PeerAddress, via: Channel)
-    /// Write to disk, all or nothing, then answer `persisted` or `persistFailed`. Writes are
-    /// performed in order; many may be joined into one transaction.
+    /// Write to disk, all or nothing, then answer `persisted` or `persistFailed`.
+    ///
+    /// Writes are performed in order; many may be joined into one transaction. When one fails, so
+    /// do all that were asked for before the core was told: the disk never holds a later write
+    /// without the earlier ones.
     case persist([DurableWrite], PersistTicket)
     /// Do something with a container.
     case container(ContainerID, ContainerCommand)

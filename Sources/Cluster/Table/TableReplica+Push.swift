@@ -62,7 +62,9 @@ extension TableReplica {
     ) {
         guard !targets.isEmpty else { return }
         for part in TableReplica.parts(of: deltas) {
-            let waiting = part.map(\.id).filter { submissions[$0] != nil }
+            // Who gets less than the whole submission can't keep it, and so can't vouch for it.
+            let waiting = part.filter { $0.submission != nil }.map(\.id)
+                .filter { submissions[$0] != nil }
             var ack: UInt64 = 0
             if !waiting.isEmpty {
                 lastAck += 1
@@ -108,7 +110,7 @@ extension TableReplica {
     }
 
     mutating func reportCopies(of id: TaskID, emit: (TableEffect) -> Void) {
-        guard let submission = submissions[id],
+        guard let submission = submissions[id], submission.copies > 0,
             submission.isOnOwnDisk || submission.isOwnDiskRefused
         else { return }
         emit(.stored(id, copies: submission.copies))
@@ -124,19 +126,47 @@ extension TableReplica {
         guard let due = nextResend, due <= now else { return }
         var deltas: [TaskDelta] = []
         for id in submissions.keys.sorted() {
-            guard let record = tasks[id], let resends = submissions[id]?.resends,
-                resends < configuration.resendsMax
-            else {
+            guard let record = tasks[id], let submission = submissions[id] else {
                 submissions[id] = nil
+                continue
+            }
+            guard submission.resends < configuration.resendsMax else {
+                giveUpCopies(of: id, submission, emit: emit)
                 continue
             }
             submissions[id]?.resends += 1
             // The first look comes soon after the submission itself: give it its time.
-            if resends > 0 { deltas.append(TaskDelta(record)) }
+            if submission.resends > 0 { deltas.append(TaskDelta(record)) }
         }
         send(deltas, hops: 0, to: pushTargets(isOrigin: true), emit: emit)
         nextResend = submissions.isEmpty ? nil : now + configuration.resendInterval
         if submissions.isEmpty { acks = [:] }
+    }
+
+    /// No more copies are sought; the own disk, when it has not answered yet, is waited for.
+    private mutating func giveUpCopies(
+        of id: TaskID, _ submission: TableSubmission, emit: (TableEffect) -> Void
+    ) {
+        guard submission.isOnOwnDisk || submission.isOwnDiskRefused else { return }
+        submissions[id] = nil
+        if submission.copies == 0 { emit(.submitFailed(id, reason: TableReplica.diskRefusal)) }
+    }
+
+    /// A client repeats a submission that this node knows: its copies are counted anew.
+    mutating func secure(
+        _ id: TaskID, copies: Int, at now: Instant, emit: (TableEffect) -> Void
+    ) {
+        guard let record = tasks[id] else { return }
+        if submissions[id] == nil {
+            submissions[id] = TableSubmission(wantedCopies: copies)
+            submissions[id]?.isOnOwnDisk = !writes.isUnderWay(id)
+            nextResend = nextResend ?? now + configuration.resendInterval
+            send([TaskDelta(record)], hops: 0, to: pushTargets(isOrigin: true), emit: emit)
+        } else {
+            let wanted = submissions[id]?.wantedCopies ?? 0
+            submissions[id]?.wantedCopies = max(wanted, copies)
+        }
+        reportCopies(of: id, emit: emit)
     }
 }
 

@@ -62,6 +62,8 @@ package struct TableReplica: Sendable {
         switch event {
         case .submit(let spec, let id, let wall, let copies):
             submit(spec, id: id, wall: wall, copies: copies, at: now)
+        case .secure(let id, let copies):
+            secure(id, copies: copies, at: now, emit: emit)
         case .cancel(let id):
             guard tasks[id]?.isCancelRequested == false else { break }
             mutate(id, at: now) { $0.isCancelRequested = true }

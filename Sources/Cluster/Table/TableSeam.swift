@@ -4,6 +4,8 @@ package import Model
 package enum TableEvent: Sendable {
     /// Take in a new task; its copies are reported by `stored`.
     case submit(TaskSpec, id: TaskID, wall: WallTime, wantedCopies: Int)
+    /// A known task is submitted once more: report how many disks hold it.
+    case secure(TaskID, wantedCopies: Int)
     /// Raise a task's wish to end.
     case cancel(TaskID)
     /// Join an attempt's row into its task.

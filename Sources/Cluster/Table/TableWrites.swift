@@ -26,6 +26,8 @@ struct TableWrites: Sendable {
     /// What waits for one ticket.
     struct Outstanding: Sendable {
         var changed: Set<TaskID>
+        var removed: [TaskID]
+        var hasCollected: Bool
         var dots: [Dot]
         var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)]
         var own: [TaskID]
@@ -36,6 +38,12 @@ struct TableWrites: Sendable {
     /// What the disk refused; tried again with the next repair.
     var refused: [Outstanding] = []
     var lastTicket = TableTicket(0)
+
+    /// Whether a record, or its latest change, is not on disk yet.
+    func isUnderWay(_ id: TaskID) -> Bool {
+        changed.contains(id) || outstanding.values.contains { $0.changed.contains(id) }
+            || refused.contains { $0.changed.contains(id) }
+    }
 
     mutating func void(_ dots: [Dot]) {
         voids += dots.map { ($0.origin, $0.sequence...$0.sequence) }
@@ -49,14 +57,17 @@ struct TableWrites: Sendable {
 extension TableReplica {
     /// Emits the event's changes as one write, and tells what has grown.
     mutating func commit(emit: (TableEffect) -> Void) {
+        if !writes.refused.isEmpty {
+            // What is asked for may be among what the disk refused: it is vouched for with that.
+            writes.refused[writes.refused.count - 1].acks += writes.acks
+            writes.acks = []
+        }
         let grown = writes.grown
         writes.grown = []
         var told: Set<TaskID> = []
         for id in grown where told.insert(id).inserted { emit(.changed(id)) }
         guard !writes.isEmpty else {
-            // Nothing new: what was asked for is on disk, or on its way there under a ticket.
-            for (peer, ack) in writes.acks { acknowledge(ack, to: peer, emit: emit) }
-            writes.acks = []
+            acknowledgeKnown(emit: emit)
             return
         }
         var batch: [DurableWrite] = writes.removed.map {
@@ -69,8 +80,8 @@ extension TableReplica {
         batch += contextRows()
         writes.lastTicket = TableTicket(writes.lastTicket.value + 1)
         writes.outstanding[writes.lastTicket] = TableWrites.Outstanding(
-            changed: writes.changed, dots: writes.dots, voids: writes.voids, own: writes.own,
-            acks: writes.acks)
+            changed: writes.changed, removed: writes.removed, hasCollected: writes.hasCollected,
+            dots: writes.dots, voids: writes.voids, own: writes.own, acks: writes.acks)
         emit(.persist(batch, writes.lastTicket))
         writes.changed = []
         writes.removed = []
@@ -79,6 +90,17 @@ extension TableReplica {
         writes.own = []
         writes.acks = []
         writes.hasCollected = false
+    }
+
+    /// Nothing new was said: all of it is on disk, or on its way there under earlier tickets.
+    private mutating func acknowledgeKnown(emit: (TableEffect) -> Void) {
+        let acks = writes.acks
+        writes.acks = []
+        if let last = writes.outstanding.keys.max() {
+            writes.outstanding[last]?.acks += acks
+        } else {
+            for (peer, ack) in acks { acknowledge(ack, to: peer, emit: emit) }
+        }
     }
 
     private mutating func contextRows() -> [DurableWrite] {
@@ -115,18 +137,22 @@ extension TableReplica {
         guard let done = writes.outstanding.removeValue(forKey: ticket) else { return }
         for dot in done.dots { context.insert(dot) }
         for (origin, interval) in done.voids { context.insert(interval, of: origin) }
-        for id in done.own {
-            emit(.storedLocally(id))
-            if submissions[id] != nil {
-                submissions[id]?.isOnOwnDisk = true
-                reportCopies(of: id, emit: emit)
-            }
+        for id in done.own { emit(.storedLocally(id)) }
+        for id in done.changed.sorted() where submissions[id]?.isOnOwnDisk == false {
+            submissions[id]?.isOnOwnDisk = true
+            reportCopies(of: id, emit: emit)
         }
         for (peer, ack) in done.acks { acknowledge(ack, to: peer, emit: emit) }
     }
 
-    /// The write is lost: a submission that nobody else holds is withdrawn; everything else is
-    /// held in memory and written again later.
+    /// Why a submission fails that no disk has taken.
+    static let diskRefusal = "the disk refused the write"
+
+    /// The write is lost: all of it is held in memory and written again later.
+    ///
+    /// A submission among it still counts on other nodes' disks; it fails when there are none. It
+    /// may have reached a node all the same, and is not withdrawn there: its client may have
+    /// repeated itself, and been promised that the task is safe.
     mutating func persistFailed(
         _ ticket: TableTicket, at now: Instant, emit: (TableEffect) -> Void
     ) {
@@ -137,11 +163,9 @@ extension TableReplica {
         }
         writes.refused.append(lost)
         for id in lost.own where submissions[id] != nil {
-            if submissions[id]?.holders.isEmpty == true {
+            if peers.isEmpty {
                 submissions[id] = nil
-                emit(.submitFailed(id, reason: "the disk refused the write"))
-                // It may have reached a peer all the same: there it must not run.
-                mutate(id, at: now) { $0.isCancelRequested = true }
+                emit(.submitFailed(id, reason: TableReplica.diskRefusal))
             } else {
                 submissions[id]?.isOwnDiskRefused = true
                 reportCopies(of: id, emit: emit)
@@ -152,7 +176,10 @@ extension TableReplica {
     /// Puts what the disk refused into the next write.
     mutating func retryRefusedWrites() {
         for lost in writes.refused {
-            writes.changed.formUnion(lost.changed)
+            writes.changed.formUnion(lost.changed.filter { tasks[$0] != nil })
+            writes.removed += lost.removed.filter { tasks[$0] == nil }
+            writes.hasCollected = writes.hasCollected || lost.hasCollected
+            writes.own += lost.own
             writes.dots += lost.dots
             writes.voids += lost.voids
             writes.acks += lost.acks

@@ -1,0 +1,117 @@
+package import Cluster
+package import Model
+
+/// What must hold at every step; remembers the first violation.
+package struct Checker: Sendable {
+    /// The first broken promise, if any.
+    package private(set) var violation: Violation?
+    private var grants: [TaskID: (token: FencingToken, node: String)] = [:]
+    private var live: [TaskID: [(id: ContainerID, node: String)]] = [:]
+    private var exitCodes: [TaskID: Set<Int32>] = [:]
+    private var outcomes: [TaskID: TaskState] = [:]
+    private var lockTables: [UInt64: (digest: UInt64, node: String)] = [:]
+    /// How many attempts of each task ran to their own end.
+    package private(set) var completions: [TaskID: Int] = [:]
+
+    /// Makes a checker that has seen nothing.
+    package init() {}
+
+    /// Takes note of a broken promise; only the first counts.
+    package mutating func fail(_ message: String, at time: Int64) {
+        if violation == nil { violation = Violation(message: message, time: time) }
+    }
+
+    // MARK: Claims
+
+    /// Tokens rise strictly per task, and so no token is ever granted twice.
+    package mutating func granted(
+        _ task: TaskID, _ token: FencingToken, to node: String, at time: Int64
+    ) {
+        if let last = grants[task], token <= last.token {
+            fail(
+                "task \(task): token \(token) is granted to \(node) after \(last.token) was "
+                    + "granted to \(last.node)", at: time)
+        }
+        grants[task] = (token, node)
+    }
+
+    /// Voters that have applied the log up to the same index have the same table.
+    package mutating func applied(
+        _ index: UInt64, _ digest: UInt64, by node: String, at time: Int64
+    ) {
+        if let known = lockTables[index], known.digest != digest {
+            fail("the lock tables of \(node) and \(known.node) differ at \(index)", at: time)
+        }
+        lockTables[index] = (digest, node)
+    }
+
+    // MARK: Containers
+
+    /// No two copies of a task run at the same time, wherever.
+    package mutating func started(_ id: ContainerID, on node: String, at time: Int64) {
+        if let other = live[id.task]?.first {
+            fail(
+                "task \(id.task) starts on \(node) under \(id.token), while it runs on "
+                    + "\(other.node) under \(other.id.token)", at: time)
+        }
+        live[id.task, default: []].append((id, node))
+    }
+
+    /// A program has ended; the exit is `nil` when its machine stopped.
+    package mutating func ended(_ id: ContainerID, exit: ExitStatus?, on node: String) {
+        live[id.task]?.removeAll { $0.id == id && $0.node == node }
+        if live[id.task]?.isEmpty == true { live[id.task] = nil }
+        guard let exit else { return }
+        exitCodes[id.task, default: []].insert(exit.code)
+        completions[id.task, default: 0] += 1
+    }
+
+    /// Whether any program runs.
+    package var isAnythingLive: Bool { !live.isEmpty }
+
+    // MARK: Ends
+
+    /// A confirmed end is true, and never changes, whoever shows it.
+    package mutating func saw(
+        _ status: TaskStatus, wasCancelWished: Bool, by node: String, at time: Int64
+    ) {
+        guard status.state.isTerminal, !status.isUnconfirmed else { return }
+        if let known = outcomes[status.id] {
+            guard known != status.state else { return }
+            return fail(
+                "task \(status.id) is \(status.state.rawValue) on \(node), and "
+                    + "\(known.rawValue) elsewhere", at: time)
+        }
+        outcomes[status.id] = status.state
+        if let lie = lie(in: status, wasCancelWished: wasCancelWished) {
+            fail("task \(status.id) is \(status.state.rawValue) on \(node), but \(lie)", at: time)
+        }
+    }
+
+    private func lie(in status: TaskStatus, wasCancelWished: Bool) -> String? {
+        switch status.state {
+        case .complete where exitCodes[status.id]?.contains(0) != true:
+            "no attempt of it ended with 0"
+        case .lost where status.spec.restart != .never:
+            "it may run again"
+        case .canceled where !wasCancelWished:
+            "nobody wished it"
+        default:
+            nil
+        }
+    }
+
+    /// The confirmed end that some node has shown.
+    package func outcome(of task: TaskID) -> TaskState? { outcomes[task] }
+}
+
+/// A broken promise, and when it broke.
+package struct Violation: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong.
+    package var message: String
+    /// Virtual time in nanoseconds.
+    package var time: Int64
+
+    /// The message, with the time in seconds.
+    package var description: String { "\(message) (at \(Trace.seconds(time)) s)" }
+}

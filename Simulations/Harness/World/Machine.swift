@@ -1,0 +1,74 @@
+import Cluster
+import Gossip
+import Model
+
+/// A machine: disk and containers outlive the daemon, the disk outlives the machine's crash.
+///
+/// A class, so that its node changes in place; it never leaves its world.
+final class Machine {
+    let index: Int
+    let address: PeerAddress
+    var key: NodeKey
+    var clock: VirtualClock
+    var disk = VirtualDisk()
+    var runtime: VirtualRuntime
+    /// The running daemon's core; `nil` while the daemon is down.
+    var node: Node?
+    /// Rises whenever the daemon starts or stops; what belongs to another life is void.
+    var life: UInt64 = 0
+    /// Whether the machine itself was restarted since the daemon last ran.
+    var hasRebooted = true
+    /// Until when the daemon stands still.
+    var frozenUntil: Int64 = 0
+    /// Until when everything on the machine stands still.
+    var pausedUntil: Int64 = 0
+    /// The wake that counts; others are void.
+    var wakeAt: Int64 = .max
+    /// How often in a row the node wanted to be woken at once.
+    var spinCount = 0
+    /// Until when the lock honours the node's lease, as far as the daemon ever said.
+    var leaseUntil: Instant?
+    /// How long syncs take at least; raised while the disk is slow.
+    var syncMin: Duration = .microseconds(80)
+    var syncMax: Duration = .microseconds(500)
+    /// Whether it says that it leads the lock's voters.
+    var isLeader = false
+    /// The log index whose table was last compared.
+    var lockIndexSeen: UInt64 = 0
+    /// Counts the identities that this machine has had.
+    var incarnation = 0
+    /// How much processor time its containers have used, weighted by what they reserve.
+    var busy = BusyTime()
+
+    init(
+        index: Int, address: PeerAddress, key: NodeKey, clock: VirtualClock,
+        runtime: VirtualRuntime
+    ) {
+        self.index = index
+        self.address = address
+        self.key = key
+        self.clock = clock
+        self.runtime = runtime
+    }
+
+    /// The name under which the machine appears in traces.
+    var name: String { "n\(index + 1)" }
+}
+
+/// Adds up reserved processor time, piece by piece.
+struct BusyTime {
+    /// Core-nanoseconds, times 1,000.
+    private(set) var total: Double = 0
+    private(set) var cpuMillis: UInt32 = 0
+    private var since: Int64 = 0
+
+    mutating func change(by delta: Int, at now: Int64) {
+        total = value(at: now)
+        since = now
+        cpuMillis = UInt32(max(0, Int(cpuMillis) + delta))
+    }
+
+    func value(at now: Int64) -> Double {
+        total + Double(now - since) * Double(cpuMillis)
+    }
+}

@@ -1,0 +1,51 @@
+package import Cluster
+package import Lock
+package import Model
+
+/// What one simulated run is made of; with the seed it fixes every step.
+package struct Scenario: Sendable {
+    /// Which signatures packets carry.
+    package enum Signatures: String, Sendable, CaseIterable {
+        /// A cheap stand-in.
+        case simulated
+        /// The real thing.
+        case ed25519
+    }
+
+    /// Every random choice of the run descends from it.
+    package var seed: UInt64
+    /// How many machines there are, 1 or more.
+    package var nodeCount: Int
+    /// How many tasks are submitted in the safety phase.
+    package var taskCount: Int
+    /// What may go wrong in the safety phase.
+    package var faultKinds: [FaultKind] = Faults.standardKinds
+    /// Whether each seed leaves out some of the kinds.
+    package var isSwarm = true
+    /// How long the safety phase lasts, in virtual time.
+    package var safetyPhase: Duration = .seconds(30)
+    /// How long the liveness phase may last, in virtual time.
+    package var livenessLimit: Duration = .seconds(240)
+    /// Timing of the nodes.
+    package var profile: TimingProfile = .local
+    /// When nodes claim.
+    package var policy: StealPolicy = .proportional(.standard)
+    /// What each node gives to tasks.
+    package var capacity = Resources(cpuMillis: 2_000, memoryBytes: 2 << 30)
+    /// How long nodes keep ended tasks; `nil` draws it: mostly long, sometimes a few seconds.
+    package var retention: Duration?
+    /// A rule of the lock that is broken on purpose.
+    package var mutation: LockMutation?
+    /// Which signatures packets carry.
+    package var signatures: Signatures = .simulated
+    /// Whether a guard outside of the daemon kills what outlives its lease; without one, daemons
+    /// are never away for longer than what is left of their lease.
+    package var hasGuard = false
+
+    /// Makes a scenario with every other setting at its default.
+    package init(seed: UInt64, nodeCount: Int, taskCount: Int) {
+        self.seed = seed
+        self.nodeCount = nodeCount
+        self.taskCount = taskCount
+    }
+}

@@ -1,0 +1,44 @@
+import Cluster
+import Model
+
+/// Containers go their steps; what runs is watched.
+extension World {
+    func schedule(_ steps: [VirtualRuntime.Step], on machine: Machine) {
+        for step in steps { queue.insert(.step(machine.index, step), at: now + step.delay) }
+        if let misuse = machine.runtime.misuse {
+            checker.fail("\(machine.name): \(misuse)", at: now)
+        }
+    }
+
+    func advance(_ machine: Machine, _ step: VirtualRuntime.Step) {
+        if machine.pausedUntil > now {
+            return queue.insert(.step(machine.index, step), at: machine.pausedUntil)
+        }
+        let wasRunning = machine.runtime[step.id]?.phase == .running
+        let outcome = machine.runtime.advance(step)
+        if !wasRunning, machine.runtime[step.id]?.phase == .running {
+            liveBegan(step.id, on: machine)
+        } else if wasRunning, outcome.event != nil {
+            liveEnded(step.id, outcome.event, on: machine)
+        }
+        schedule(outcome.next, on: machine)
+        if let event = outcome.event { tell(machine, .container(step.id, event)) }
+    }
+
+    private func liveBegan(_ id: ContainerID, on machine: Machine) {
+        counts.starts += 1
+        trace.note("\(machine.name) \(id) runs", at: now)
+        checker.started(id, on: machine.name, at: now)
+        machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
+        clients.started(id.task, at: now)
+    }
+
+    func liveEnded(_ id: ContainerID, _ event: ContainerEvent?, on machine: Machine) {
+        trace.note("\(machine.name) \(id) runs no more", at: now)
+        var exit: ExitStatus?
+        if case .exited(let status)? = event { exit = status }
+        checker.ended(id, exit: exit, on: machine.name)
+        machine.busy.change(by: -clients.cpuMillis(of: id.task), at: now)
+        clients.ended(id.task, exit: exit, at: now)
+    }
+}

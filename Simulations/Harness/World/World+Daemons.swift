@@ -1,0 +1,123 @@
+import Cluster
+import Gossip
+import Lock
+import Model
+
+/// Daemons start, join, stop and crash.
+extension World {
+    /// Starts the daemon of a machine from what its disk holds.
+    func start(_ machine: Machine, founding: Bool = false) {
+        guard machine.node == nil else { return }
+        let image = machine.disk.image
+        let isNew = image[.identity].isEmpty
+        let origin: NodeOrigin =
+            founding ? .found(nonce: random.boots.next()) : isNew ? .join : .resume
+        let boot = NodeBoot(
+            image: image, key: machine.key, bootID: BootID(random.boots.next()),
+            seed: random.boots.next(), containers: machine.runtime.adoptable,
+            isSameMachineBoot: !machine.hasRebooted, wallTime: machine.clock.wall(at: now))
+        machine.life += 1
+        machine.hasRebooted = false
+        machine.spinCount = 0
+        trace.note(
+            "\(machine.name) starts (\(origin), boot \(boot.bootID), "
+                + "\(boot.containers.count) containers)", at: now)
+        do throws(Refusal) {
+            machine.node = try Node(
+                boot: boot, configuration: configuration(of: machine), origin: origin,
+                at: machine.clock.local(at: now))
+        } catch {
+            return checker.fail("\(machine.name) does not start: \(error.message)", at: now)
+        }
+        if let node = machine.node { clients.names[node.id] = machine.name }
+        queue.insert(.report(machine.index, life: machine.life), at: now)
+        if isNew, !founding { queue.insert(.join(machine.index, life: machine.life), at: now) }
+    }
+
+    private func configuration(of machine: Machine) -> NodeConfiguration {
+        var configuration = NodeConfiguration(
+            name: machine.name, advertise: machine.address, capacity: scenario.capacity)
+        configuration.profile = scenario.profile
+        configuration.policy = scenario.policy
+        configuration.retention = clients.retention
+        configuration.lock.mutation = scenario.mutation
+        configuration.signatures = scenario.scheme
+        return configuration
+    }
+
+    // MARK: Joining
+
+    /// Asks some member for a token; the answer leads on to `join(_:with:by:)`.
+    func join(_ machine: Machine) {
+        guard let node = machine.node, !node.isMember else { return }
+        queue.insert(
+            .join(machine.index, life: machine.life),
+            at: now + World.joinRetryInterval.nanoseconds)
+        let members = machines.filter { $0.node?.isMember == true && $0.frozenUntil <= now }
+        guard !members.isEmpty else { return }
+        // Newcomers spread over those that are there, but not over other newcomers.
+        let inviter = members[random.boots.index(below: min(members.count, machine.index + 1))]
+        ask(inviter, .issueToken(lifetime: .seconds(3_600)), for: .token(joiner: machine.index))
+    }
+
+    /// How long a newcomer waits before it asks for another token.
+    private static let joinRetryInterval: Duration = .seconds(10)
+
+    /// A member has made a token: the newcomer joins with it.
+    func join(_ index: Int, with token: String, by inviter: Machine) {
+        ask(machines[index], .join(seeds: [inviter.address], token: token), for: .join)
+    }
+
+    // MARK: Stopping
+
+    /// Kills a daemon; its containers live on, and some of its last writes may be on disk.
+    func crash(_ machine: Machine) {
+        guard machine.node != nil else { return }
+        let survivors = random.crashes.index(below: machine.disk.unsyncedCount + 1)
+        trace.note(
+            "\(machine.name) crashes; \(survivors) of \(machine.disk.unsyncedCount) "
+                + "writes survive", at: now)
+        machine.node = nil
+        machine.life += 1
+        machine.wakeAt = .max
+        machine.frozenUntil = 0
+        machine.disk.crash(survivors: survivors)
+        machine.runtime.daemonCrashed()
+        flushStreams(of: machine)
+        clients.lost(machine)
+        armGuard(machine)
+    }
+
+    /// Stops a machine: everything that runs on it ends, and its monotonic clock starts anew.
+    func reboot(_ machine: Machine) {
+        crash(machine)
+        for id in machine.runtime.machineCrashed() { liveEnded(id, nil, on: machine) }
+        machine.hasRebooted = true
+        machine.leaseUntil = nil
+        machine.clock.offset = 1_000_000_000_000 + Int64(random.crashes.next() >> 30) - now
+    }
+
+    /// Starts a daemon again after a while.
+    func restart(_ machine: Machine, after delay: Int64) {
+        queue.insert(.start(machine.index, life: machine.life), at: now + delay)
+    }
+
+    // MARK: The guard
+
+    /// The guard outside of the daemon kills what outlives the lease while the daemon is away.
+    func armGuard(_ machine: Machine) {
+        guard scenario.hasGuard, let lease = machine.leaseUntil else { return }
+        let due = max(machine.clock.virtual(of: lease), now)
+        queue.insert(.guardDue(machine.index, life: machine.life), at: due)
+    }
+
+    func guardDue(_ machine: Machine, _ life: UInt64) {
+        let isAbsent = machine.node == nil || machine.frozenUntil > now
+        guard machine.life == life, isAbsent, let lease = machine.leaseUntil,
+            machine.clock.local(at: now) >= lease
+        else { return }
+        for id in machine.runtime.ids where machine.runtime[id]?.isLeaseBound == true {
+            schedule(machine.runtime.perform(.kill, on: id), on: machine)
+        }
+    }
+}

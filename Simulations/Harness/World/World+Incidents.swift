@@ -1,0 +1,237 @@
+import Cluster
+import Model
+
+/// What ends an incident.
+enum Relief {
+    /// A cut from one group to another is taken back.
+    case mend(from: [Int], to: [Int])
+    /// A machine's disk is as it should be again.
+    case disk(Int)
+}
+
+/// What goes wrong in the safety phase, and when it is over.
+extension World {
+    /// Something goes wrong, and the next incident is arranged.
+    func incident() {
+        guard isSafetyPhase else { return }
+        let pause = -faults.incidentInterval.seconds * logarithm(1 - random.incidents.fraction())
+        queue.insert(.incident, at: now + max(1_000_000, Int64(pause * 1e9)))
+        let kinds = faults.kinds.filter { World.weights[$0] != nil }
+        let total = kinds.reduce(0) { $0 + (World.weights[$1] ?? 0) }
+        guard total > 0 else { return }
+        var draw = random.incidents.index(below: total)
+        for kind in kinds {
+            draw -= World.weights[kind] ?? 0
+            if draw < 0 { return happen(kind) }
+        }
+    }
+
+    /// How often each kind happens, in relation to the others; what is not here always holds.
+    private static let weights: [FaultKind: Int] = [
+        .clog: 3, .partition: 4, .oneway: 3, .reset: 3, .crash: 6, .reboot: 3, .freeze: 4,
+        .pause: 2, .slowdisk: 2, .fulldisk: 1, .vanish: 1, .wipe: 1,
+    ]
+
+    private func happen(_ kind: FaultKind) {
+        counts.incidents[kind, default: 0] += 1
+        let machine = anyVictim()
+        trace.note("incident: \(kind.rawValue), \(machine.name)", at: now)
+        switch kind {
+        case .clog: clogLinks(of: machine)
+        case .partition: split()
+        case .oneway: deafen()
+        case .reset: resetStreams(of: machine)
+        case .crash: crashSome(machine)
+        case .reboot: rebootOne(machine)
+        case .freeze: freeze(machine, wholly: false)
+        case .pause: freeze(machine, wholly: true)
+        case .slowdisk, .fulldisk: troubleDisk(of: machine, isFull: kind == .fulldisk)
+        case .vanish: vanishOne(on: machine)
+        case .wipe: wipe(machine)
+        case .loss, .duplication, .delay, .drift, .skew, .slowruntime: break
+        }
+    }
+
+    /// Any machine, and the lock's leader more often than others.
+    private func anyVictim() -> Machine {
+        let leaders = machines.filter { $0.isLeader && $0.node != nil }
+        if let leader = leaders.first, random.incidents.happens(0.25) { return leader }
+        return machines[random.incidents.index(below: machines.count)]
+    }
+
+    private func span(_ least: Duration, _ most: Duration) -> Int64 {
+        // Many short ones, some long ones.
+        let share = random.incidents.fraction()
+        return least.nanoseconds
+            + Int64(share * share * Double((most - least).nanoseconds))
+    }
+
+    // MARK: Network
+
+    private func split() {
+        let order = machines.indices.shuffled(using: &random.incidents)
+        let size = 1 + random.incidents.index(below: max(1, machines.count - 1))
+        let group = Array(order.prefix(size))
+        let others = Array(order.dropFirst(size))
+        let end = now + span(.milliseconds(100), .seconds(15))
+        cut(from: group, to: others, until: end)
+        cut(from: others, to: group, until: end)
+    }
+
+    private func deafen() {
+        let order = machines.indices.shuffled(using: &random.incidents)
+        let size = 1 + random.incidents.index(below: max(1, machines.count / 2))
+        let end = now + span(.milliseconds(100), .seconds(12))
+        let others = Array(order.dropFirst(size))
+        cut(from: Array(order.prefix(size)), to: others, until: end)
+    }
+
+    private func cut(from group: [Int], to others: [Int], until end: Int64) {
+        network.cut(from: group, to: others)
+        queue.insert(.relief(.mend(from: group, to: others)), at: end)
+    }
+
+    private func clogLinks(of machine: Machine) {
+        let end = now + span(.milliseconds(50), .seconds(3))
+        for other in machines.indices where other != machine.index {
+            if random.incidents.happens(0.5) {
+                network.clog(network.link(from: machine.index, to: other), until: end)
+            }
+            if random.incidents.happens(0.5) {
+                network.clog(network.link(from: other, to: machine.index), until: end)
+            }
+        }
+    }
+
+    private func resetStreams(of machine: Machine) {
+        for other in machines.indices where other != machine.index {
+            network.reset(network.link(from: machine.index, to: other))
+            network.reset(network.link(from: other, to: machine.index))
+        }
+    }
+
+    // MARK: Daemons and machines
+
+    /// For how long a daemon may be away: without a guard outside of it, nobody ends what runs
+    /// on beyond its lease, and a part of the lease is needed to end it.
+    private func absenceMax(of machine: Machine) -> Int64 {
+        guard !scenario.hasGuard, let lease = machine.leaseUntil else { return .max }
+        let isAnythingLive = machine.runtime.ids.contains { id in
+            if case .ended = machine.runtime[id]?.phase { false } else { true }
+        }
+        guard isAnythingLive else { return .max }
+        return machine.clock.virtual(of: lease) - now - 30_000_000
+    }
+
+    private static let absenceMin: Int64 = 20_000_000
+
+    private func crashSome(_ machine: Machine) {
+        var victims = [machine]
+        if random.incidents.happens(0.1) {
+            victims = machines
+        } else if random.incidents.happens(0.2) {
+            victims.append(machines[random.incidents.index(below: machines.count)])
+        }
+        for victim in victims where victim.node != nil && victim.pausedUntil <= now {
+            let absence = min(absenceMax(of: victim), span(.milliseconds(20), .seconds(12)))
+            guard absence >= World.absenceMin else { continue }
+            crash(victim)
+            restart(victim, after: absence)
+        }
+    }
+
+    private func rebootOne(_ machine: Machine) {
+        guard machine.node != nil, machine.pausedUntil <= now else { return }
+        reboot(machine)
+        restart(machine, after: span(.seconds(1), .seconds(20)))
+    }
+
+    private func freeze(_ machine: Machine, wholly: Bool) {
+        guard machine.node != nil, machine.frozenUntil <= now else { return }
+        let absence = min(absenceMax(of: machine), span(.milliseconds(20), .seconds(10)))
+        guard absence >= World.absenceMin else { return }
+        machine.frozenUntil = now + absence
+        if wholly { machine.pausedUntil = now + absence }
+        armGuard(machine)
+    }
+
+    private func vanishOne(on machine: Machine) {
+        let running = machine.runtime.ids.filter { machine.runtime[$0]?.phase == .running }
+        guard !running.isEmpty, machine.pausedUntil <= now else { return }
+        let id = running[random.incidents.index(below: running.count)]
+        if let step = machine.runtime.vanishing(of: id) { advance(machine, step) }
+    }
+
+    private func wipe(_ machine: Machine) {
+        let isQuiet = machines.allSatisfy { $0.node?.isMember == true && $0.frozenUntil <= now }
+        guard isQuiet, machines.count > 3, now - lastWipe > World.wipePause else { return }
+        lastWipe = now
+        reboot(machine)
+        lose(machine)
+        restart(machine, after: span(.seconds(1), .seconds(10)))
+    }
+
+    /// At most one identity is lost at a time, and the voters have time to replace it.
+    private static let wipePause: Int64 = 20_000_000_000
+
+    // MARK: Disks
+
+    private func troubleDisk(of machine: Machine, isFull: Bool) {
+        if isFull {
+            machine.disk.isFull = true
+        } else {
+            machine.syncMin = .milliseconds(2)
+            machine.syncMax = .milliseconds(10 + random.incidents.index(below: 400))
+        }
+        queue.insert(
+            .relief(.disk(machine.index)), at: now + span(.milliseconds(100), .seconds(6)))
+    }
+
+    func relieve(_ relief: Relief) {
+        switch relief {
+        case .mend(let group, let others):
+            if isSafetyPhase { network.mend(from: group, to: others) }
+        case .disk(let index):
+            machines[index].relieveDisk()
+        }
+    }
+
+    // MARK: The end of it
+
+    /// Nothing goes wrong any more: links open, disks have room, daemons run.
+    func endFaults() {
+        isSafetyPhase = false
+        trace.note("the faults are over", at: now)
+        network.mendAll()
+        network.conditions = NetworkConditions()
+        for machine in machines {
+            machine.relieveDisk()
+            machine.runtime.latency.slowShare = 0
+            if machine.node == nil { restart(machine, after: 0) }
+        }
+    }
+}
+
+extension Machine {
+    func relieveDisk() {
+        disk.isFull = false
+        syncMin = .microseconds(80)
+        syncMax = .microseconds(500)
+    }
+}
+
+/// The natural logarithm: the standard library has none, and the harness imports no C library.
+///
+/// Source: the series of artanh for the mantissa; exact to about 15 digits.
+func logarithm(_ value: Double) -> Double {
+    guard value > 0 else { return -.infinity }
+    let fraction = (value.significand - 1) / (value.significand + 1)
+    let square = fraction * fraction
+    var term = fraction
+    var sum = 0.0
+    for power in stride(from: 1.0, to: 60, by: 2) {
+        sum += term / power
+        term *= square
+    }
+    return 2 * sum + Double(value.exponent) * 0.693_147_180_559_945_3
+}

@@ -1,0 +1,52 @@
+import Model
+
+/// Reads packets for people: nothing is verified, and nothing is decided by it.
+package enum GossipInspection {
+    /// What a packet says, and the payload when it is for another part of the node.
+    package static func describe(_ bytes: [UInt8]) -> (text: String, payload: [UInt8]?) {
+        guard bytes.count > Envelope.overheadSizeBytes else { return ("no packet", nil) }
+        let content = bytes[Envelope.headerSizeBytes..<(bytes.count - Signature.sizeBytes)]
+        guard let message = try? GossipMessage(decoding: content) else {
+            return ("unreadable", nil)
+        }
+        if case .application(let payload) = message { return ("", Array(payload)) }
+        return (text(of: message), nil)
+    }
+
+    private static func text(of message: GossipMessage) -> String {
+        switch message {
+        case .ping(let number, let rumours): "ping \(short(number)) \(list(rumours))"
+        case .ack(let number, let rumours): "ack \(short(number)) \(list(rumours))"
+        case .pingRequest(let number, let target): "ping-req \(short(number)) of \(short(target))"
+        case .nack(let number): "nack \(short(number))"
+        case .rumours(let rumours): "rumours \(list(rumours))"
+        case .exchange(let rumours, let wantsReply):
+            "exchange\(wantsReply ? "?" : "") \(list(rumours))"
+        case .challenge(let number): "challenge \(short(number))"
+        case .challengeAnswer(let number): "challenge-answer \(short(number))"
+        case .wantAdmission(let node): "want-admission of \(short(node))"
+        case .application(let payload): "payload of \(payload.count) B"
+        case .joinRequest: "join-request"
+        case .joinReply: "join-reply"
+        case .joinRefused(_, _, let refusal): "join-refused \(refusal)"
+        }
+    }
+
+    private static func list(_ rumours: [Rumour]) -> String {
+        "[" + rumours.prefix(12).map(text).joined(separator: ", ")
+            + (rumours.count > 12 ? ", … \(rumours.count)" : "") + "]"
+    }
+
+    private static func text(of rumour: Rumour) -> String {
+        switch rumour {
+        case .alive(let alive): "alive \(short(alive.subject)):\(alive.incarnation)"
+        case .leave(let leave): "leave \(short(leave.subject)):\(leave.incarnation)"
+        case .suspect(let suspect):
+            "suspect \(short(suspect.subject)):\(suspect.incarnation) by \(short(suspect.accuser))"
+        case .admission(let admission): "admission \(short(admission.nodeKey.id))"
+        }
+    }
+
+    private static func short(_ number: UInt64) -> String { String(number & 0xFFFF, radix: 16) }
+    private static func short(_ node: NodeID) -> String { String(node.description.prefix(4)) }
+}

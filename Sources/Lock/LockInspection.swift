@@ -1,0 +1,56 @@
+import Model
+import Raft
+
+/// Reads the lock's messages for people: nothing is verified, and nothing is decided by it.
+package enum LockInspection {
+    /// What a message says.
+    package static func describe(_ bytes: [UInt8]) -> String {
+        guard let message = try? LockMessage(decoding: bytes) else { return "unreadable" }
+        switch message {
+        case .raft(let message): return "raft term \(message.term) \(text(of: message.content))"
+        case .request(let request): return "request \(text(of: request))"
+        case .redirect(let leader): return "redirect to \(leader.map(short) ?? "nobody")"
+        case .leaving: return "leaving"
+        default: return "\(message)"
+        }
+    }
+
+    private static func text(of content: RaftMessage.Content) -> String {
+        guard case .append(let index, let term, let entries, let commit, let round) = content
+        else { return "\(content)" }
+        return "append after \(index):\(term), commit \(commit), round \(round), "
+            + "[\(entries.map(text).joined(separator: "; "))]"
+    }
+
+    private static func text(of entry: RaftEntry) -> String {
+        guard case .command(let command) = entry.content else {
+            return "\(entry.term) \(entry.content)"
+        }
+        guard let payload = try? LockEntryPayload(decoding: command) else {
+            return "\(entry.term) unreadable"
+        }
+        return "\(entry.term) \(text(of: payload.request))"
+    }
+
+    private static func text(of request: LockRequest) -> String {
+        "\(short(request.client))/\(request.boot.value & 0xFFFF)#\(request.sequence) "
+            + request.operations.map(text).joined(separator: ", ")
+    }
+
+    private static func text(of operation: LockOperation) -> String {
+        switch operation {
+        case .openSession(let session, let kept):
+            "open \(session) keeping \(kept.map(\.description))"
+        case .expireSession(let session): "expire \(session)"
+        case .acquire(let request, let session): "acquire \(request.task) for \(session)"
+        case .release(let claim, let rest): "release \(claim) resting \(rest)"
+        case .close(let task, let token, let outcome, _):
+            "close \(task) \(token?.description ?? "unclaimed") \(outcome.kind)"
+        case .forget(let node): "forget \(short(node))"
+        case .collect(let births): "collect \(births.count)"
+        case .setLeaseLength(let length): "lease length \(length)"
+        }
+    }
+
+    private static func short(_ node: NodeID) -> String { String(node.description.prefix(4)) }
+}
