@@ -59,13 +59,32 @@ extension Membership {
             key.id == envelope.sender,
             Envelope.isGenuine(bytes, by: key, to: .none, scheme: scheme),
             case .joinRequest(let request)? = try? GossipMessage(decoding: envelope.payload)
-        else { return emit(.dropped(reason: "unknown sender")) }
+        else {
+            askForAdmission(of: envelope.sender, at: now, emit: emit)
+            return emit(.dropped(reason: "unknown sender"))
+        }
         do {
             try admit(request, at: now, emit: emit)
         } catch {
             refuse(request, error, emit: emit)
         }
     }
+
+    /// A sender that is unknown here may be known to others: rumours reach most nodes, not all.
+    ///
+    /// The sender itself gets no answer, and a flood of strangers makes few questions.
+    private mutating func askForAdmission(
+        of node: NodeID, at now: Instant, emit: (GossipEffect) -> Void
+    ) {
+        guard now >= nextAdmissionAsk else { return }
+        nextAdmissionAsk = now + Membership.admissionAskInterval
+        let known = order.filter { $0 != id && table[$0]?.state.isProbed == true }
+        guard let member = known.randomElement(using: &random) else { return }
+        transmit(.wantAdmission(node), to: member, via: .datagram, emit: emit)
+    }
+
+    /// How often a node asks others for the admission of an unknown sender at most.
+    static let admissionAskInterval: Duration = .milliseconds(50)
 
     /// A request to join another cluster is answered too, so that the joiner can say what is wrong.
     mutating func receiveForeign(
@@ -177,7 +196,7 @@ extension Membership {
         lives[envelope.sender] = life
         schedule = Schedule(
             probe: now + configuration.probeInterval, rumour: now,
-            exchange: now + configuration.exchangeInterval,
+            exchange: now + configuration.probeInterval,
             reconnect: now + configuration.reconnectInterval)
         enter(at: now)
         emit(.persist(foundingRows + admissions.map(MembershipRows.admission)))

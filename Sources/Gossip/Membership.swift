@@ -40,6 +40,8 @@ package struct Membership: Sendable {
     var schedule: Schedule
 
     var joining: Joining?
+    /// When the next question for an unknown sender's admission may be asked.
+    var nextAdmissionAsk: Instant = .zero
     var leaving: Instant?
 
     /// A probe that is under way.
