@@ -115,6 +115,6 @@ extension LockBench {
         }
         let since = machine.unheardSince[other] ?? now
         machine.unheardSince[other] = since
-        return now - since < 1_500_000_000 ? machine.view[other]?.state ?? .alive : .dead
+        return now - since < deathAfter.nanoseconds ? machine.view[other]?.state ?? .alive : .dead
     }
 }

@@ -23,6 +23,8 @@ final class LockBench {
     }
 
     let configuration: LockConfiguration
+    /// Machines whose operators configured something else.
+    var otherConfigurations: [Int: LockConfiguration] = [:]
     var random: SeededGenerator
     /// Real time, in nanoseconds; no machine knows it.
     private(set) var now: Int64 = 0
@@ -41,8 +43,12 @@ final class LockBench {
     var restartPolicies: [TaskID: RestartPolicy] = [:]
     /// Whether a node asks for a session at once when it has none, as a daemon does.
     var opensSessions = true
-    /// Sees each message that is sent; returns whether it may travel.
-    var filter: ((Wire, LockMessage) -> Bool)?
+    /// Sees each message that is sent; returns what travels in its place, if anything.
+    var filter: ((Wire, LockMessage) -> LockMessage?)?
+    /// How much longer than usual messages take in some directions.
+    var detours: [Cut: Duration] = [:]
+    /// After how much silence a machine is taken for dead.
+    var deathAfter: Duration = .milliseconds(1_500)
     var record = BenchRecord()
     private var nextLook: Int64 = 0
 
@@ -86,7 +92,7 @@ final class LockBench {
         do {
             machine.node = try LockNode(
                 id: LockBench.id(number), bootID: BootID(random.next()),
-                configuration: configuration, restored: machine.disk.image,
+                configuration: otherConfigurations[number] ?? configuration, restored: machine.disk.image,
                 isFounder: number == 1, isSameMachineBoot: !machine.hasRebooted,
                 seed: random.next(), at: local)
         } catch {
@@ -182,17 +188,20 @@ final class LockBench {
     func heal() { cuts = [] }
 
     private func transmit(_ bytes: [UInt8], from: Int, to: Int) {
-        let wire = Wire(from: from, to: to, bytes: bytes, arrives: now)
+        var wire = Wire(from: from, to: to, bytes: bytes, arrives: now)
         guard let message = try? LockMessage(decoding: bytes), message.encoded == bytes else {
             return record.fail("a message does not survive its encoding", at: now)
         }
         record.messages += 1
-        guard filter?(wire, message) ?? true, !cuts.contains(Cut(from: from, to: to)) else {
-            return
+        let way = Cut(from: from, to: to)
+        guard !cuts.contains(way) else { return }
+        if let filter {
+            guard let passed = filter(wire, message) else { return }
+            wire.bytes = passed.encoded
         }
         for copy in 0..<2 where copy == 0 ? random.fraction() >= loss : random.fraction() < doubling
         {
-            var travel = delay + random.duration(upTo: delay)
+            var travel = delay + random.duration(upTo: delay) + (detours[way] ?? .zero)
             if random.fraction() < lateness { travel += random.duration(upTo: .seconds(1)) }
             var wire = wire
             wire.arrives = now + travel.nanoseconds

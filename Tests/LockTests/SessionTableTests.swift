@@ -1,0 +1,122 @@
+import Model
+import Testing
+
+@testable import Lock
+
+/// Sessions and lengths of leases in the table.
+@Suite struct SessionTableTests {
+    private let node = NodeID(Wide128(high: 1, low: 1))
+    private let other = NodeID(Wide128(high: 2, low: 2))
+
+    private func open(_ session: UInt64, after last: UInt64? = nil) -> LockOperation {
+        .openSession(SessionID(session), keeping: [], after: last.map { SessionID($0) })
+    }
+
+    private func acquire(_ task: UInt64, for session: UInt64) -> LockOperation {
+        .acquire(
+            AcquireRequest(
+                task: TaskID(Wide128(high: 7, low: task)),
+                birth: BirthDot(origin: BootID(9), sequence: task), restart: .onLoss,
+                onPartition: .stop), SessionID(session))
+    }
+
+    @Test func `no session is opened before the log says how long leases are`() {
+        var driver = TableDriver(table: LockTable())
+        #expect(driver.apply([open(1)], of: node) == [.noSession])
+        driver.apply([.setLeaseLength(.seconds(20))], of: .none)
+        #expect(
+            driver.apply([open(1)], of: node) == [.opened(kept: [], leaseLength: .seconds(20))])
+    }
+
+    @Test func `an opening names the last session, be it alive or not`() {
+        var driver = TableDriver()
+        driver.apply([open(1)], of: node)
+        #expect(driver.apply([open(2)], of: node) == [.succeeds(SessionID(1))])
+        #expect(driver.apply([open(2, after: 9)], of: node) == [.succeeds(SessionID(1))])
+        driver.apply([.expireSession(SessionID(1))], of: .none)
+        #expect(driver.apply([open(2)], of: node) == [.succeeds(SessionID(1))])
+        #expect(
+            driver.apply([open(2, after: 1)], of: node)
+                == [.opened(kept: [], leaseLength: .seconds(5))])
+    }
+
+    @Test func `an expired session is never opened again`() {
+        var driver = TableDriver()
+        driver.apply([open(1)], of: node)
+        driver.apply([.expireSession(SessionID(1))], of: .none)
+        #expect(driver.apply([open(1, after: 1)], of: node) == [.noSession])
+        #expect(driver.apply([acquire(1, for: 1)], of: node) == [.noSession])
+    }
+
+    @Test func `a late opening of an earlier life does not displace the newer session`() {
+        var driver = TableDriver()
+        driver.apply([open(1)], of: node)
+        // Two lives of the node name the same predecessor: the first entry wins.
+        driver.apply([open(3, after: 1)], of: node)
+        driver.apply([acquire(1, for: 3)], of: node)
+        #expect(driver.apply([open(2, after: 1)], of: node) == [.succeeds(SessionID(3))])
+        #expect(driver.table.sessions[SessionID(3)]?.claims.count == 1)
+    }
+
+    @Test func `a session does not move claims of other nodes`() {
+        var driver = TableDriver()
+        driver.apply([open(1)], of: node)
+        driver.apply([open(2)], of: other)
+        driver.apply([acquire(1, for: 1)], of: node)
+        let stolen = ContainerID(
+            task: TaskID(Wide128(high: 7, low: 1)),
+            token: FencingToken(generation: 1, index: driver.index))
+        let answer = driver.apply(
+            [.openSession(SessionID(3), keeping: [stolen, stolen], after: SessionID(2))], of: other)
+        #expect(answer == [.opened(kept: [], leaseLength: .seconds(5))])
+        let own = driver.apply(
+            [.openSession(SessionID(4), keeping: [stolen, stolen], after: SessionID(1))], of: node)
+        #expect(own == [.opened(kept: [stolen], leaseLength: .seconds(5))])
+    }
+
+    // MARK: Lengths of leases
+
+    @Test func `after a change to shorter leases the longer ones are remembered until they end`() {
+        var driver = TableDriver()
+        driver.clock = 1_000_000_000
+        driver.apply([.setLeaseLength(.seconds(2))], of: .none)
+        let until: UInt64 = 1_000_000_000 + 5_050_000_000
+        #expect(
+            driver.table.pastLease == LockTable.PastLease(length: .seconds(5), until: until))
+        // Shorter yet, before that: the longest stands, for as long as the newest needs.
+        driver.clock = 5_000_000_000
+        driver.apply([.setLeaseLength(.seconds(1))], of: .none)
+        #expect(
+            driver.table.pastLease
+                == LockTable.PastLease(length: .seconds(5), until: 5_000_000_000 + 2_020_000_000))
+        // At their end, not before it, they are forgotten by the next change.
+        driver.clock = 7_020_000_000
+        driver.apply([.setLeaseLength(.milliseconds(500))], of: .none)
+        #expect(driver.table.pastLease?.length == .seconds(1))
+    }
+
+    @Test func `longer leases make older ones irrelevant`() {
+        var driver = TableDriver()
+        driver.apply([.setLeaseLength(.seconds(2))], of: .none)
+        driver.apply([.setLeaseLength(.seconds(4))], of: .none)
+        #expect(driver.table.pastLease?.length == .seconds(5))
+        driver.apply([.setLeaseLength(.seconds(5))], of: .none)
+        #expect(driver.table.pastLease == nil)
+        #expect(driver.table.leaseLength == .seconds(5))
+    }
+
+    @Test func `leases of no length are not set`() {
+        var driver = TableDriver()
+        driver.apply([.setLeaseLength(.zero)], of: .none)
+        #expect(driver.table.leaseLength == .seconds(5))
+    }
+
+    @Test func `the lock's clock never goes back`() {
+        var driver = TableDriver()
+        driver.clock = 9
+        driver.apply([open(1)], of: node)
+        driver.clock = 4
+        driver.apply([acquire(1, for: 1)], of: node)
+        #expect(driver.table.clock == 9)
+    }
+}
