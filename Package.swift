@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Settings that every Swift target shares; `Docs/Decisions/0001-swift-settings.md` says why.
+/// Settings that every Swift target shares: warnings are errors, imports are internal.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -32,7 +32,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -98,8 +97,13 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Model", "CRDT", "Gossip", "Raft", "Lock", "Cluster", "ControlAPI",
+                "Model", "Gossip", "ControlAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Benchmarks", swiftSettings: settings),
 
@@ -112,8 +116,14 @@ let package = Package(
         tests("RunnerTests", ["Model", "Runner"]),
         tests("ControlAPITests", ["Model", "ControlAPI"]),
         tests("DaemonTests", ["Model", "Daemon", "Cluster", "ControlAPI"]),
-        tests("ClientTests", ["Model", "Client", "ControlAPI"]),
-        tests("SimulationTests", ["Model", "Cluster", "SimulationHarness"]),
+        tests(
+            "ClientTests",
+            [
+                "Model", "Client", "ControlAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        tests("SimulationTests", ["Model", "Lock", "Cluster", "SimulationHarness"]),
         tests("ArchitectureTests", []),
         tests(
             "EndToEndTests",

@@ -20,7 +20,11 @@ struct Attachment {
     /// - Returns: The task's exit code, as a shell shows it.
     func follow() async throws -> Int32 {
         let signals = passesSignals ? watchSignals() : nil
-        defer { signals?.cancel() }
+        let hint = passesSignals ? hintWhenQueued() : nil
+        defer {
+            signals?.cancel()
+            hint?.cancel()
+        }
         let clock = ContinuousClock()
         var cursor: String?
         var lastSign = clock.now
@@ -47,6 +51,19 @@ struct Attachment {
             try await Task.sleep(for: .milliseconds(200))
         }
     }
+
+    /// A task that nobody takes is no error, but a person should know why nothing happens.
+    private func hintWhenQueued() -> Task<Void, Never> {
+        Task {
+            guard (try? await Task.sleep(for: Attachment.hintAfter)) != nil,
+                let view = try? await state(), view.state == "queued"
+            else { return }
+            Output.error("client: no node has taken the task yet; see: client why \(task)")
+        }
+    }
+
+    /// How long a task may be queued before its user is told where to look.
+    private static let hintAfter: Duration = .seconds(5)
 
     private func state() async throws -> TaskView {
         try await connection.ask(.GET, APIPaths.task(task), as: TaskView.self)

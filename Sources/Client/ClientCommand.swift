@@ -22,7 +22,8 @@ struct ClientCommand: AsyncParsableCommand {
         // A reader that went away (`client list | head`) is no reason to die by a signal.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot()
+            let words = withNodeBehindCommand(Array(CommandLine.arguments.dropFirst()))
+            var command = try parseAsRoot(words)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -41,6 +42,18 @@ struct ClientCommand: AsyncParsableCommand {
             }
             exit(withError: error)
         }
+    }
+}
+
+extension ClientCommand {
+    /// Lets `client -N NODE run …` mean `client run -N NODE …`.
+    static func withNodeBehindCommand(_ words: [String]) -> [String] {
+        guard let first = words.first else { return words }
+        if first.hasPrefix("--node="), words.count > 1 {
+            return [words[1], first] + words.dropFirst(2)
+        }
+        guard ["-N", "--node"].contains(first), words.count > 2 else { return words }
+        return [words[2]] + words.prefix(2) + words.dropFirst(3)
     }
 }
 

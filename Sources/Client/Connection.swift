@@ -11,6 +11,17 @@ struct Connection: Sendable {
     let name: String
     private let base: String
 
+    /// Lives as long as the process.
+    ///
+    /// A socket on which nobody listens is an error at once: whoever
+    /// wants to wait for a daemon does so knowingly, above.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout.connect = .seconds(5)
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     /// The largest answer that is read whole, in bytes.
     private static let answerSizeBytesMax = 256 << 20
 
@@ -79,7 +90,7 @@ struct Connection: Sendable {
         }
         let response: HTTPClientResponse
         do {
-            response = try await HTTPClient.shared.execute(request, timeout: timeout)
+            response = try await Connection.http.execute(request, timeout: timeout)
         } catch {
             throw Unreachable(node: name, cause: "\(error)")
         }

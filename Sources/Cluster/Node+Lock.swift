@@ -54,12 +54,15 @@ extension Node {
         emit(.observe(.claimDenied(task)))
         switch denial {
         case .heldBy(_, _, let retryAfter), .notBefore(let retryAfter):
+            // A change that came while the claim was under way may have taken it off the queue.
+            reconsider(task, at: now, emit: emit)
             queue.postpone(task, until: now + max(retryAfter, Node.retryAfterMin))
         case .closed(let outcome, let token):
             recordOutcome(task, token, outcome, at: now, emit: emit)
         case .collected:
             queue.remove(task)
         case .noSession:
+            reconsider(task, at: now, emit: emit)
             queue.postpone(task, until: now + Node.retryAfterMin)
         }
     }

@@ -10,7 +10,8 @@ extension Node {
     mutating func steal(at now: Instant, emit: (NodeEffect) -> Void) {
         isStealPassNeeded = false
         nextSteal = nil
-        guard activity == .active, claimsInFlight.isEmpty, queue.count > 0, isLeaseHeld(at: now)
+        guard activity == .active, claimsInFlight.isEmpty, queue.count > 0, lock.mayAcquire,
+            isLeaseHeld(at: now)
         else { return }
         var batch: [AcquireRequest] = []
         for (task, candidate) in queue.window().sorted(by: Node.isBetter) {

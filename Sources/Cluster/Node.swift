@@ -58,7 +58,8 @@ package struct Node: Sendable {
     /// Whether the lock was asked to let this node go.
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
-    var lastRead: UInt64 = 0
+    /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
+    var lastRead: UInt64
 
     /// What the node is up to.
     enum Activity: Hashable {
@@ -127,6 +128,7 @@ package struct Node: Sendable {
         isFounding = origin.isFounding
         adopted = boot.containers
         wallSample = (boot.wallTime, now)
+        lastRead = random.next() >> 16
         self.random = random
     }
 

@@ -36,10 +36,12 @@ extension APIServer {
                 var cursor = begin
                 var next: Look? = first
                 while let look = next {
-                    let buffer = try server.buffer(of: look, isFramed: isFramed)
+                    var buffer = try server.buffer(of: look, isFramed: isFramed)
+                    // An empty frame now and then shows whether anybody still listens.
+                    if isFramed, buffer.readableBytes == 0 { buffer.writeString("\n") }
                     if buffer.readableBytes > 0 { try await writer.write(buffer) }
                     cursor = look.cursor
-                    if look.end != nil { break }
+                    if look.end != nil || Task.isCancelled { break }
                     if !follows, look.chunk.entries.isEmpty { break }
                     next = try? await server.look(
                         id, cursor, wait: follows ? APIServer.readWait : .zero)

@@ -56,8 +56,9 @@ enum Daemon {
             let reply = try await driver.request(.join(seeds: seeds, token: join.token))
             if case .refused(let refusal) = reply { throw StartFailure("join: \(refusal.message)") }
         }
-        try await serve(settings, driver, node, configuration, logger, isFounder: origin.isFounding)
-        await shutDown(driver, transport, store, runner)
+        try await serve(
+            settings, driver, node, configuration, logger, isFounder: origin.isFounding
+        ) { await shutDown(driver, transport, store, runner) }
         _ = consume directory
     }
 
@@ -174,7 +175,8 @@ enum Daemon {
 
     private static func serve(
         _ settings: DaemonSettings, _ driver: NodeDriver, _ node: Node,
-        _ configuration: NodeConfiguration, _ logger: Logger, isFounder: Bool
+        _ configuration: NodeConfiguration, _ logger: Logger, isFounder: Bool,
+        shutDown: () async -> Void
     ) async throws {
         let socket = "\(settings.dataDirectory)/api.sock"
         unlink(socket)
@@ -210,11 +212,18 @@ enum Daemon {
             }
             // The waiting for a signal is the task that ends without an error.
             try await group.nextSuccessfulOfSignals()
+            // First the node: requests that wait for it end, and with them their connections.
+            await shutDown()
+            unlink(socket)
             group.cancelAll()
+            // Everything is on disk; a connection that does not end must not hold the process.
+            DispatchQueue.global().asyncAfter(deadline: .now() + Daemon.lingerSeconds) { exit(0) }
             while let result = await group.nextResult() { _ = result }
         }
-        unlink(socket)
     }
+
+    /// How long connections of clients may take to end when the daemon goes down, in seconds.
+    private static let lingerSeconds = 2.0
 
     private static func printJoinLine(
         _ driver: NodeDriver, _ configuration: NodeConfiguration

@@ -151,7 +151,7 @@ extension LockNode {
                 emit(.closed(task, first, outcome))
             }
             if let token { emit(.released(task, token)) }
-        case .forget, .collect, .setLeaseLength, .expireSession:
+        case .forget, .collect, .setLeaseLength, .settleLeaseLength, .expireSession:
             break
         }
     }

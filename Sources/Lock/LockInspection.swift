@@ -11,6 +11,7 @@ package enum LockInspection {
         case .request(let request): return "request \(text(of: request))"
         case .redirect(let leader): return "redirect to \(leader.map(short) ?? "nobody")"
         case .leaving: return "leaving"
+        case .departed: return "departed"
         default: return "\(message)"
         }
     }
@@ -50,6 +51,7 @@ package enum LockInspection {
         case .forget(let node): "forget \(short(node))"
         case .collect(let births): "collect \(births.count)"
         case .setLeaseLength(let length): "lease length \(length)"
+        case .settleLeaseLength: "lease length settled"
         }
     }
 

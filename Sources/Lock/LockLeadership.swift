@@ -30,6 +30,8 @@ struct LockLeadership: Sendable {
     var leaving: [NodeID: Instant] = [:]
     /// Whether a length of leases, or collected tasks, are on their way through the log.
     var isSettingLength = false
+    /// When the length of leases was last changed under this leadership.
+    var lengthChanged: Instant?
     var isCollecting = false
     var lastContext: UInt64 = 0
     var lastOwnSequence: UInt64 = 0
@@ -48,14 +50,20 @@ struct LockLeadership: Sendable {
     /// A proposal was not taken: its client will ask again, the leader itself at its upkeep.
     mutating func dropped(_ context: UInt64) {
         guard let proposal = proposals.removeValue(forKey: context) else { return }
-        if let own = proposal.own { settled(own) } else { proposed[proposal.client] = nil }
+        if let own = proposal.own { turnedDown(own) } else { proposed[proposal.client] = nil }
     }
 
-    /// An own operation is applied, or will never be.
-    mutating func settled(_ operation: LockOperation) {
+    /// An operation is applied.
+    mutating func settled(_ operation: LockOperation, at now: Instant) {
+        if case .setLeaseLength = operation { lengthChanged = now }
+        turnedDown(operation)
+    }
+
+    /// An own operation is no longer under way.
+    private mutating func turnedDown(_ operation: LockOperation) {
         switch operation {
         case .expireSession(let session): expiring.remove(session)
-        case .setLeaseLength: isSettingLength = false
+        case .setLeaseLength, .settleLeaseLength: isSettingLength = false
         case .collect: isCollecting = false
         case .openSession, .acquire, .release, .close, .forget: break
         }

@@ -19,10 +19,10 @@ enum LockMessage: Hashable, Sendable {
     case renewed(SessionID, number: UInt64, leaseLength: Duration, voters: [NodeID])
     /// From the leader: this session is not alive, or about to be expired.
     case renewalRefused(SessionID, number: UInt64)
-    /// To the leader: choose other voters than me, I am leaving; answered by `voters`.
+    /// To the leader: choose other voters than me, I am leaving.
     case leaving
-    /// From the leader: who votes, by the members that are committed.
-    case voters([NodeID])
+    /// From the leader: you have no vote any more, and may go.
+    case departed
 }
 
 extension LockMessage: WireCodable {
@@ -59,9 +59,8 @@ extension LockMessage: WireCodable {
             writer.varint(number)
         case .leaving:
             writer.byte(8)
-        case .voters(let voters):
+        case .departed:
             writer.byte(9)
-            writer.list(voters) { $1.encode(into: &$0) }
         }
     }
 
@@ -98,7 +97,7 @@ extension LockMessage: WireCodable {
             let session = try SessionID(from: &reader)
             self = .renewalRefused(session, number: try reader.varint())
         case 8: self = .leaving
-        case 9: self = .voters(try reader.voters())
+        case 9: self = .departed
         default: throw .malformed
         }
     }

@@ -69,7 +69,7 @@ extension LockNode {
         {
             leadership?.proposed[request.client] = nil
         }
-        for operation in request.operations { leadership?.settled(operation) }
+        for operation in request.operations { leadership?.settled(operation, at: now) }
         for session in opened {
             // New in this entry: no other lease of it was ever promised.
             let lease = LockConfiguration.leaderLease(table.leaseLength)
@@ -153,18 +153,13 @@ extension LockNode {
 
     /// When a session may be expired at the earliest.
     ///
-    /// A new leader does not know what the old ones have promised: it waits a whole lease from the
-    /// beginning of its leadership, and longer ones of the past until the lock's clock says that
-    /// they are over.
+    /// A new leader does not know what the old ones have promised: it waits the longest lease that
+    /// may be out from the beginning of its leadership.
     func expiry(of session: SessionID) -> Instant {
         guard let leadership else { return .distantFuture }
         if let known = leadership.expiries[session] { return known }
         if configuration.mutation == .expiresAtOnce { return leadership.since }
-        let usual = leadership.since + LockConfiguration.leaderLease(table.leaseLength)
-        guard let past = table.pastLease, past.until > table.clock else { return usual }
-        let byLength = leadership.since + LockConfiguration.leaderLease(past.length)
-        let byClock = clockSample + .nanoseconds(Int64(clamping: past.until - table.clock))
-        return max(usual, min(byLength, byClock))
+        return leadership.since + LockConfiguration.leaderLease(table.longestLease)
     }
 }
 
@@ -173,7 +168,7 @@ extension LockOperation {
     fileprivate var isForClients: Bool {
         switch self {
         case .openSession, .acquire, .release, .close, .forget: true
-        case .expireSession, .collect, .setLeaseLength: false
+        case .expireSession, .collect, .setLeaseLength, .settleLeaseLength: false
         }
     }
 }

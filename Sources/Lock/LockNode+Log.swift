@@ -47,7 +47,6 @@ extension LockNode {
         case .leaderChanged(let leader, _):
             leaderChanged(to: leader, at: now, emit: emit)
         case .membersChanged:
-            membersIndex = engine.lastIndex
             tellVoters(emit: emit)
             depart(at: now, emit: emit)
         }

@@ -31,9 +31,21 @@ extension LockNode {
         let length =
             engine.members.voters.count >= 3
             ? configuration.leaseLength : configuration.leaseLengthWithFewVoters
-        guard table.leaseLength != length, leadership?.isSettingLength == false else { return }
-        leadership?.isSettingLength = true
-        proposeOwn(.setLeaseLength(length), at: now, emit: emit)
+        guard leadership?.isSettingLength == false else { return }
+        if table.leaseLength != length {
+            leadership?.isSettingLength = true
+            proposeOwn(.setLeaseLength(length), at: now, emit: emit)
+        } else if table.longestLease > length, isLongestLeaseOver(at: now) {
+            leadership?.isSettingLength = true
+            proposeOwn(.settleLeaseLength, at: now, emit: emit)
+        }
+    }
+
+    /// Whether nobody can hold a longer lease from before: later leaders need not wait for it.
+    private func isLongestLeaseOver(at now: Instant) -> Bool {
+        guard let leadership, engine.hasCommittedInTerm else { return false }
+        let since = max(leadership.since, leadership.lengthChanged ?? leadership.since)
+        return since + LockConfiguration.leaderLease(table.longestLease) <= now
     }
 
     // MARK: Collected tasks
@@ -76,11 +88,6 @@ extension LockNode {
         }
     }
 
-    /// Whether the members in force are committed, and no change of them is half done.
-    private var areMembersSettled: Bool {
-        !engine.members.isJoint && engine.commitIndex >= membersIndex
-    }
-
     /// A node is about to leave: choose others, then tell it that it may go.
     mutating func wantsToLeave(
         _ node: NodeID, at now: Instant, emit: (LockEffect) -> Void
@@ -96,9 +103,11 @@ extension LockNode {
 
     /// Tells those who want to leave and have no vote any more; a lost word is asked for again.
     mutating func tellDeparted(at now: Instant, emit: (LockEffect) -> Void) {
-        guard let leaving = leadership?.leaving.keys.sorted(), areMembersSettled else { return }
+        guard let leaving = leadership?.leaving.keys.sorted(), engine.hasCommittedInTerm,
+            engine.areMembersCommitted
+        else { return }
         for node in leaving where node != id && !engine.members.isVoter(node) {
-            send(.voters(engine.members.voters), to: node, at: now, emit: emit)
+            send(.departed, to: node, at: now, emit: emit)
         }
     }
 
@@ -106,7 +115,7 @@ extension LockNode {
     mutating func depart(at now: Instant, emit: (LockEffect) -> Void) {
         guard departure != nil, !hasLeftVoters else { return }
         let isAlone = !members.values.contains { $0.id != id && $0.isInReach }
-        let hasNoVote = !engine.members.isVoter(id) && !isLeader && areMembersSettled
+        let hasNoVote = !engine.members.isVoter(id) && !isLeader && engine.areMembersCommitted
         if isAlone || hasNoVote { return departed(emit: emit) }
         departure = now + configuration.requestTimeout
         if isLeader {

@@ -19,8 +19,6 @@ package struct LockNode: Sendable {
     /// Who votes, as a leader told; and as this node told last.
     var toldVoters: [NodeID] = []
     var knownVoters: [NodeID] = []
-    /// The end of the log when the log's members last changed: they are committed with it.
-    var membersIndex: UInt64 = 0
 
     var client = LockClient()
     /// The node's session, and until when its lease is good; `nil`: nothing lease-bound may run.
@@ -75,7 +73,6 @@ package struct LockNode: Sendable {
         engine = RaftEngine(
             id: id, configuration: configuration.raft, restored: image, seed: random.next(),
             at: now)
-        membersIndex = engine.lastIndex
         leaseLength = configuration.leaseLength
         self.random = random
         founds = isFounder && image == .empty
@@ -163,6 +160,9 @@ package struct LockNode: Sendable {
     /// Whether this node leads the voters.
     package var isLeader: Bool { engine.role == .leader }
 
+    /// Whether there is any sense in asking for tasks: without a session all would be denied.
+    package var mayAcquire: Bool { session != nil && opening == nil && !isHalted }
+
     /// The node's copy of the replicated table as bytes: equal on voters that applied the same.
     package var tableBytes: [UInt8] { table.encoded }
 
@@ -207,10 +207,8 @@ package struct LockNode: Sendable {
             if let session, session.id == id { lapse(session, emit: emit) }
         case .leaving:
             wantsToLeave(sender, at: now, emit: emit)
-        case .voters(let voters):
-            toldVoters = voters
-            tellVoters(emit: emit)
-            if !voters.contains(id) { departed(emit: emit) }
+        case .departed:
+            departed(emit: emit)
         }
     }
 

@@ -34,6 +34,8 @@ extension LockOperation: WireCodable {
         case .setLeaseLength(let length):
             writer.byte(8)
             writer.varint(UInt64(clamping: length.nanoseconds))
+        case .settleLeaseLength:
+            writer.byte(9)
         }
     }
 
@@ -78,6 +80,7 @@ extension LockOperation: WireCodable {
                     try BirthDot(from: &reader)
                 })
         case 8: self = .setLeaseLength(try reader.duration())
+        case 9: self = .settleLeaseLength
         default: throw .malformed
         }
     }

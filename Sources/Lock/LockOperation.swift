@@ -17,8 +17,10 @@ enum LockOperation: Hashable, Sendable {
     case forget(NodeID)
     /// Shrink the entries of collected tasks.
     case collect([BirthDot])
-    /// Set the length of leases.
+    /// Set the length of leases; longer ones that were granted before are respected.
     case setLeaseLength(Duration)
+    /// No lease longer than the present length is good any more.
+    case settleLeaseLength
 }
 
 /// What became of an operation.

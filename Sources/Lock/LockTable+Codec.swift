@@ -9,10 +9,7 @@ extension LockTable: WireCodable {
         writer.varint(UInt64(generation))
         writer.varint(clock)
         writer.varint(UInt64(clamping: leaseLength.nanoseconds))
-        writer.optional(pastLease) { writer, past in
-            writer.varint(UInt64(clamping: past.length.nanoseconds))
-            writer.varint(past.until)
-        }
+        writer.varint(UInt64(clamping: longestLease.nanoseconds))
         writer.rows(entries) { $1.encode(into: &$0) }
         writer.rows(sessions) { $1.node.encode(into: &$0) }
         writer.rows(lastSessions) { $1.encode(into: &$0) }
@@ -22,14 +19,9 @@ extension LockTable: WireCodable {
 
     init(from reader: inout ByteReader) throws(CodecError) {
         let generation = try reader.varint32()
-        self.init()
-        self.generation = generation
-        clock = try reader.varint()
-        leaseLength = try reader.duration()
-        pastLease = try reader.optional { (reader) throws(CodecError) in
-            let length = try reader.duration()
-            return PastLease(length: length, until: try reader.varint())
-        }
+        let clock = try reader.varint()
+        self.init(generation: generation, clock: clock, leaseLength: try reader.duration())
+        longestLease = try reader.duration()
         let entries = try reader.rows { (reader) throws(CodecError) -> (TaskID, Entry) in
             let task = try TaskID(from: &reader)
             return (task, try Entry(from: &reader))

@@ -40,13 +40,6 @@ struct LockTable: Hashable, Sendable {
         var results: [LockResult]
     }
 
-    /// Leases longer than those of today, which may have been promised before a change.
-    struct PastLease: Hashable, Sendable {
-        var length: Duration
-        /// When the lock's clock shows this, none of them is good any more.
-        var until: UInt64
-    }
-
     /// Something that an entry changed and that others may want to know.
     enum Notice: Hashable, Sendable {
         case expired(NodeID, SessionID, [ContainerID])
@@ -58,8 +51,9 @@ struct LockTable: Hashable, Sendable {
     var clock: UInt64 = 0
     /// How long leases are; zero until the first entry that says so, and until then no session
     /// can be opened: what a voter's configuration says must not enter replicated state.
-    var leaseLength: Duration = .zero
-    var pastLease: PastLease?
+    var leaseLength: Duration
+    /// The longest lease that a holder may still trust, whichever leader granted it.
+    var longestLease: Duration
     private(set) var entries: [TaskID: Entry] = [:]
     var sessions: [SessionID: Session] = [:]
     /// The session that each node opened last, alive or not: the next one must name it.
@@ -73,6 +67,13 @@ struct LockTable: Hashable, Sendable {
     /// From here on no task gets an entry that has none; lowered by tests only.
     var entriesSizeBytesMax = LockTable.entriesSizeBytesMax
     var mutation: LockMutation?
+
+    init(generation: UInt32 = 1, clock: UInt64 = 0, leaseLength: Duration = .zero) {
+        self.generation = generation
+        self.clock = clock
+        self.leaseLength = leaseLength
+        longestLease = leaseLength
+    }
 
     /// Three quarters of what a snapshot may hold: entries that are there may still grow.
     static let entriesSizeBytesMax = 48 << 20
@@ -124,6 +125,8 @@ struct LockTable: Hashable, Sendable {
             collect(dots)
         case .setLeaseLength(let length):
             set(leaseLength: length)
+        case .settleLeaseLength:
+            settleLeaseLength()
         }
     }
 
@@ -193,19 +196,15 @@ struct LockTable: Hashable, Sendable {
         return .done
     }
 
-    /// Shorter leases begin at once, but whoever waits for a lease to end waits for the longer
-    /// ones that may be out.
     private mutating func set(leaseLength length: Duration) -> LockResult {
         guard length > .zero else { return .done }
-        if let past = pastLease, past.until <= clock { pastLease = nil }
-        if length < leaseLength {
-            let wait = UInt64(clamping: LockConfiguration.leaderLease(leaseLength).nanoseconds)
-            pastLease = PastLease(
-                length: max(leaseLength, pastLease?.length ?? .zero),
-                until: max(clock.saturatingAdding(wait), pastLease?.until ?? 0))
-        }
-        if let past = pastLease, past.length <= length { pastLease = nil }
         leaseLength = length
+        longestLease = max(longestLease, length)
+        return .done
+    }
+
+    private mutating func settleLeaseLength() -> LockResult {
+        longestLease = leaseLength
         return .done
     }
 

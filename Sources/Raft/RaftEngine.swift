@@ -57,6 +57,8 @@ package struct RaftEngine: Sendable {
     package var term: UInt64 { hardState.term }
     /// The last entry in the log.
     package var lastIndex: UInt64 { log.lastIndex }
+    /// Whether the members in force are committed, so that nobody can fall back behind them.
+    package var areMembersCommitted: Bool { membersIndex <= commitIndex }
     /// The first entry that is not compacted away.
     package var firstIndex: UInt64 { log.firstIndex }
 

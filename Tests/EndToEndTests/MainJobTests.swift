@@ -91,6 +91,45 @@ struct MainJobTests {
         }
     }
 
+    @Test func `voters follow the cluster from one to three nodes and back`() async throws {
+        try await TestCluster.run(of: 3) { cluster in
+            let first = cluster.nodes[0]
+            try await eventually("all three vote") {
+                try await cluster.members(seenBy: first).count { $0.voter } == 3
+            }
+            for node in cluster.nodes.dropFirst() {
+                let left = try await Program.run(
+                    "daemon", ["leave", "--data-dir", node.dataDirectory.path])
+                #expect(left.code == 0, "\(left.errors)")
+                await node.waitForEnd()
+            }
+            try await eventually("one votes") {
+                let voters = try await cluster.members(seenBy: first).filter(\.voter)
+                return voters.map(\.name) == ["node1"]
+            }
+            let states = try await cluster.members(seenBy: first).map(\.state).sorted()
+            #expect(states == ["alive", "left", "left"])
+            let result = try await first.client("run", "echo", "alone")
+            #expect(result.output == "alone\n", "\(result.errors)")
+        }
+    }
+
+    @Test func `a daemon ends on SIGTERM although a client follows a task`() async throws {
+        try await TestCluster.run(of: 1) { cluster in
+            let node = cluster.nodes[0]
+            let follower = Task {
+                // No node carries the label: the task stays queued, and the client waits.
+                try await node.client("run", "--constraint", "nowhere=1", "true")
+            }
+            try await eventually("the task is there") {
+                try await cluster.tasks(seenBy: node).count == 1
+            }
+            await node.stop()
+            follower.cancel()
+            _ = try? await follower.value
+        }
+    }
+
     @Test func `a daemon that restarts takes its running tasks over`() async throws {
         try await TestCluster.run(of: 1) { cluster in
             let node = cluster.nodes[0]

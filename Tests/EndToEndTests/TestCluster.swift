@@ -57,10 +57,13 @@ struct TestCluster: Sendable {
     }
 
     func aliveCount(seenBy node: TestNode) async throws -> Int {
+        try await members(seenBy: node).count { $0.state == "alive" }
+    }
+
+    func members(seenBy node: TestNode) async throws -> [NodeLine] {
         let reply = try await node.client("nodes", "-o", "json")
-        guard reply.code == 0 else { return 0 }
-        let nodes = try JSONDecoder().decode([NodeLine].self, from: Data(reply.output.utf8))
-        return nodes.count { $0.state == "alive" }
+        guard reply.code == 0 else { return [] }
+        return try JSONDecoder().decode([NodeLine].self, from: Data(reply.output.utf8))
     }
 
     func tasks(seenBy node: TestNode) async throws -> [TaskLine] {

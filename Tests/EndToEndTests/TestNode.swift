@@ -49,6 +49,10 @@ actor TestNode {
             process = (id, run)
             return
         }
+        // The test was canceled while the daemon started: nothing of it may stay.
+        run.cancel()
+        _ = try? await run.value
+        throw CancellationError()
     }
 
     /// Sends SIGKILL to the daemon; its containers live on.
@@ -59,6 +63,13 @@ actor TestNode {
     /// Sends SIGTERM to the daemon; its containers live on.
     func stop() async {
         await end(with: SIGTERM)
+    }
+
+    /// Waits until the daemon has ended by itself.
+    func waitForEnd() async {
+        guard let process else { return }
+        _ = try? await process.run.value
+        self.process = nil
     }
 
     private func end(with signal: Int32) async {

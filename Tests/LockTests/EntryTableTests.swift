@@ -135,7 +135,8 @@ private struct EntryWorld {
     private mutating func claim(for session: SessionID, of node: NodeID, waits: Bool) {
         let request = AcquireRequest(
             task: task, birth: birth, restart: .onLoss, onPartition: waits ? .wait : .stop)
-        if case .granted(let granted)? = driver.apply([.acquire(request, session)], of: node).first {
+        if case .granted(let granted)? = driver.apply([.acquire(request, session)], of: node).first
+        {
             token = granted
         }
     }

@@ -93,7 +93,9 @@ import Testing
         // Late renewals and a late grant: none of them brings the session back.
         let mine = answers.wires.filter { $0.to == number }
         #expect(mine.count >= 2)
-        for wire in mine { bench.step(number, .received(wire.bytes, from: LockBench.id(wire.from))) }
+        for wire in mine {
+            bench.step(number, .received(wire.bytes, from: LockBench.id(wire.from)))
+        }
         #expect(machine.node?.session?.id != first)
         #expect(machine.running.isEmpty)
         bench.filter = nil

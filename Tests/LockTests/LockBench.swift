@@ -92,7 +92,8 @@ final class LockBench {
         do {
             machine.node = try LockNode(
                 id: LockBench.id(number), bootID: BootID(random.next()),
-                configuration: otherConfigurations[number] ?? configuration, restored: machine.disk.image,
+                configuration: otherConfigurations[number] ?? configuration,
+                restored: machine.disk.image,
                 isFounder: number == 1, isSameMachineBoot: !machine.hasRebooted,
                 seed: random.next(), at: local)
         } catch {

@@ -76,33 +76,16 @@ import Testing
 
     // MARK: Lengths of leases
 
-    @Test func `after a change to shorter leases the longer ones are remembered until they end`() {
+    @Test func `after a change to shorter leases the longest stands until it is settled`() {
         var driver = TableDriver()
-        driver.clock = 1_000_000_000
         driver.apply([.setLeaseLength(.seconds(2))], of: .none)
-        let until: UInt64 = 1_000_000_000 + 5_050_000_000
-        #expect(
-            driver.table.pastLease == LockTable.PastLease(length: .seconds(5), until: until))
-        // Shorter yet, before that: the longest stands, for as long as the newest needs.
-        driver.clock = 5_000_000_000
+        #expect(driver.table.leaseLength == .seconds(2))
+        #expect(driver.table.longestLease == .seconds(5))
+        driver.apply([.setLeaseLength(.seconds(9))], of: .none)
+        #expect(driver.table.longestLease == .seconds(9))
         driver.apply([.setLeaseLength(.seconds(1))], of: .none)
-        #expect(
-            driver.table.pastLease
-                == LockTable.PastLease(length: .seconds(5), until: 5_000_000_000 + 2_020_000_000))
-        // At their end, not before it, they are forgotten by the next change.
-        driver.clock = 7_020_000_000
-        driver.apply([.setLeaseLength(.milliseconds(500))], of: .none)
-        #expect(driver.table.pastLease?.length == .seconds(1))
-    }
-
-    @Test func `longer leases make older ones irrelevant`() {
-        var driver = TableDriver()
-        driver.apply([.setLeaseLength(.seconds(2))], of: .none)
-        driver.apply([.setLeaseLength(.seconds(4))], of: .none)
-        #expect(driver.table.pastLease?.length == .seconds(5))
-        driver.apply([.setLeaseLength(.seconds(5))], of: .none)
-        #expect(driver.table.pastLease == nil)
-        #expect(driver.table.leaseLength == .seconds(5))
+        driver.apply([.settleLeaseLength], of: .none)
+        #expect(driver.table.longestLease == .seconds(1))
     }
 
     @Test func `leases of no length are not set`() {

@@ -48,8 +48,12 @@ package struct Checker: Sendable {
     // MARK: Containers
 
     /// No two copies of a task run at the same time, wherever.
-    package mutating func started(_ id: ContainerID, on node: String, at time: Int64) {
-        if let other = live[id.task]?.first {
+    ///
+    /// One that is killed at this very moment (`isOver`) does not count.
+    package mutating func started(
+        _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false
+    ) {
+        if !isOver, let other = live[id.task]?.first {
             fail(
                 "task \(id.task) starts on \(node) under \(id.token), while it runs on "
                     + "\(other.node) under \(other.id.token)", at: time)
@@ -57,10 +61,15 @@ package struct Checker: Sendable {
         live[id.task, default: []].append((id, node))
     }
 
-    /// A program has ended; the exit is `nil` when its machine stopped.
-    package mutating func ended(_ id: ContainerID, exit: ExitStatus?, on node: String) {
+    /// A program stands still with its machine; it counts again once it goes on.
+    package mutating func suspended(_ id: ContainerID, on node: String) {
         live[id.task]?.removeAll { $0.id == id && $0.node == node }
         if live[id.task]?.isEmpty == true { live[id.task] = nil }
+    }
+
+    /// A program has ended; the exit is `nil` when its machine stopped.
+    package mutating func ended(_ id: ContainerID, exit: ExitStatus?, on node: String) {
+        suspended(id, on: node)
         guard let exit else { return }
         exitCodes[id.task, default: []].insert(exit.code)
         completions[id.task, default: 0] += 1

@@ -153,7 +153,7 @@ package struct VirtualNetwork {
         return .arrived(head.packet, next: max(next.arrival, now))
     }
 
-    /// Breaks a connection: its frames are lost. Returns how many there were.
+    /// Breaks a connection: its frames are lost; returns how many there were.
     @discardableResult
     package mutating func reset(_ link: Int) -> Int {
         guard let stream = streams[link] else { return 0 }

@@ -177,10 +177,16 @@ package struct VirtualRuntime: Sendable {
     }
 
     /// The monitor of a running container dies, and everything in it.
-    package func vanishing(of id: ContainerID) -> Step? {
+    package func vanishing(of id: ContainerID) -> Step? { ending(id, .vanished) }
+
+    /// The kernel kills a running container at once.
+    package func killing(of id: ContainerID) -> Step? {
+        ending(id, .exited(ExitStatus(code: 137)))
+    }
+
+    private func ending(_ id: ContainerID, _ event: ContainerEvent) -> Step? {
         guard let container = containers[id], container.phase == .running else { return nil }
-        return Step(
-            id: id, event: .vanished, generation: container.generation, delay: 0)
+        return Step(id: id, event: event, generation: container.generation, delay: 0)
     }
 
     // MARK: Crashes

@@ -59,7 +59,7 @@ package struct Faults: Sendable {
     package static let none = Faults(kinds: [])
 
     /// What `all` stands for: everything that the promises hold against.
-    package static let standardKinds = FaultKind.allCases.filter { $0 != .wipe }
+    package static let standardKinds = FaultKind.allCases
 
     private init(kinds: [FaultKind]) {
         self.kinds = kinds
@@ -67,8 +67,8 @@ package struct Faults: Sendable {
 
     /// Draws how badly each of these goes wrong.
     ///
-    /// - Parameter isSwarm: Whether each kind is left out now and then: what always goes wrong
-    ///   hides what goes wrong without it (Groce et al., "Swarm Testing", ISSTA 2012).
+    /// With `isSwarm` each kind is left out now and then: what always goes wrong hides what goes
+    /// wrong without it (Groce et al., "Swarm Testing", ISSTA 2012).
     package init(
         drawnFrom kinds: [FaultKind], isSwarm: Bool, using random: inout SeededGenerator
     ) {

@@ -7,6 +7,8 @@ enum Relief {
     case mend(from: [Int], to: [Int])
     /// A machine's disk is as it should be again.
     case disk(Int)
+    /// A machine that stood still goes on.
+    case resume(Int)
 }
 
 /// What goes wrong in the safety phase, and when it is over.
@@ -151,8 +153,29 @@ extension World {
         let absence = min(absenceMax(of: machine), span(.milliseconds(20), .seconds(10)))
         guard absence >= World.absenceMin else { return }
         machine.frozenUntil = now + absence
-        if wholly { machine.pausedUntil = now + absence }
+        if wholly { pause(machine) }
         armGuard(machine)
+    }
+
+    /// What runs on the machine stands still with it, and does no harm meanwhile.
+    private func pause(_ machine: Machine) {
+        machine.pausedUntil = machine.frozenUntil
+        guard scenario.hasGuard else { return }
+        for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
+            checker.suspended(id, on: machine.name)
+        }
+        queue.insert(.relief(.resume(machine.index)), at: machine.pausedUntil)
+    }
+
+    /// The guard's timer comes first: what outlived its lease does not go on.
+    private func resume(_ machine: Machine) {
+        let isOver = machine.leaseUntil.map { machine.clock.local(at: now) >= $0 } ?? true
+        for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
+            checker.started(id, on: machine.name, at: now, isOver: isOver && machine.isBound(id))
+            if isOver, machine.isBound(id), let step = machine.runtime.killing(of: id) {
+                advance(machine, step)
+            }
+        }
     }
 
     private func vanishOne(on machine: Machine) {
@@ -193,6 +216,8 @@ extension World {
             if isSafetyPhase { network.mend(from: group, to: others) }
         case .disk(let index):
             machines[index].relieveDisk()
+        case .resume(let index):
+            resume(machines[index])
         }
     }
 
@@ -209,10 +234,14 @@ extension World {
             machine.runtime.latency.slowShare = 0
             if machine.node == nil { restart(machine, after: 0) }
         }
+        for node in lostNodes { queue.insert(.client(.forget(node)), at: now) }
     }
 }
 
 extension Machine {
+    /// Whether a container must end with the lease.
+    func isBound(_ id: ContainerID) -> Bool { runtime[id]?.isLeaseBound == true }
+
     func relieveDisk() {
         disk.isFull = false
         syncMin = .microseconds(80)

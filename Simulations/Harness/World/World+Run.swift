@@ -23,7 +23,7 @@ package struct RunReport: Sendable {
 extension World {
     /// Runs the scenario: formation, safety phase with faults, liveness phase without.
     ///
-    /// - Parameter sink: Takes a line for every event and effect; slow, for single runs.
+    /// `sink` takes a line for every event and effect; slow, for single runs.
     package static func run(
         _ scenario: Scenario, sink: ((String) -> Void)? = nil
     ) -> RunReport {
@@ -37,7 +37,8 @@ extension World {
     }
 
     private func drawRetention() {
-        let short = Duration.seconds(2 + clients.random.index(below: 8))
+        // Longer than any absence: a repeated submission is recognised within the retention.
+        let short = Duration.seconds(12 + clients.random.index(below: 8))
         let drawn = clients.random.happens(0.25) ? short : .seconds(3_600)
         clients.retention = scenario.retention ?? drawn
     }

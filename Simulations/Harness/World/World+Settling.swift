@@ -64,6 +64,7 @@ extension World {
             let own = node.tableBytes()
             if let table, table != own {
                 return "the tables of \(machines[0].name) and \(machine.name) differ"
+                    + difference(machines[0], machine)
             }
             table = own
             if let busy = node.nodes(at: machine.clock.local(at: now)).first(where: {
@@ -73,6 +74,19 @@ extension World {
             }
         }
         return nil
+    }
+
+    /// The first task about which two nodes disagree, in words.
+    private func difference(_ left: Machine, _ right: Machine) -> String {
+        for job in clients.jobs {
+            let here = left.node?.task(job.id)
+            let there = right.node?.task(job.id)
+            if here != there {
+                return ": \(job.id) is \(String(describing: here)) "
+                    + "and \(String(describing: there))"
+            }
+        }
+        return ", though not in what they show"
     }
 
     /// Fails with what is not settled, or with a request that nobody has answered.
@@ -98,6 +112,7 @@ extension World {
     func lose(_ machine: Machine) {
         let old = machine.key.id
         machine.disk.wipe()
+        machine.runtime = VirtualRuntime(seed: random.boots.next())
         machine.incarnation += 1
         machine.key = NodeKey(
             seed: random.boots.bytes(NodeKey.seedSizeBytes), scheme: scenario.scheme)

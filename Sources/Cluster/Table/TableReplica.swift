@@ -33,7 +33,8 @@ package struct TableReplica: Sendable {
     var outbox = TableOutbox()
     var submissions: [TaskID: TableSubmission] = [:]
     var acks: [UInt64: [TaskID]] = [:]
-    var lastAck: UInt64 = 0
+    /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
+    var lastAck: UInt64
     var repairDue: Instant
     /// Closed tasks in the order in which this node saw them close.
     var closed = TableClosedQueue()
@@ -48,6 +49,7 @@ package struct TableReplica: Sendable {
         boot = bootID
         origin = bootID.value
         random = SeededGenerator(seed: seed)
+        lastAck = random.next() >> 16
         repairDue = now + configuration.repairInterval
         restore(restored, at: now)
     }
@@ -150,6 +152,9 @@ package struct TableReplica: Sendable {
             var record = TaskRecord(id: delta.id, submission: submission)
             _ = record.join(delta)
             keep(record, at: now)
+            // The row holds the effects of all its dots, whether or not the context's own row,
+            // written later when a disk was full, came to say so.
+            for dot in record.dots { context.insert(dot) }
         }
         // With a record missing, the context would claim what is not there: fetch all again.
         if damagedRows > 0 { context = DotSet() }

@@ -1,0 +1,122 @@
+import ArgumentParser
+import ControlAPI
+import Foundation
+import NIOHTTP1
+import Testing
+
+@testable import Client
+
+@Suite struct RunCommandTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        let words: [String]
+        let command: [String]
+        var testDescription: String { words.joined(separator: " ") }
+    }
+
+    @Test(arguments: [
+        Row(words: ["ls", "-l"], command: ["ls", "-l"]),
+        Row(words: ["ls", "--", "-l"], command: ["ls", "-l"]),
+        Row(words: ["--", "ls", "-l"], command: ["ls", "-l"]),
+        Row(words: ["-d", "--cpus", "2", "sh", "-c", "x -d"], command: ["sh", "-c", "x -d"]),
+        Row(words: ["git", "log", "--", "f"], command: ["git", "log", "--", "f"]),
+        Row(words: ["ls", "--help"], command: ["ls", "--help"]),
+        Row(words: ["echo", "-N", "x"], command: ["echo", "-N", "x"]),
+    ])
+    func `options end at the command`(row: Row) throws {
+        let parsed = try RunCommand.parse(row.words)
+        #expect(try parsed.spec().command == row.command)
+    }
+
+    @Test func `options become the spec`() throws {
+        let command = try RunCommand.parse([
+            "-e", "A=1", "-w", "/tmp", "--memory", "64M", "--restart", "on-failure:2", "-v",
+            "/a:/b:ro", "--timeout", "1m", "true",
+        ])
+        let spec = try command.spec()
+        #expect(spec.environment == ["A=1"])
+        #expect(spec.workdir == "/tmp")
+        #expect(spec.memory == 64 << 20)
+        #expect(spec.restart == "on-failure:2")
+        #expect(spec.volumes == ["/a:/b:ro"])
+        #expect(spec.timeoutSeconds == 60)
+    }
+
+    @Test(arguments: [
+        ["--memory", "lots", "true"], ["-v", "a:b", "true"], ["--restart", "always", "true"],
+        ["--timeout", "soon", "true"], ["--cpus", "0", "true"], [],
+    ])
+    func `bad input is refused before anything is sent`(words: [String]) throws {
+        let command = try RunCommand.parse(words)
+        #expect(throws: (any Error).self) { try command.spec() }
+    }
+}
+
+@Suite struct NodeOptionTests {
+    @Test func `the node may be named before the command`() {
+        let moved = ClientCommand.withNodeBehindCommand(["-N", "unix:/x", "run", "ls", "-l"])
+        #expect(moved == ["run", "-N", "unix:/x", "ls", "-l"])
+        #expect(
+            ClientCommand.withNodeBehindCommand(["--node=h:1", "nodes", "-o", "json"])
+                == ["nodes", "--node=h:1", "-o", "json"])
+        #expect(ClientCommand.withNodeBehindCommand(["run", "ls"]) == ["run", "ls"])
+        #expect(ClientCommand.withNodeBehindCommand([]) == [])
+    }
+}
+
+@Suite struct ExitCodeTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        let state: String
+        let exit: Int32?
+        let code: Int32
+        var testDescription: String { "\(state) \(exit.map(String.init) ?? "-")" }
+    }
+
+    @Test(arguments: [
+        Row(state: "complete", exit: 0, code: 0), Row(state: "failed", exit: 3, code: 3),
+        Row(state: "failed", exit: 137, code: 137), Row(state: "failed", exit: 127, code: 127),
+        Row(state: "failed", exit: nil, code: 1), Row(state: "canceled", exit: 143, code: 143),
+        Row(state: "canceled", exit: nil, code: 143), Row(state: "canceled", exit: 0, code: 143),
+        Row(state: "lost", exit: nil, code: 125),
+    ])
+    func `a task's end has the code that a shell would show`(row: Row) {
+        var task = TaskView(id: "x", state: row.state, command: ["a"], submitted: "t")
+        task.exitCode = row.exit
+        #expect(Attachment.code(of: task) == row.code)
+    }
+}
+
+@Suite struct TableTests {
+    @Test func `columns are as wide as their widest cell, without blanks at the end`() {
+        var table = Table(header: ["A", "LONG"])
+        table.rows.append(["wide cell", "x"])
+        #expect(table.lines == ["A          LONG", "wide cell  x"])
+    }
+
+    @Test func `frames are cut at line ends, however they arrive`() throws {
+        let frame = LogFrame(stream: "stdout", data: Data("hi\n".utf8), cursor: "1.2-0-3")
+        let bytes = Array(try JSONEncoder().encode(frame)) + [10]
+        var lines = FrameLines()
+        var found: [LogFrame] = []
+        for byte in bytes + bytes { found += try lines.take([byte]) }
+        #expect(found == [frame, frame])
+    }
+}
+
+@Suite struct ConnectionTests {
+    @Test(arguments: ["unix:", "host", "host:port", "a:b:c"])
+    func `a node that can't be one is refused`(name: String) {
+        #expect(throws: ClientFailure.self) { try Connection(name) }
+    }
+
+    @Test func `a node without a daemon says how to start one`() async {
+        do {
+            _ = try await Connection("unix:/nonexistent/api.sock")
+                .ask(.GET, "/v1/nodes", as: [NodeView].self)
+            Issue.record("there is no daemon")
+        } catch let error as Unreachable {
+            #expect(error.message.contains("daemon start"))
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+}

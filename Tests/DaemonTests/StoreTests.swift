@@ -1,0 +1,149 @@
+import Foundation
+import Model
+import Testing
+
+@testable import Daemon
+
+/// What the store told, in order.
+final class Told: @unchecked Sendable {
+    private let lock = NSLock()
+    private var list: [(tickets: [PersistTicket], failed: Bool)] = []
+
+    func note(_ tickets: [PersistTicket], _ error: (any Error)?) {
+        lock.withLock { list.append((tickets, error != nil)) }
+    }
+
+    var tickets: [PersistTicket] { lock.withLock { list.flatMap(\.tickets) } }
+    var failures: Int { lock.withLock { list.filter(\.failed).count } }
+    var transactions: Int { lock.withLock { list.count } }
+}
+
+@Suite struct StoreTests {
+    private func folder() throws -> String {
+        let path =
+            FileManager.default.temporaryDirectory.path + "/magpie-store-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+
+    private func put(_ key: UInt8, _ value: UInt8) -> DurableWrite {
+        .put(.task, key: [key], value: [value])
+    }
+
+    @Test func `writes come back in order, joined into few transactions, and survive`() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let told = Told()
+        let store = try DurableStore(path: "\(folder)/s.sqlite", done: told.note)
+        for number in 1...200 as ClosedRange<UInt64> {
+            store.submit([put(UInt8(number % 50), UInt8(number % 256))], PersistTicket(number))
+        }
+        store.flush()
+        #expect(told.tickets == (1...200).map { PersistTicket($0) })
+        #expect(told.transactions < 200)
+        let again = try DurableStore(path: "\(folder)/s.sqlite", done: { _, _ in })
+        let rows = try again.load()[.task]
+        #expect(rows.map(\.key) == (0..<50).map { [$0] })
+        #expect(rows[0].value == [200])
+    }
+
+    @Test func `ranges and keys are removed`() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let store = try DurableStore(path: "\(folder)/s.sqlite", done: { _, _ in })
+        store.submit((0..<10).map { put($0, 1) }, PersistTicket(1))
+        store.submit(
+            [
+                .deleteRange(.task, from: [2], to: [5]), .delete(.task, key: [7]),
+                .deleteRange(.task, from: [9], to: nil),
+            ], PersistTicket(2))
+        store.flush()
+        #expect(try store.load()[.task].map(\.key) == [[0], [1], [5], [6], [8]])
+    }
+
+    @Test func `a damaged row is noticed, and a file that is no database refused`() throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = "\(folder)/s.sqlite"
+        do {
+            let store = try DurableStore(path: path, done: { _, _ in })
+            let marker = [UInt8]("recognisable content".utf8)
+            store.submit([.put(.task, key: [1], value: marker)], PersistTicket(1))
+            store.flush()
+        }
+        var bytes = try #require(FileManager.default.contents(atPath: path))
+        if bytes.firstRange(of: Data("recognisable".utf8)) == nil {
+            bytes = try #require(FileManager.default.contents(atPath: path + "-wal"))
+        }
+        let range = try #require(bytes.firstRange(of: Data("recognisable".utf8)))
+        bytes[range.lowerBound] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: path))
+        #expect(throws: (any Error).self) {
+            _ = try DurableStore(path: path, done: { _, _ in }).load()
+        }
+        try Data("this is no database, but long enough to be one".utf8)
+            .write(to: URL(fileURLWithPath: "\(folder)/other"))
+        #expect(throws: StartFailure.self) {
+            _ = try DurableStore(path: "\(folder)/other", done: { _, _ in })
+        }
+    }
+}
+
+@Suite struct DataDirectoryTests {
+    @Test func `a directory has one daemon at a time, and one key`() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let seed: [UInt8]
+        do {
+            let first = try DataDirectory(path)
+            seed = try first.seed()
+            #expect(throws: StartFailure.self) { _ = try DataDirectory(path) }
+            _ = consume first
+        }
+        let second = try DataDirectory(path)
+        #expect(try second.seed() == seed)
+        let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/node.key")
+        #expect((attributes[.posixPermissions] as? Int) == 0o600)
+        let first = try second.isSameMachineBoot()
+        #expect(!first)
+        #expect(try second.isSameMachineBoot())
+    }
+}
+
+@Suite struct SettingsTests {
+    @Test func `a file's options are read, and unknown ones named`() throws {
+        let values = try DaemonSettings.parse(
+            "# comment\nname = alpha\nlabel = a=1\nlabel = b=2\n", path: "f")
+        #expect(values == ["name": ["alpha"], "label": ["a=1", "b=2"]])
+        #expect(throws: StartFailure.self) { try DaemonSettings.parse("nmae = x", path: "f") }
+        #expect(throws: StartFailure.self) { try DaemonSettings.parse("name", path: "f") }
+    }
+
+    @Test(arguments: [
+        ["api": ["10.0.0.1:80"]], ["api": ["0.0.0.0:80"]], ["profile": ["moon"]],
+        ["label": ["x"]], ["cpus": ["none"]], ["memory": ["much"]], ["name": ["a b"]],
+        ["bind": ["here"]], ["allow-volume": ["relative"]], ["retain": ["long"]],
+    ])
+    func `a setting that makes no sense is refused`(values: [String: [String]]) {
+        #expect(throws: StartFailure.self) { _ = try DaemonSettings(values) }
+    }
+
+    @Test func `settings become a node's configuration`() throws {
+        let settings = try DaemonSettings([
+            "name": ["a"], "cpus": ["1.5"], "memory": ["1G"], "label": ["z=1", "a=2"],
+            "api": ["127.0.0.1:8080"], "no-tasks": ["true"],
+        ])
+        #expect(settings.capacity == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
+        #expect(settings.labels == ["a=2", "z=1"])
+        #expect(settings.api == PeerAddress("127.0.0.1:8080"))
+        #expect(!settings.takesTasks)
+    }
+
+    @Test func `a cursor's text comes back`() {
+        let cursor = AttemptCursor(
+            attempt: FencingToken(generation: 1, index: 42),
+            place: LogCursor(segment: 3, offset: 99))
+        #expect(cursor.text.flatMap { AttemptCursor($0) } == cursor)
+        for text in ["", "1", "1.2-3", "1-2-3", "a.b-1-2"] { #expect(AttemptCursor(text) == nil) }
+    }
+}

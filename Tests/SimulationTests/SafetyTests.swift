@@ -1,0 +1,33 @@
+import Cluster
+import Lock
+import Model
+import SimulationHarness
+import Testing
+
+/// A few seeds of the whole thing; `Scripts/check` runs more of them, in a release build.
+@Suite struct SafetyTests {
+    @Test(arguments: [1, 7, 24] as [UInt64])
+    func `a cluster under faults keeps its promises`(seed: UInt64) {
+        let report = World.run(Scenario(seed: seed, nodeCount: 5, taskCount: 60))
+        #expect(report.violation == nil)
+        #expect(report.counts.events > 1_000)
+    }
+
+    @Test func `the same seed plays the same, another one does not`() {
+        func hash(_ seed: UInt64) -> UInt64 {
+            World.run(Scenario(seed: seed, nodeCount: 3, taskCount: 20)).traceHash
+        }
+        #expect(hash(5) == hash(5))
+        #expect(hash(5) != hash(6))
+    }
+
+    @Test(arguments: [LockMutation.repeatsToken, .grantsHeldTasks, .expiresAtOnce])
+    func `a broken rule is noticed within fifty seeds`(mutation: LockMutation) {
+        let isCaught = (0..<50 as Range<UInt64>).contains { seed in
+            var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 40)
+            scenario.mutation = mutation
+            return World.run(scenario).violation != nil
+        }
+        #expect(isCaught, "\(mutation) went unnoticed")
+    }
+}
