@@ -155,7 +155,7 @@ import Testing
         bench.acquire(4, [1])
         bench.run(for: .milliseconds(200))
         #expect(bench.machines[4]?.running[LeaseScheduleTests.task] != nil)
-        bench.cut(4, from: [1, 2, 3].filter { $0 != old })
+        for number in [4, old] { bench.cut(number, from: [1, 2, 3].filter { $0 != old }) }
         bench.deathAfter = .seconds(60)
         machine.frozenUntil = bench.now + 3_300_000_000
         bench.run(for: .seconds(3))

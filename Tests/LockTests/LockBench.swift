@@ -279,6 +279,8 @@ final class LockBench {
 
     func step(_ number: Int, _ event: LockEvent) {
         guard let machine = machines[number], var node = machine.node else { return }
+        // One owner: else every event would copy the whole node.
+        machine.node = nil
         var effects: [LockEffect] = []
         node.handle(event, at: machine.local(now)) { effects.append($0) }
         machine.node = node

@@ -111,9 +111,11 @@ import Testing
         }
     }
 
-    @Test(arguments: LockMutation.allCases)
+    /// The one that is missing takes a frozen leader at the right moment: see
+    /// `LeaseScheduleTests`.
+    @Test(arguments: LockMutation.allCases.filter { $0 != .renewsUnconfirmed })
     func `a broken rule is noticed by some schedule`(mutation: LockMutation) {
-        #expect(LockRandomTests.isCaught(mutation, withinSeeds: 100), "\(mutation) went unnoticed")
+        #expect(LockRandomTests.isCaught(mutation, withinSeeds: 60), "\(mutation) went unnoticed")
     }
 
     @Test(arguments: 0..<60)
