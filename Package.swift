@@ -128,7 +128,7 @@ let package = Package(
         tests(
             "EndToEndTests",
             [
-                "Model", "ControlAPI",
+                "Model", "ControlAPI", "Runner",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),

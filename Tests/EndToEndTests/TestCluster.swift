@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Runner
 
 /// A cluster of real daemons on loopback, removed without a trace when the test ends.
 struct TestCluster: Sendable {
@@ -84,7 +85,11 @@ struct TestCluster: Sendable {
     private func remove() async throws {
         for node in nodes { await node.stop() }
         for node in nodes { try await node.purge() }
-        let left = Leftovers.find(mentioning: folder.path)
+        let groups = nodes.map { node in
+            let run = RunnerConfiguration.runDirectory(for: node.dataDirectory.path)
+            return "magpie-" + (run.split(separator: "/").last ?? "")
+        }
+        let left = Leftovers.find(mentioning: folder.path, groups: Set(groups))
         try FileManager.default.removeItem(at: folder)
         guard left.isEmpty else {
             throw NeverHappened(description: "left behind: \(left.joined(separator: "; "))")
@@ -102,7 +107,8 @@ enum LoopbackAddresses {
 
 /// What a test forgot: processes and mounts that mention its folder.
 enum Leftovers {
-    static func find(mentioning folder: String) -> [String] {
+    /// `names` are those of the nodes' control groups.
+    static func find(mentioning folder: String, groups names: Set<String>) -> [String] {
         let manager = FileManager.default
         var found: [String] = []
         for entry in (try? manager.contentsOfDirectory(atPath: "/proc")) ?? [] {
@@ -113,6 +119,12 @@ enum Leftovers {
             if text.contains(folder) { found.append("process \(id): \(text)") }
         }
         let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+        for hierarchy in (try? manager.contentsOfDirectory(atPath: "/sys/fs/cgroup")) ?? [] {
+            let groups = try? manager.contentsOfDirectory(atPath: "/sys/fs/cgroup/\(hierarchy)")
+            for group in groups ?? [] where names.contains(group) {
+                found.append("cgroup \(hierarchy)/\(group)")
+            }
+        }
         for mount in mounts.split(separator: "\n") where mount.contains(folder) {
             found.append("mount \(mount)")
         }

@@ -48,6 +48,23 @@ struct ContainerTests {
         }
     }
 
+    @Test func `a directory serves as root file system, and nothing is made in it`() async throws {
+        try await RunnerBench.run { bench in
+            // A static program is all that such a directory needs.
+            let root = bench.folder + "/root"
+            try Files.makeDirectory(root + "/bin", mode: 0o755)
+            try FileManager.default.copyItem(
+                atPath: "/usr/bin/catatonit", toPath: root + "/bin/program")
+            var spec = TaskSpec(command: ["program", "--version"])
+            spec.rootfs = .directory(root)
+            let id = bench.newID()
+            #expect(try await bench.finish(id, spec) == .exited(ExitStatus(code: 0)))
+            #expect(await bench.log(id).map(\.text).joined().contains("catatonit"))
+            #expect(Files.names(in: root) == ["bin"])
+            #expect(Files.names(in: root + "/bin") == ["program"])
+        }
+    }
+
     @Test func `a killed program shows its signal, and init forwards SIGTERM`() async throws {
         try await RunnerBench.run { bench in
             let patient = bench.newID()

@@ -32,6 +32,8 @@ package struct Scenario: Sendable {
     package var policy: StealPolicy = .proportional(.standard)
     /// What each node gives to tasks.
     package var capacity = Resources(cpuMillis: 2_000, memoryBytes: 2 << 30)
+    /// What each node gives to tasks, where they differ; `capacity` for those beyond the end.
+    package var capacities: [Resources] = []
     /// How long nodes keep ended tasks; `nil` draws it: mostly long, sometimes a few seconds.
     package var retention: Duration?
     /// A rule of the lock that is broken on purpose.

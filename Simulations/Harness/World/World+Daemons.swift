@@ -36,7 +36,8 @@ extension World {
 
     private func configuration(of machine: Machine) -> NodeConfiguration {
         var configuration = NodeConfiguration(
-            name: machine.name, advertise: machine.address, capacity: scenario.capacity)
+            name: machine.name, advertise: machine.address,
+            capacity: scenario.capacity(of: machine.index))
         configuration.profile = scenario.profile
         configuration.policy = scenario.policy
         configuration.retention = clients.retention

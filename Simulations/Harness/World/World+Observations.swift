@@ -39,7 +39,9 @@ extension World {
     private static let lockCheckNodesMax = 64
 
     func checkLock(of machine: Machine) {
-        guard let node = machine.node, machines.count <= World.lockCheckNodesMax else { return }
+        guard !isStudy, machines.count <= World.lockCheckNodesMax, let node = machine.node else {
+            return
+        }
         let index = node.lockAppliedIndex
         guard index != machine.lockIndexSeen else { return }
         machine.lockIndexSeen = index

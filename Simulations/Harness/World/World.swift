@@ -63,6 +63,8 @@ package final class World {
     var lastRequest: UInt64 = 0
     /// Whether the run is a study, whose clients ask once.
     var isStudy = false
+    /// What a study has seen.
+    var samples: [StudySample] = []
     /// Nodes that were lost with their disk.
     var lostNodes: [NodeID] = []
     var lastWipe: Int64 = 0
@@ -143,7 +145,7 @@ package final class World {
         case .incident: incident()
         case .relief(let relief): self.relieve(relief)
         case .client(let step): perform(step)
-        case .sample: break
+        case .sample: sample()
         }
     }
 
@@ -266,7 +268,7 @@ package final class World {
             machine,
             .pressure(
                 MachinePressure(
-                    memoryAvailableBytes: scenario.capacity.memoryBytes,
+                    memoryAvailableBytes: scenario.capacity(of: machine.index).memoryBytes,
                     isDiskFull: machine.disk.isFull)))
         queue.insert(
             .report(machine.index, life: life), at: now + scenario.reportInterval.nanoseconds)
@@ -319,6 +321,11 @@ package struct Counts: Sendable {
 }
 
 extension Scenario {
+    /// What a node gives to tasks.
+    func capacity(of index: Int) -> Resources {
+        index < capacities.count ? capacities[index] : capacity
+    }
+
     /// How often drivers report clock and pressure.
     var reportInterval: Duration { .seconds(5) }
 

@@ -101,4 +101,27 @@ package struct TaskStatus: Hashable, Sendable {
     package var ended: WallTime?
     /// Why it is in this state, when there is more to say.
     package var reason: String
+
+    /// Makes a status.
+    package init(
+        id: TaskID, state: TaskState, spec: TaskSpec, node: NodeID? = nil,
+        nodeName: String? = nil, exit: ExitStatus? = nil, attempt: Int,
+        token: FencingToken? = nil, isCancelRequested: Bool, isUnconfirmed: Bool,
+        submitted: WallTime, started: WallTime? = nil, ended: WallTime? = nil, reason: String
+    ) {
+        self.id = id
+        self.state = state
+        self.spec = spec
+        self.node = node
+        self.nodeName = nodeName
+        self.exit = exit
+        self.attempt = attempt
+        self.token = token
+        self.isCancelRequested = isCancelRequested
+        self.isUnconfirmed = isUnconfirmed
+        self.submitted = submitted
+        self.started = started
+        self.ended = ended
+        self.reason = reason
+    }
 }

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Cluster
+import Foundation
+import Model
+import SimulationHarness
+
+/// `simulate fairness`: how evenly, how soon and at what price policies spread tasks.
+struct FairnessCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fairness",
+        abstract: "Compare steal policies without faults; writes a CSV and a page with plots.")
+
+    @Option(help: "How many nodes, 1 to 2,000.")
+    var nodes = 50
+
+    @Option(help: "The policies: some of \(PolicyName.list), separated by commas.")
+    var policy = "proportional,none,random"
+
+    @Option(help: "The share of all cores that the tasks keep busy, above 0 and below 1.")
+    var load = 0.8
+
+    @Option(help: "How many tasks; 20 per node unless given.")
+    var tasks: Int?
+
+    @Option(help: "The mean run time of a task in seconds.")
+    var service = 8.0
+
+    @Option(help: "How many cores a node has.")
+    var cores = 4
+
+    @Flag(help: "Give every second node twice as many cores.")
+    var uneven = false
+
+    @Option(help: "The seed; tasks and their times follow from it.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Where the files go: this path with .csv and .html appended.")
+    var output = "fairness"
+
+    func validate() throws {
+        guard (1...2_000).contains(nodes), (1...1_024).contains(cores) else {
+            throw ValidationError("--nodes must lie between 1 and 2,000, --cores below 1,025")
+        }
+        guard load > 0, load < 1, service > 0, service <= 3_600, (tasks ?? 1) >= 1 else {
+            throw ValidationError("--load must lie between 0 and 1, --service below 3,601 s")
+        }
+        _ = try policies()
+    }
+
+    func run() async throws {
+        var study = FairnessStudy(
+            seed: seed, nodeCount: nodes, taskCount: tasks ?? 20 * nodes, load: load)
+        study.meanService = .nanoseconds(Int64(service * 1e9))
+        study.coresPerNode = cores
+        study.isUneven = uneven
+        let fixed = study
+        let policies = try policies()
+        var results: [FairnessResult] = []
+        await Crew.perform(
+            policies, { World.study(fixed, policy: $0.policy, name: $0.name) }
+        ) { results.append($0) }
+        let order = policies.map(\.name)
+        results.sort {
+            (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
+        }
+        let report = FairnessReport(study: study, results: results)
+        try Data(report.csv.utf8).write(to: URL(fileURLWithPath: output + ".csv"))
+        try Data(report.html.utf8).write(to: URL(fileURLWithPath: output + ".html"))
+        print(report.text)
+        print("\nwritten: \(output).csv, \(output).html")
+        if results.contains(where: { $0.violation != nil }) { throw ExitCode.failure }
+    }
+
+    private func policies() throws -> [(name: String, policy: StealPolicy)] {
+        try policy.split(separator: ",").map { word in
+            guard let known = PolicyName(rawValue: String(word)) else {
+                throw ValidationError("--policy knows \(PolicyName.list)")
+            }
+            return (known.rawValue, known.policy)
+        }
+    }
+}
+
+/// The policies by name, with the numbers that suit a site.
+private enum PolicyName: String, CaseIterable {
+    case proportional
+    case none
+    case random
+    case dChoices
+
+    static var list: String { allCases.map(\.rawValue).joined(separator: ", ") }
+
+    var policy: StealPolicy {
+        switch self {
+        case .proportional: .proportional(.standard)
+        case .none: StealPolicy.none
+        case .random: .random(upTo: .milliseconds(40))
+        case .dChoices: .dChoices(d: 2, late: .milliseconds(200), .standard)
+        }
+    }
+}

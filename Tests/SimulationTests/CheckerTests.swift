@@ -1,0 +1,108 @@
+import Cluster
+import Model
+import SimulationHarness
+import Testing
+
+/// A checker that can't fail is worth nothing: each check is shown what it must notice.
+@Suite struct CheckerTests {
+    private let task = TaskID(Wide128(high: 0, low: 1))
+
+    private func token(_ index: UInt64) -> FencingToken {
+        FencingToken(generation: 1, index: index)
+    }
+
+    private func container(_ index: UInt64) -> ContainerID {
+        ContainerID(task: task, token: token(index))
+    }
+
+    private func status(_ state: TaskState, restart: RestartPolicy = .onLoss) -> TaskStatus {
+        var spec = TaskSpec(command: ["exit", "0"])
+        spec.restart = restart
+        return TaskStatus(
+            id: task, state: state, spec: spec, attempt: 1, isCancelRequested: false,
+            isUnconfirmed: false, submitted: WallTime(milliseconds: 0), reason: "")
+    }
+
+    @Test(arguments: [(5, 5, true), (5, 4, true), (5, 6, false)] as [(UInt64, UInt64, Bool)])
+    func `a token that does not rise is noticed`(first: UInt64, second: UInt64, isCaught: Bool) {
+        var checker = Checker()
+        checker.granted(task, token(first), to: "n1", at: 0)
+        checker.granted(task, token(second), to: "n2", at: 1)
+        #expect((checker.violation != nil) == isCaught)
+    }
+
+    @Test func `two copies at a time are noticed, one after the other is fine`() {
+        var checker = Checker()
+        checker.started(container(1), on: "n1", at: 0)
+        checker.ended(container(1), exit: ExitStatus(code: 1), on: "n1")
+        checker.started(container(2), on: "n2", at: 5)
+        #expect(checker.violation == nil)
+        checker.started(container(3), on: "n3", at: 6)
+        #expect(checker.violation?.time == 6)
+    }
+
+    @Test func `a copy that stands still with its machine does not count until it goes on`() {
+        var checker = Checker()
+        checker.started(container(1), on: "n1", at: 0)
+        checker.suspended(container(1), on: "n1")
+        checker.started(container(2), on: "n2", at: 1)
+        #expect(checker.violation == nil)
+        checker.started(container(1), on: "n1", at: 2, isOver: true)
+        #expect(checker.violation == nil)
+        checker.started(container(1), on: "n1", at: 3)
+        #expect(checker.violation != nil)
+    }
+
+    @Test func `tables that differ at one index are noticed`() {
+        var checker = Checker()
+        checker.applied(8, 111, by: "n1", at: 0)
+        checker.applied(16, 222, by: "n1", at: 1)
+        checker.applied(8, 111, by: "n2", at: 2)
+        #expect(checker.violation == nil)
+        checker.applied(16, 333, by: "n2", at: 3)
+        #expect(checker.violation != nil)
+    }
+
+    @Test func `an end that changes is noticed`() {
+        var checker = Checker()
+        checker.started(container(1), on: "n1", at: 0)
+        checker.ended(container(1), exit: ExitStatus(code: 0), on: "n1")
+        checker.saw(status(.complete), wasCancelWished: true, by: "n1", at: 1)
+        checker.saw(status(.complete), wasCancelWished: true, by: "n2", at: 2)
+        #expect(checker.violation == nil)
+        checker.saw(status(.canceled), wasCancelWished: true, by: "n3", at: 3)
+        #expect(checker.violation != nil)
+    }
+
+    struct Lie: Sendable, CustomTestStringConvertible {
+        var state: TaskState
+        var restart: RestartPolicy = .onLoss
+        var wasCancelWished = false
+        var isLie: Bool
+        var testDescription: String { "\(state) \(restart) \(wasCancelWished)" }
+    }
+
+    @Test(arguments: [
+        Lie(state: .complete, isLie: true),
+        Lie(state: .canceled, isLie: true),
+        Lie(state: .canceled, wasCancelWished: true, isLie: false),
+        Lie(state: .lost, isLie: true),
+        Lie(state: .lost, restart: .never, isLie: false),
+        Lie(state: .failed, isLie: false),
+        Lie(state: .running, isLie: false),
+    ])
+    func `an end that is not true is noticed`(row: Lie) {
+        var checker = Checker()
+        checker.saw(
+            status(row.state, restart: row.restart), wasCancelWished: row.wasCancelWished,
+            by: "n1", at: 0)
+        #expect((checker.violation != nil) == row.isLie)
+    }
+
+    @Test func `only the first violation is kept`() {
+        var checker = Checker()
+        checker.fail("first", at: 1_500_000)
+        checker.fail("second", at: 2)
+        #expect(checker.violation?.description == "first (at 0.001500 s)")
+    }
+}

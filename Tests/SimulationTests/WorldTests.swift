@@ -1,0 +1,89 @@
+import Cluster
+import Model
+import SimulationHarness
+import Testing
+
+/// The harness as a whole: what it does to nodes, and what it makes of what they do.
+@Suite struct WorldTests {
+    private func scenario(
+        seed: UInt64 = 11, nodes: Int = 3, tasks: Int = 30, faults: [FaultKind]
+    ) -> Scenario {
+        var scenario = Scenario(seed: seed, nodeCount: nodes, taskCount: tasks)
+        scenario.faultKinds = faults
+        scenario.isSwarm = false
+        scenario.safetyPhase = .seconds(12)
+        return scenario
+    }
+
+    @Test func `without faults nothing goes wrong, and no lease lapses`() {
+        let report = World.run(scenario(faults: []))
+        #expect(report.violation == nil)
+        #expect(report.counts.incidents.isEmpty)
+        #expect(report.counts.lapses == 0)
+        #expect(report.states.values.reduce(0, +) == 30)
+    }
+
+    @Test func `a cluster of one keeps its promises, too`() {
+        let report = World.run(scenario(nodes: 1, tasks: 12, faults: [.crash, .slowdisk]))
+        #expect(report.violation == nil)
+    }
+
+    @Test(
+        arguments: [
+            [.crash], [.reboot], [.partition, .oneway, .clog], [.fulldisk, .crash],
+            [.freeze, .pause, .drift], [.wipe, .crash],
+        ] as [[FaultKind]])
+    func `each kind of fault happens and is survived`(kinds: [FaultKind]) {
+        let report = World.run(scenario(nodes: 4, faults: kinds))
+        #expect(report.violation == nil)
+        #expect(report.counts.incidents.values.reduce(0, +) > 0)
+        #expect(report.faults.kinds == kinds)
+    }
+
+    @Test func `with a guard, daemons may be away for longer than their lease`() {
+        var long = scenario(seed: 2, faults: [.crash, .freeze, .pause])
+        long.hasGuard = true
+        #expect(World.run(long).violation == nil)
+    }
+
+    @Test func `real signatures change packets, and no promise`() {
+        var real = scenario(tasks: 10, faults: [.loss, .crash])
+        real.signatures = .ed25519
+        let report = World.run(real)
+        #expect(report.violation == nil)
+        real.signatures = .simulated
+        #expect(World.run(real).traceHash != report.traceHash)
+    }
+
+    @Test func `a trace has a line for every event, and does not change the run`() {
+        let scenario = scenario(tasks: 5, faults: [.crash])
+        var lines: [String] = []
+        let traced = World.run(scenario, sink: { lines.append($0) })
+        #expect(lines.count > traced.counts.nodeEvents)
+        #expect(lines.contains { $0.contains("incident: crash") })
+        #expect(lines.contains { $0.contains("join-request") })
+        #expect(World.run(scenario).traceHash == traced.traceHash)
+    }
+
+    @Test func `swarms leave out kinds of faults, differently for each seed`() {
+        var seen: Set<[FaultKind]> = []
+        for seed in 0..<20 as Range<UInt64> {
+            var random = SeededGenerator(seed: seed)
+            let faults = Faults(
+                drawnFrom: FaultKind.allCases, isSwarm: true, using: &random)
+            #expect(Set(faults.kinds).isSubset(of: Set(FaultKind.allCases)))
+            seen.insert(faults.kinds)
+        }
+        #expect(seen.count > 10)
+    }
+
+    @Test func `leaving out a fault leaves the strength of the others alone`() {
+        var one = SeededGenerator(seed: 8)
+        var two = SeededGenerator(seed: 8)
+        let both = Faults(drawnFrom: [.loss, .drift], isSwarm: false, using: &one)
+        let drift = Faults(drawnFrom: [.drift], isSwarm: false, using: &two)
+        #expect(both.driftPartsPerBillionMax == drift.driftPartsPerBillionMax)
+        #expect(drift.conditions.loss == 0)
+        #expect(both.conditions.loss > 0)
+    }
+}
