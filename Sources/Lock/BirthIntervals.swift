@@ -72,7 +72,8 @@ extension BirthIntervals: WireCodable {
                 guard lower <= upper else { throw .malformed }
                 return lower...upper
             }
-            // Canonical: sorted, and a gap between each two.
+            // Canonical: at least one, sorted, and a gap between each two.
+            guard !ranges.isEmpty else { throw .notCanonical }
             for (left, right) in zip(ranges, ranges.dropFirst()) {
                 guard left.upperBound < .max, left.upperBound + 1 < right.lowerBound else {
                     throw .notCanonical

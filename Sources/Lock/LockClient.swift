@@ -22,41 +22,9 @@ struct LockClient: Sendable {
     static let redirectsMax = 4
 
     var resendDue: Instant? { inflight?.resendAt }
-}
 
-/// The renewals that are under way.
-struct LockRenewal: Sendable {
-    /// When the next one is sent; `nil` without a session.
-    var due: Instant?
-    /// When each unanswered renewal was sent.
-    var sent: [UInt64: Instant] = [:]
-    var lastNumber: UInt64 = 0
-
-    /// How many unanswered renewals are remembered.
-    static let sentMax = 16
-}
-
-/// The session as it stands on disk, for a daemon that restarts within its lease.
-struct LockSessionRow: WireCodable {
-    var id: SessionID
-    var leaseUntil: Instant
-
-    static let key: [UInt8] = [1]
-
-    init(_ session: LockSession) {
-        id = session.id
-        leaseUntil = session.leaseUntil
-    }
-
-    func encode(into writer: inout ByteWriter) {
-        id.encode(into: &writer)
-        writer.signed(leaseUntil.nanoseconds)
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        id = try SessionID(from: &reader)
-        leaseUntil = Instant(nanoseconds: try reader.signed())
-    }
+    /// Whether an operation more may wait.
+    var hasRoom: Bool { queue.count < LockConfiguration.queueMax }
 }
 
 // MARK: - Requests
@@ -66,11 +34,9 @@ extension LockNode {
     mutating func enqueue(
         _ operation: LockOperation, at now: Instant, emit: (LockEffect) -> Void
     ) {
-        guard client.queue.count < LockConfiguration.queueMax else {
-            // Without a place in the queue the operation is as good as lost on the way: whoever
-            // needs it asks again, and an unreleased claim ends with its session.
-            return
-        }
+        // Without a place in the queue the operation is as good as lost on the way: whoever
+        // needs it asks again, and an unreleased claim ends with its session.
+        guard client.hasRoom else { return }
         client.queue.append(operation)
         sendNext(at: now, emit: emit)
     }
@@ -83,23 +49,17 @@ extension LockNode {
             for request in requests { emit(.denied(request.task, .noSession)) }
             return
         }
-        client.queue += requests.map { .acquire($0, session.id) }
+        for request in requests {
+            if client.hasRoom {
+                client.queue.append(.acquire(request, session.id))
+            } else {
+                emit(.denied(request.task, .notBefore(configuration.requestTimeout)))
+            }
+        }
         sendNext(at: now, emit: emit)
     }
 
-    mutating func openSession(
-        keeping kept: [(TaskID, FencingToken)], at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        guard opening == nil, !isHalted else { return }
-        var drawn = SessionID(random.next())
-        while drawn.value == 0 { drawn = SessionID(random.next()) }
-        opening = drawn
-        let claims = kept.prefix(LockOperation.keptMax).map { ContainerID(task: $0, token: $1) }
-        client.queue.insert(.openSession(drawn, keeping: claims), at: 0)
-        sendNext(at: now, emit: emit)
-    }
-
-    private mutating func sendNext(at now: Instant, emit: (LockEffect) -> Void) {
+    mutating func sendNext(at now: Instant, emit: (LockEffect) -> Void) {
         guard client.inflight == nil, !client.queue.isEmpty else { return }
         let batch = Array(client.queue.prefix(LockConfiguration.operationsMax))
         client.queue.removeFirst(batch.count)
@@ -122,18 +82,19 @@ extension LockNode {
         deliver(inflight.request, at: now, emit: emit)
     }
 
+    /// Somebody who was asked does not lead: turn to whom it names.
     mutating func redirected(
         by sender: NodeID, to leader: NodeID?, at now: Instant, emit: (LockEffect) -> Void
     ) {
         if leaderHint == sender { leaderHint = nil }
-        guard let leader, leader != sender else { return }
+        guard let leader, leader != sender, leader != id else { return }
         leaderHint = leader
-        guard var inflight = client.inflight, inflight.redirects < LockClient.redirectsMax else {
-            return
+        if var inflight = client.inflight, inflight.redirects < LockClient.redirectsMax {
+            inflight.redirects += 1
+            client.inflight = inflight
+            deliver(inflight.request, at: now, emit: emit)
         }
-        inflight.redirects += 1
-        client.inflight = inflight
-        deliver(inflight.request, at: now, emit: emit)
+        if renewal.mayFollowRedirect() { renew(at: now, emit: emit) }
     }
 
     private mutating func deliver(
@@ -147,9 +108,9 @@ extension LockNode {
     /// The leader, or else somebody who may know it.
     mutating func target() -> NodeID? {
         if let leader, leader != id { return leader }
-        let voters = engine.members.voters.filter { $0 != id && members[$0]?.isInReach == true }
+        let voting = voters.filter { $0 != id && members[$0]?.isInReach == true }
         let others = members.values.filter { $0.isInReach && $0.id != id }.map(\.id).sorted()
-        return (voters.isEmpty ? others : voters).randomElement(using: &random)
+        return (voting.isEmpty ? others : voting).randomElement(using: &random)
     }
 
     // MARK: Answers
@@ -160,7 +121,7 @@ extension LockNode {
     ) {
         guard boot == self.boot, let inflight = client.inflight,
             inflight.request.sequence == sequence,
-            results.count == inflight.request.operations.count
+            results.count == inflight.request.operations.count, retryAfter.count == results.count
         else { return }
         client.inflight = nil
         for (index, operation) in inflight.request.operations.enumerated() {
@@ -176,7 +137,7 @@ extension LockNode {
         at now: Instant, emit: (LockEffect) -> Void
     ) {
         switch operation {
-        case .openSession(let session, _):
+        case .openSession(let session, _, _):
             opened(session, result, asked: asked, at: now, emit: emit)
         case .acquire(let request, let session):
             acquired(request.task, result, for: session, retryAfter: retryAfter, emit: emit)
@@ -201,8 +162,9 @@ extension LockNode {
     ) {
         switch result {
         case .granted(let token):
-            // A late grant, for a session that has lapsed, is void with its session.
-            if self.session?.id == session {
+            // A late grant is void with its session, when that has lapsed, or is about to be
+            // replaced by one that does not keep what it did not know.
+            if self.session?.id == session, opening == nil {
                 emit(.granted(task, token, session))
             } else {
                 emit(.denied(task, .noSession))
@@ -212,7 +174,7 @@ extension LockNode {
         case .closed(let outcome, let token): emit(.denied(task, .closed(outcome, token)))
         case .resting(let rest): emit(.denied(task, .notBefore(rest)))
         case .collected: emit(.denied(task, .collected))
-        case .done, .opened, .alive: emit(.denied(task, .noSession))
+        case .done, .opened, .alive, .succeeds: emit(.denied(task, .noSession))
         case .noSession:
             emit(.denied(task, .noSession))
             if let current = self.session, current.id == session { lapse(current, emit: emit) }

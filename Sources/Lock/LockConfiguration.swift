@@ -54,13 +54,13 @@ package struct LockConfiguration: Hashable, Sendable {
     }
 
     /// How long a holder may trust a lease of this length, from the moment when it asked.
-    func holderLease(_ length: Duration) -> Duration {
-        length * (1 - LockConfiguration.driftMax - LockConfiguration.killShare)
+    static func holderLease(_ length: Duration) -> Duration {
+        length * (1 - driftMax - killShare)
     }
 
     /// How long a leader waits before it expires a lease of this length.
-    func leaderLease(_ length: Duration) -> Duration {
-        length * (1 + LockConfiguration.driftMax)
+    static func leaderLease(_ length: Duration) -> Duration {
+        length * (1 + driftMax)
     }
 }
 

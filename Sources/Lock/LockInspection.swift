@@ -40,8 +40,9 @@ package enum LockInspection {
 
     private static func text(of operation: LockOperation) -> String {
         switch operation {
-        case .openSession(let session, let kept):
-            "open \(session) keeping \(kept.map(\.description))"
+        case .openSession(let session, let kept, let last):
+            "open \(session) keeping \(kept.map(\.description)) "
+                + "after \(last?.description ?? "none")"
         case .expireSession(let session): "expire \(session)"
         case .acquire(let request, let session): "acquire \(request.task) for \(session)"
         case .release(let claim, let rest): "release \(claim) resting \(rest)"

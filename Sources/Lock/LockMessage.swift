@@ -14,8 +14,9 @@ enum LockMessage: Hashable, Sendable {
     case redirect(leader: NodeID?)
     /// To the leader: I still live; the number comes back.
     case renew(SessionID, number: UInt64)
-    /// From the leader: the lease is good for this long, from when the renewal was sent.
-    case renewed(SessionID, number: UInt64, leaseLength: Duration)
+    /// From the leader: the lease is good for this long, from when the renewal was sent; and so
+    /// that those who do not vote know where to turn, who votes.
+    case renewed(SessionID, number: UInt64, leaseLength: Duration, voters: [NodeID])
     /// From the leader: this session is not alive, or about to be expired.
     case renewalRefused(SessionID, number: UInt64)
     /// To the leader: choose other voters than me, I am leaving.
@@ -46,11 +47,12 @@ extension LockMessage: WireCodable {
             writer.byte(5)
             session.encode(into: &writer)
             writer.varint(number)
-        case .renewed(let session, let number, let leaseLength):
+        case .renewed(let session, let number, let leaseLength, let voters):
             writer.byte(6)
             session.encode(into: &writer)
             writer.varint(number)
             writer.varint(UInt64(clamping: leaseLength.nanoseconds))
+            writer.list(voters) { $1.encode(into: &$0) }
         case .renewalRefused(let session, let number):
             writer.byte(7)
             session.encode(into: &writer)
@@ -88,13 +90,23 @@ extension LockMessage: WireCodable {
         case 6:
             let session = try SessionID(from: &reader)
             let number = try reader.varint()
-            self = .renewed(session, number: number, leaseLength: try reader.duration())
+            let length = try reader.duration()
+            self = .renewed(
+                session, number: number, leaseLength: length, voters: try reader.voters())
         case 7:
             let session = try SessionID(from: &reader)
             self = .renewalRefused(session, number: try reader.varint())
         case 8: self = .leaving
         case 9: self = .departed
         default: throw .malformed
+        }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func voters() throws(CodecError) -> [NodeID] {
+        try list(max: RaftMembers.countMax) { (reader) throws(CodecError) in
+            try NodeID(from: &reader)
         }
     }
 }

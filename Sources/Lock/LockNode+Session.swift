@@ -1,42 +1,150 @@
 import Model
 
+/// A session that the lock was asked for, but has not opened yet.
+struct LockOpening: Sendable {
+    var session: SessionID
+    var kept: [ContainerID]
+}
+
+/// The renewals that are under way.
+struct LockRenewal: Sendable {
+    /// When the next one is sent; `nil` without a session.
+    var due: Instant?
+    /// When each unanswered renewal was sent.
+    var sent: [UInt64: Instant] = [:]
+    var lastNumber: UInt64 = 0
+    /// Whether the last renewal that was sent is not answered yet.
+    var isAwaited = false
+    var redirects = 0
+
+    /// How many unanswered renewals are remembered.
+    static let sentMax = 16
+
+    /// Takes note of a new renewal; returns its number.
+    mutating func begin(at now: Instant) -> UInt64 {
+        lastNumber += 1
+        sent[lastNumber] = now
+        if sent.count > LockRenewal.sentMax, let oldest = sent.keys.min() { sent[oldest] = nil }
+        isAwaited = true
+        return lastNumber
+    }
+
+    /// Takes note of an answer; returns when the renewal was sent, `nil` for one not waited for.
+    mutating func end(_ number: UInt64) -> Instant? {
+        guard let moment = sent.removeValue(forKey: number) else { return nil }
+        if number == lastNumber {
+            isAwaited = false
+            redirects = 0
+        }
+        return moment
+    }
+
+    /// Whether an unanswered renewal may follow a redirect, as bounded as requests are.
+    mutating func mayFollowRedirect() -> Bool {
+        guard isAwaited, redirects < LockClient.redirectsMax else { return false }
+        redirects += 1
+        return true
+    }
+
+    mutating func timedOut() { redirects = 0 }
+}
+
+/// The session as it stands on disk, for a daemon that restarts within its lease.
+///
+/// The row stays when the session has lapsed: the next opening names its predecessor.
+struct LockSessionRow: WireCodable {
+    var id: SessionID
+    var leaseUntil: Instant
+
+    static let key: [UInt8] = [1]
+
+    func encode(into writer: inout ByteWriter) {
+        id.encode(into: &writer)
+        writer.signed(leaseUntil.nanoseconds)
+    }
+
+    init(id: SessionID, leaseUntil: Instant) {
+        self.id = id
+        self.leaseUntil = leaseUntil
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        id = try SessionID(from: &reader)
+        leaseUntil = Instant(nanoseconds: try reader.signed())
+    }
+}
+
 /// The node's session: opened, renewed, and lapsed for good.
 extension LockNode {
+    mutating func openSession(
+        keeping kept: [(TaskID, FencingToken)], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard opening == nil, !isHalted else { return }
+        askForSession(
+            keeping: kept.prefix(LockOperation.keptMax).map { ContainerID(task: $0, token: $1) },
+            at: now, emit: emit)
+    }
+
+    private mutating func askForSession(
+        keeping kept: [ContainerID], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        var drawn = SessionID(random.next())
+        while drawn.value == 0 { drawn = SessionID(random.next()) }
+        opening = LockOpening(session: drawn, kept: kept)
+        client.queue.insert(.openSession(drawn, keeping: kept, after: lastSession), at: 0)
+        sendNext(at: now, emit: emit)
+    }
+
     mutating func opened(
         _ id: SessionID, _ result: LockResult, asked: Instant, at now: Instant,
         emit: (LockEffect) -> Void
     ) {
-        guard opening == id else { return }
-        opening = nil
-        guard case .opened(let kept, let length) = result else {
+        guard let opening, opening.session == id else { return }
+        self.opening = nil
+        guard !isHalted else { return }
+        switch result {
+        case .opened(let kept, let length):
+            began(id, keeping: kept, length, asked: asked, at: now, emit: emit)
+        case .succeeds(let last):
+            // The disk did not know the node's last session.
+            lastSession = last
+            askForSession(keeping: opening.kept, at: now, emit: emit)
+        default:
             // The ID was taken: cannot happen by chance; try another one.
-            return openSession(keeping: [], at: now, emit: emit)
+            askForSession(keeping: opening.kept, at: now, emit: emit)
         }
+    }
+
+    private mutating func began(
+        _ id: SessionID, keeping kept: [ContainerID], _ length: Duration, asked: Instant,
+        at now: Instant, emit: (LockEffect) -> Void
+    ) {
         leaseLength = length
-        let opened = LockSession(id: id, leaseUntil: asked + trusted(length))
-        session = opened
-        store(opened, emit: emit)
+        lastSession = id
+        let begun = LockSession(id: id, leaseUntil: asked + trusted(length))
+        session = begun
+        store(begun, emit: emit)
         renewal = LockRenewal(due: now, lastNumber: renewal.lastNumber)
         emit(
             .sessionOpened(
-                id, kept: kept.map { ($0.task, $0.token) }, leaseUntil: opened.leaseUntil))
-        if opened.leaseUntil <= now { return lapse(opened, emit: emit) }
+                id, kept: kept.map { ($0.task, $0.token) }, leaseUntil: begun.leaseUntil))
+        if begun.leaseUntil <= now { return lapse(begun, emit: emit) }
         renew(at: now, emit: emit)
     }
 
-    /// Shows the leader that the session lives, several times per lease.
+    /// Shows the leader that the session lives, several times per lease; an unanswered renewal is
+    /// followed by another one as soon as a request would be, for the leader may have changed.
     mutating func renew(at now: Instant, emit: (LockEffect) -> Void) {
-        guard let session, opening == nil else {
+        guard let session, opening == nil, !isHalted else {
             renewal.due = nil
             return
         }
-        renewal.lastNumber += 1
-        let number = renewal.lastNumber
-        renewal.sent[number] = now
-        if renewal.sent.count > LockRenewal.sentMax, let oldest = renewal.sent.keys.min() {
-            renewal.sent[oldest] = nil
+        if let due = renewal.due, due <= now {
+            if renewal.isAwaited { leaderHint = nil }
+            renewal.timedOut()
         }
-        renewal.due = now + leaseLength / LockConfiguration.renewalsPerLease
+        let number = renewal.begin(at: now)
+        renewal.due = now + min(configuration.requestTimeout, renewalInterval)
         if isLeader {
             serveRenewal(of: session.id, number, from: id, at: now, emit: emit)
         } else if let target = target() {
@@ -48,9 +156,9 @@ extension LockNode {
         _ id: SessionID, _ number: UInt64, _ length: Duration, at now: Instant,
         emit: (LockEffect) -> Void
     ) {
-        guard var session, session.id == id, let sent = renewal.sent.removeValue(forKey: number)
-        else { return }
+        guard var session, session.id == id, let sent = renewal.end(number) else { return }
         leaseLength = length
+        if !renewal.isAwaited, renewal.due != nil { renewal.due = sent + renewalInterval }
         // Counted from the sending: the leader counts from a later moment on.
         let until = sent + trusted(length)
         guard until > session.leaseUntil else { return }
@@ -65,7 +173,8 @@ extension LockNode {
         session = nil
         renewal.due = nil
         renewal.sent = [:]
-        persist([.delete(.session, key: LockSessionRow.key)], emit: emit)
+        renewal.isAwaited = false
+        store(LockSession(id: lapsed.id, leaseUntil: .zero), emit: emit)
         var denied: [TaskID] = []
         client.queue.removeAll { operation in
             guard case .acquire(let request, _) = operation else { return false }
@@ -76,17 +185,16 @@ extension LockNode {
         emit(.sessionLapsed(lapsed.id))
     }
 
+    private var renewalInterval: Duration { leaseLength / LockConfiguration.renewalsPerLease }
+
     private func trusted(_ length: Duration) -> Duration {
-        let lease = configuration.holderLease(length)
+        let lease = LockConfiguration.holderLease(length)
         return configuration.mutation == .holdsTooLong ? lease * 2 : lease
     }
 
     private mutating func store(_ session: LockSession, emit: (LockEffect) -> Void) {
         // Nobody waits for this write: an older row only ends the lease earlier after a restart.
-        persist(
-            [
-                .put(
-                    .session, key: LockSessionRow.key, value: LockSessionRow(session).encoded)
-            ], emit: emit)
+        let row = LockSessionRow(id: session.id, leaseUntil: session.leaseUntil)
+        persist([.put(.session, key: LockSessionRow.key, value: row.encoded)], emit: emit)
     }
 }

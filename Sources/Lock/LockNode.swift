@@ -16,12 +16,16 @@ package struct LockNode: Sendable {
     /// When the table's clock showed what it shows.
     var clockSample: Instant
     var members: [NodeID: LockMember] = [:]
+    /// Who votes, as a leader told; and as this node told last.
+    var toldVoters: [NodeID] = []
     var knownVoters: [NodeID] = []
 
     var client = LockClient()
     /// The node's session, and until when its lease is good; `nil`: nothing lease-bound may run.
     package internal(set) var session: LockSession?
-    var opening: SessionID?
+    /// The session that the node had last, as far as it knows.
+    var lastSession: SessionID?
+    var opening: LockOpening?
     var leaseLength: Duration
     var renewal = LockRenewal()
     var leaderHint: NodeID?
@@ -30,9 +34,15 @@ package struct LockNode: Sendable {
     var leadership: LockLeadership?
     var departure: Instant?
     var hasLeftVoters = false
+    /// Births of collected tasks which the log does not hold yet.
+    var uncollected: Set<BirthDot> = []
 
-    private var raftEffects: [RaftEffect] = []
-    private var isApplying = false
+    var raftEffects: [RaftEffect] = []
+    var isApplying = false
+    /// When the log is compacted, if it is long enough by then.
+    var compactFrom: UInt64 = 0
+    /// A snapshot that can't be read has arrived: this node is no use as a member of the log.
+    var isLogUnreadable = false
 
     var lastTicket = LockTicket(0)
     var raftTickets: [LockTicket: RaftTicket] = [:]
@@ -50,7 +60,7 @@ package struct LockNode: Sendable {
     ) throws(CodecError) {
         var random = SeededGenerator(seed: seed)
         let image = try RaftImage(restoring: restored)
-        var table = LockTable(leaseLength: configuration.leaseLengthWithFewVoters)
+        var table = LockTable()
         if image.snapshot.index > 0 {
             table = try LockTable(decoding: image.snapshot.payload)
         }
@@ -63,15 +73,16 @@ package struct LockNode: Sendable {
         engine = RaftEngine(
             id: id, configuration: configuration.raft, restored: image, seed: random.next(),
             at: now)
-        leaseLength = table.leaseLength
+        leaseLength = configuration.leaseLength
         self.random = random
-        if isSameMachineBoot, let row = restored[.session].first {
+        founds = isFounder && image == .empty
+        if let row = restored[.session].first {
             let stored = try LockSessionRow(decoding: row.value)
-            if stored.leaseUntil > now {
+            lastSession = stored.id
+            if isSameMachineBoot, stored.leaseUntil > now {
                 session = LockSession(id: stored.id, leaseUntil: stored.leaseUntil)
             }
         }
-        founds = isFounder && image == .empty
     }
 
     /// Whether the log is still to be begun, by this node alone.
@@ -85,7 +96,7 @@ package struct LockNode: Sendable {
             founds = false
             raft(.bootstrap(voters: [id]), at: now, emit: emit)
         }
-        // A node that stood still may hear of grants before it hears of the time.
+        // Before anything else: what arrives late must not find a lease that is over.
         if let session, session.leaseUntil <= now { lapse(session, emit: emit) }
         switch event {
         case .received(let bytes, let sender):
@@ -96,7 +107,8 @@ package struct LockNode: Sendable {
             rewriteDue = rewriteDue ?? now + LockNode.rewriteInterval
         case .members(let list):
             members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
-            if engine.role == .leader { upkeep(at: now, emit: emit) }
+            if let hint = leaderHint, members[hint]?.isInReach == false { leaderHint = nil }
+            if isLeader { upkeep(at: now, emit: emit) }
         case .openSession(let kept):
             openSession(keeping: kept, at: now, emit: emit)
         case .acquire(let requests):
@@ -124,13 +136,18 @@ package struct LockNode: Sendable {
     /// When the lock next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         [
-            engine.nextDeadline, session?.leaseUntil, isHalted ? nil : renewal.due,
+            isLogUnreadable ? nil : engine.nextDeadline, session?.leaseUntil, renewal.due,
             client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
         ].compactMap { $0 }.min()
     }
 
     /// Who votes, as far as this node knows; sorted.
-    package var voters: [NodeID] { engine.members.voters }
+    ///
+    /// A node that is no member of the log knows what a leader told it last.
+    package var voters: [NodeID] {
+        let isMember = engine.members.everyone.contains(id)
+        return isMember || toldVoters.isEmpty ? engine.members.voters : toldVoters
+    }
 
     /// Who leads, as far as this node knows.
     ///
@@ -156,144 +173,11 @@ package struct LockNode: Sendable {
         if let due = engine.nextDeadline, due <= now {
             raft(.deadlineReached, at: now, emit: emit)
         }
-        if let due = renewal.due, due <= now, !isHalted { renew(at: now, emit: emit) }
+        if let due = renewal.due, due <= now { renew(at: now, emit: emit) }
         if let due = client.resendDue, due <= now { resend(at: now, emit: emit) }
         if let due = leadership?.upkeepDue, due <= now { upkeep(at: now, emit: emit) }
         if let due = departure, due <= now { depart(at: now, emit: emit) }
         if let due = rewriteDue, due <= now { rewrite(emit: emit) }
-    }
-
-    // MARK: The log
-
-    /// Effects are applied in the order in which the engine gave them, also when applying one
-    /// leads to the next event: writes must not overtake each other.
-    mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
-        var effects: [RaftEffect] = []
-        engine.handle(event, at: now) { effects.append($0) }
-        raftEffects += effects
-        guard !isApplying else { return }
-        isApplying = true
-        var next = 0
-        while next < raftEffects.count {
-            apply(raftEffects[next], at: now, emit: emit)
-            next += 1
-        }
-        raftEffects.removeAll(keepingCapacity: true)
-        isApplying = false
-    }
-
-    private mutating func apply(
-        _ effect: RaftEffect, at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        switch effect {
-        case .send(let message, let peer):
-            emit(.send(LockMessage.raft(message).encoded, to: peer))
-        case .persist(let write, let ticket):
-            raftTickets[persist(write.durableWrites, emit: emit)] = ticket
-        case .apply(let index, _, let payload):
-            apply(payload, at: index, now: now, emit: emit)
-        case .applied(let index):
-            compactIfLong(upTo: index, at: now, emit: emit)
-        case .installSnapshot(_, _, let payload):
-            install(payload, at: now)
-        case .proposed:
-            break
-        case .dropped(let context, _):
-            leadership?.dropped(context)
-        case .readReady(let context, _):
-            confirmed(context, at: now, emit: emit)
-        case .readDropped(let context):
-            leadership?.reads[context] = nil
-        case .leaderChanged(let leader, _):
-            leaderChanged(to: leader, at: now, emit: emit)
-        case .membersChanged(let members):
-            votersChanged(to: members.voters, at: now, emit: emit)
-        }
-    }
-
-    /// Emits a write and names it; behind a refused one it waits.
-    @discardableResult
-    mutating func persist(_ writes: [DurableWrite], emit: (LockEffect) -> Void) -> LockTicket {
-        lastTicket = LockTicket(lastTicket.value + 1)
-        unwritten.append((lastTicket, writes))
-        if rewriteDue == nil { emit(.persist(writes, lastTicket)) }
-        return lastTicket
-    }
-
-    private mutating func persisted(
-        _ ticket: LockTicket, at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        let done = unwritten.prefix { $0.ticket <= ticket }
-        unwritten.removeFirst(done.count)
-        for (ticket, _) in done {
-            guard let ticket = raftTickets.removeValue(forKey: ticket) else { continue }
-            raft(.persisted(ticket), at: now, emit: emit)
-        }
-    }
-
-    /// Everything that the disk refused goes into one write, in its order.
-    ///
-    /// Until then nothing that waits for it has left the node: the other voters go on alone.
-    private mutating func rewrite(emit: (LockEffect) -> Void) {
-        rewriteDue = nil
-        guard let last = unwritten.last?.ticket else { return }
-        emit(.persist(unwritten.flatMap(\.writes), last))
-    }
-
-    /// How long refused writes rest.
-    private static let rewriteInterval: Duration = .milliseconds(250)
-
-    private mutating func apply(
-        _ bytes: [UInt8], at index: UInt64, now: Instant, emit: (LockEffect) -> Void
-    ) {
-        guard let payload = try? LockEntryPayload(decoding: bytes) else { return }
-        var notices: [LockTable.Notice] = []
-        let results = table.apply(payload, index: index) { notices.append($0) }
-        clockSample = now
-        applied(payload.request, results, at: now, emit: emit)
-        for notice in notices {
-            switch notice {
-            case .expired(let node, let session, let claims):
-                emit(.gone(node, session, tokens: claims.map { ($0.task, $0.token) }))
-            case .closedAsLost(let task, let token, let outcome):
-                if isLeader { emit(.closed(task, token, outcome)) }
-            }
-        }
-    }
-
-    private mutating func install(_ payload: [UInt8], at now: Instant) {
-        guard var installed = try? LockTable(decoding: payload) else { return }
-        installed.mutation = configuration.mutation
-        table = installed
-        clockSample = now
-    }
-
-    private mutating func compactIfLong(
-        upTo index: UInt64, at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        guard index >= engine.firstIndex,
-            index - engine.firstIndex >= LockConfiguration.compactEvery
-        else { return }
-        raft(.compact(upTo: index, snapshot: table.encoded), at: now, emit: emit)
-    }
-
-    private mutating func votersChanged(
-        to voters: [NodeID], at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        if voters != knownVoters {
-            knownVoters = voters
-            emit(.votersChanged(voters))
-        }
-        depart(at: now, emit: emit)
-    }
-
-    private mutating func leaderChanged(
-        to leader: NodeID?, at now: Instant, emit: (LockEffect) -> Void
-    ) {
-        if let leader { leaderHint = leader }
-        leadership = engine.role == .leader ? LockLeadership(since: now) : nil
-        emit(.leaderChanged(leader))
-        if leader != nil { resend(at: now, emit: emit) }
     }
 
     // MARK: Messages
@@ -314,22 +198,17 @@ package struct LockNode: Sendable {
             redirected(by: sender, to: leader, at: now, emit: emit)
         case .renew(let session, let number):
             serveRenewal(of: session, number, from: sender, at: now, emit: emit)
-        case .renewed(let session, let number, let leaseLength):
+        case .renewed(let session, let number, let leaseLength, let voters):
             leaderHint = sender
+            toldVoters = voters
+            tellVoters(emit: emit)
             renewed(session, number, leaseLength, at: now, emit: emit)
         case .renewalRefused(let id, _):
             if let session, session.id == id { lapse(session, emit: emit) }
+        case .leaving:
+            wantsToLeave(sender, at: now, emit: emit)
         case .departed:
             departed(emit: emit)
-        case .leaving:
-            // A member that was removed hears no more of the log: it is told here.
-            if isLeader, engine.hasCommittedInTerm, engine.areMembersCommitted,
-                !engine.members.isVoter(sender)
-            {
-                send(.departed, to: sender, at: now, emit: emit)
-            }
-            leadership?.leaving.insert(sender)
-            if isLeader { upkeep(at: now, emit: emit) }
         }
     }
 

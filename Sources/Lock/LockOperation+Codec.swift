@@ -3,10 +3,11 @@ package import Model
 extension LockOperation: WireCodable {
     func encode(into writer: inout ByteWriter) {
         switch self {
-        case .openSession(let session, let kept):
+        case .openSession(let session, let kept, let last):
             writer.byte(1)
             session.encode(into: &writer)
             writer.list(kept) { $1.encode(into: &$0) }
+            writer.optional(last) { $1.encode(into: &$0) }
         case .expireSession(let session):
             writer.byte(2)
             session.encode(into: &writer)
@@ -38,8 +39,9 @@ extension LockOperation: WireCodable {
         }
     }
 
-    /// The most claims that a session keeps when it is opened.
-    static let keptMax = 65_536
+    /// The most claims that a session keeps when it is opened; with the other operations of its
+    /// request they fit one log entry.
+    static let keptMax = 4_096
     /// The most birth dots in one operation.
     static let dotsMax = 1_024
 
@@ -50,7 +52,10 @@ extension LockOperation: WireCodable {
             let kept = try reader.list(max: LockOperation.keptMax) {
                 (reader) throws(CodecError) in try ContainerID(from: &reader)
             }
-            self = .openSession(session, keeping: kept)
+            let last = try reader.optional { (reader) throws(CodecError) in
+                try SessionID(from: &reader)
+            }
+            self = .openSession(session, keeping: kept, after: last)
         case 2: self = .expireSession(try SessionID(from: &reader))
         case 3:
             let request = try AcquireRequest(from: &reader)
@@ -139,6 +144,9 @@ extension LockResult: WireCodable {
         case .collected: writer.byte(6)
         case .noSession: writer.byte(7)
         case .alive: writer.byte(8)
+        case .succeeds(let last):
+            writer.byte(9)
+            writer.optional(last) { $1.encode(into: &$0) }
         }
     }
 
@@ -165,6 +173,11 @@ extension LockResult: WireCodable {
         case 6: self = .collected
         case 7: self = .noSession
         case 8: self = .alive
+        case 9:
+            self = .succeeds(
+                try reader.optional { (reader) throws(CodecError) in
+                    try SessionID(from: &reader)
+                })
         default: throw .malformed
         }
     }

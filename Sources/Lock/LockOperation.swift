@@ -2,8 +2,9 @@ import Model
 
 /// What the lock's table can be asked to do; one log entry holds a request of several.
 enum LockOperation: Hashable, Sendable {
-    /// Begin a session; claims of the node's earlier one are moved when named, else released.
-    case openSession(SessionID, keeping: [ContainerID])
+    /// Begin a session in place of `after`, the node's last one, alive or not; of that one's
+    /// claims those that are named move, the others are released.
+    case openSession(SessionID, keeping: [ContainerID], after: SessionID?)
     /// End a session whose lease was not renewed.
     case expireSession(SessionID)
     /// Claim a task for a session.
@@ -28,6 +29,8 @@ enum LockResult: Hashable, Sendable {
     case done
     /// The session is open and keeps these claims; leases are this long.
     case opened(kept: [ContainerID], leaseLength: Duration)
+    /// The node's last session is this one (`nil`: it has had none), not the one that was named.
+    case succeeds(SessionID?)
     /// Claimed.
     case granted(FencingToken)
     /// Another session holds it.

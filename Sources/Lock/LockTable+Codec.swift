@@ -10,20 +10,10 @@ extension LockTable: WireCodable {
         writer.varint(clock)
         writer.varint(UInt64(clamping: leaseLength.nanoseconds))
         writer.varint(UInt64(clamping: longestLease.nanoseconds))
-        writer.list(entries.sorted { $0.key < $1.key }) { writer, row in
-            row.key.encode(into: &writer)
-            row.value.encode(into: &writer)
-        }
-        writer.list(sessions.sorted { $0.key < $1.key }) { writer, row in
-            row.key.encode(into: &writer)
-            row.value.node.encode(into: &writer)
-        }
-        writer.list(clients.sorted { $0.key < $1.key }) { writer, row in
-            row.key.encode(into: &writer)
-            row.value.boot.encode(into: &writer)
-            writer.varint(row.value.sequence)
-            writer.list(row.value.results) { $1.encode(into: &$0) }
-        }
+        writer.rows(entries) { $1.encode(into: &$0) }
+        writer.rows(sessions) { $1.node.encode(into: &$0) }
+        writer.rows(lastSessions) { $1.encode(into: &$0) }
+        writer.rows(clients) { $1.encode(into: &$0) }
         collected.encode(into: &writer)
     }
 
@@ -32,37 +22,54 @@ extension LockTable: WireCodable {
         let clock = try reader.varint()
         self.init(generation: generation, clock: clock, leaseLength: try reader.duration())
         longestLease = try reader.duration()
-        let rows = try reader.list(max: LockTable.countMax) {
-            (reader) throws(CodecError) -> (TaskID, Entry) in
+        let entries = try reader.rows { (reader) throws(CodecError) -> (TaskID, Entry) in
             let task = try TaskID(from: &reader)
             return (task, try Entry(from: &reader))
         }
-        for (task, entry) in rows { entries[task] = entry }
-        let sessionRows = try reader.list(max: LockTable.countMax) {
-            (reader) throws(CodecError) -> (SessionID, NodeID) in
+        let sessions = try reader.rows { (reader) throws(CodecError) -> (SessionID, NodeID) in
             let session = try SessionID(from: &reader)
             return (session, try NodeID(from: &reader))
         }
-        for (session, node) in sessionRows { sessions[session] = Session(node: node) }
-        let clientRows = try reader.list(max: LockTable.countMax) {
-            (reader) throws(CodecError) -> (NodeID, Client) in
+        for (session, node) in sessions { self.sessions[session] = Session(node: node) }
+        for (task, entry) in entries { try take(entry, for: task) }
+        let last = try reader.rows { (reader) throws(CodecError) -> (NodeID, SessionID) in
             let node = try NodeID(from: &reader)
-            let boot = try BootID(from: &reader)
-            let sequence = try reader.varint()
-            let results = try reader.list(max: LockConfiguration.operationsMax) {
-                (reader) throws(CodecError) in try LockResult(from: &reader)
-            }
-            return (node, Client(boot: boot, sequence: sequence, results: results))
+            return (node, try SessionID(from: &reader))
         }
-        for (node, client) in clientRows { clients[node] = client }
+        lastSessions = Dictionary(uniqueKeysWithValues: last)
+        let clients = try reader.rows { (reader) throws(CodecError) -> (NodeID, Client) in
+            let node = try NodeID(from: &reader)
+            return (node, try Client(from: &reader))
+        }
+        self.clients = Dictionary(uniqueKeysWithValues: clients)
         collected = try BirthIntervals(from: &reader)
-        for (task, entry) in entries {
-            guard case .held(let claim) = entry else { continue }
-            if let node = claim.formerHolder {
-                waiting[node, default: []].insert(task)
-            } else {
-                sessions[claim.session]?.claims.insert(task)
-            }
+    }
+
+    /// Files an entry, and with it what is derived from the entries.
+    private mutating func take(_ entry: Entry, for task: TaskID) throws(CodecError) {
+        put(entry, for: task)
+        guard case .held(let claim) = entry else { return }
+        if let node = claim.formerHolder {
+            waiting[node, default: []].insert(task)
+        } else {
+            guard sessions[claim.session] != nil else { throw .malformed }
+            sessions[claim.session]?.claims.insert(task)
+        }
+    }
+}
+
+extension LockTable.Client: WireCodable {
+    func encode(into writer: inout ByteWriter) {
+        boot.encode(into: &writer)
+        writer.varint(sequence)
+        writer.list(results) { $1.encode(into: &$0) }
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        boot = try BootID(from: &reader)
+        sequence = try reader.varint()
+        results = try reader.list(max: LockConfiguration.operationsMax) {
+            (reader) throws(CodecError) in try LockResult(from: &reader)
         }
     }
 }
@@ -122,5 +129,30 @@ extension LockTable.Entry: WireCodable {
             self = .closed(outcome, token, birth: birth)
         default: throw .malformed
         }
+    }
+}
+
+extension ByteWriter {
+    /// Writes a dictionary as rows in rising order of their keys.
+    fileprivate mutating func rows<Key: WireCodable & Comparable, Value>(
+        _ rows: [Key: Value], _ write: (inout ByteWriter, Value) -> Void
+    ) {
+        list(rows.sorted { $0.key < $1.key }) { writer, row in
+            row.key.encode(into: &writer)
+            write(&writer, row.value)
+        }
+    }
+}
+
+extension ByteReader {
+    /// Reads rows; refuses them in any other order than the rising one of their keys.
+    fileprivate mutating func rows<Key: Comparable, Value>(
+        _ read: (inout ByteReader) throws(CodecError) -> (Key, Value)
+    ) throws(CodecError) -> [(Key, Value)] {
+        let rows = try list(max: LockTable.countMax, read)
+        for (left, right) in zip(rows, rows.dropFirst()) where left.0 >= right.0 {
+            throw .notCanonical
+        }
+        return rows
     }
 }

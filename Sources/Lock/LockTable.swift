@@ -49,23 +49,36 @@ struct LockTable: Hashable, Sendable {
     var generation: UInt32 = 1
     /// The lock's own clock, in nanoseconds; moved by the stamps of entries.
     var clock: UInt64 = 0
+    /// How long leases are; zero until the first entry that says so, and until then no session
+    /// can be opened: what a voter's configuration says must not enter replicated state.
     var leaseLength: Duration
     /// The longest lease that a holder may still trust, whichever leader granted it.
     var longestLease: Duration
-    var entries: [TaskID: Entry] = [:]
+    private(set) var entries: [TaskID: Entry] = [:]
     var sessions: [SessionID: Session] = [:]
+    /// The session that each node opened last, alive or not: the next one must name it.
+    var lastSessions: [NodeID: SessionID] = [:]
     /// Claims of expired sessions that wait for their node, by node.
     var waiting: [NodeID: Set<TaskID>] = [:]
     var clients: [NodeID: Client] = [:]
     var collected = BirthIntervals()
+    /// About how many bytes the entries take in a snapshot; never too few.
+    private(set) var entriesSizeBytes = 0
+    /// From here on no task gets an entry that has none; lowered by tests only.
+    var entriesSizeBytesMax = LockTable.entriesSizeBytesMax
     var mutation: LockMutation?
 
-    init(generation: UInt32 = 1, clock: UInt64 = 0, leaseLength: Duration) {
+    init(generation: UInt32 = 1, clock: UInt64 = 0, leaseLength: Duration = .zero) {
         self.generation = generation
         self.clock = clock
         self.leaseLength = leaseLength
         longestLease = leaseLength
     }
+
+    /// Three quarters of what a snapshot may hold: entries that are there may still grow.
+    static let entriesSizeBytesMax = 48 << 20
+    /// How long a task rests that finds the table full.
+    static let fullRest: Duration = .seconds(30)
 
     /// Applies a committed entry; a repetition gives the first answer again.
     ///
@@ -94,8 +107,8 @@ struct LockTable: Hashable, Sendable {
         notice: (Notice) -> Void
     ) -> LockResult {
         switch operation {
-        case .openSession(let session, let kept):
-            open(session, of: client, keeping: kept, notice: notice)
+        case .openSession(let session, let kept, let last):
+            open(session, of: client, keeping: kept, after: last, notice: notice)
         case .expireSession(let session):
             expire(session, notice: notice)
         case .acquire(let request, let session):
@@ -119,11 +132,17 @@ struct LockTable: Hashable, Sendable {
 
     // MARK: Sessions
 
+    /// A session is opened in place of the node's last one, which must be named: an opening that
+    /// was under way for long, of an earlier life perhaps, can't displace a later one.
     private mutating func open(
-        _ session: SessionID, of node: NodeID, keeping kept: [ContainerID],
+        _ session: SessionID, of node: NodeID, keeping kept: [ContainerID], after last: SessionID?,
         notice: (Notice) -> Void
     ) -> LockResult {
-        guard sessions[session] == nil else { return .noSession }
+        guard leaseLength > .zero, sessions[session] == nil, session != lastSessions[node] else {
+            return .noSession
+        }
+        guard lastSessions[node] == last else { return .succeeds(lastSessions[node]) }
+        lastSessions[node] = session
         var opened = Session(node: node)
         var keeps: [ContainerID] = []
         for claim in kept {
@@ -134,9 +153,8 @@ struct LockTable: Hashable, Sendable {
             waiting[node]?.remove(claim.task)
             held.session = session
             held.formerHolder = nil
-            entries[claim.task] = .held(held)
-            opened.claims.insert(claim.task)
-            keeps.append(claim)
+            put(.held(held), for: claim.task)
+            if opened.claims.insert(claim.task).inserted { keeps.append(claim) }
         }
         // The node is back: what it does not name it has ended, waiting claims included.
         for task in (waiting.removeValue(forKey: node) ?? []).sorted() {
@@ -159,7 +177,7 @@ struct LockTable: Hashable, Sendable {
             guard case .held(var claim) = entries[task] else { continue }
             if claim.waits {
                 claim.formerHolder = expired.node
-                entries[task] = .held(claim)
+                put(.held(claim), for: task)
                 waiting[expired.node, default: []].insert(task)
             } else {
                 void.append(ContainerID(task: task, token: claim.token))
@@ -168,18 +186,6 @@ struct LockTable: Hashable, Sendable {
         }
         notice(.expired(expired.node, session, void))
         return .done
-    }
-
-    /// An attempt is lost: the task is open again, or ends when it may not run again.
-    private mutating func lose(_ task: TaskID, notice: (Notice) -> Void) {
-        guard case .held(let claim) = entries[task] else { return }
-        if claim.isLastAttempt {
-            let outcome = TaskOutcome(kind: .lost, reason: "its node was lost")
-            entries[task] = .closed(outcome, claim.token, birth: claim.birth)
-            notice(.closedAsLost(task, claim.token, outcome))
-        } else {
-            entries[task] = .open(lastToken: claim.token, birth: claim.birth, notBefore: clock)
-        }
     }
 
     private mutating func forget(_ node: NodeID, notice: (Notice) -> Void) -> LockResult {
@@ -191,6 +197,7 @@ struct LockTable: Hashable, Sendable {
     }
 
     private mutating func set(leaseLength length: Duration) -> LockResult {
+        guard length > .zero else { return .done }
         leaseLength = length
         longestLease = max(longestLease, length)
         return .done
@@ -201,113 +208,56 @@ struct LockTable: Hashable, Sendable {
         return .done
     }
 
-    // MARK: Claims
+    // MARK: Entries
 
-    private mutating func acquire(
-        _ request: AcquireRequest, for session: SessionID, of client: NodeID, token: FencingToken
-    ) -> LockResult {
-        guard sessions[session]?.node == client else { return .noSession }
-        guard !collected.contains(request.birth) else { return .collected }
-        var granted = token
-        switch entries[request.task] {
-        case .held(let claim):
-            if claim.session == session, claim.formerHolder == nil {
-                return .granted(claim.token)
-            }
-            if mutation != .grantsHeldTasks {
-                let holder = claim.formerHolder ?? sessions[claim.session]?.node ?? .none
-                return .held(holder, claim.token, claim.session)
-            }
-        case .open(let lastToken, _, let notBefore):
-            guard clock >= notBefore else {
-                return .resting(.nanoseconds(Int64(clamping: notBefore - clock)))
-            }
-            if mutation == .repeatsToken { granted = lastToken }
-        case .closed(let outcome, let token, _):
-            return .closed(outcome, token)
-        case nil:
-            break
+    /// An attempt is lost: the task is open again, or ends when it may not run again.
+    private mutating func lose(_ task: TaskID, notice: (Notice) -> Void) {
+        guard case .held(let claim) = entries[task] else { return }
+        if claim.isLastAttempt {
+            let outcome = TaskOutcome(kind: .lost, reason: "its node was lost")
+            put(.closed(outcome, claim.token, birth: claim.birth), for: task)
+            notice(.closedAsLost(task, claim.token, outcome))
+        } else {
+            put(.open(lastToken: claim.token, birth: claim.birth, notBefore: clock), for: task)
         }
-        entries[request.task] = .held(
-            Claim(
-                token: granted, session: session, birth: request.birth,
-                isLastAttempt: request.restart == .never, waits: request.onPartition == .wait))
-        sessions[session]?.claims.insert(request.task)
-        return .granted(granted)
     }
 
-    /// The longest rest that a release may ask for.
-    static let restMax: Duration = .seconds(3_600)
+    /// Changes an entry; one that nobody holds and whose task is collected goes instead.
+    mutating func put(_ entry: Entry?, for task: TaskID) {
+        var entry = entry
+        if let birth = entry?.birthUnlessHeld, collected.contains(birth) { entry = nil }
+        entriesSizeBytes += (entry?.sizeBytes ?? 0) - (entries[task]?.sizeBytes ?? 0)
+        entries[task] = entry
+    }
 
-    private mutating func release(
-        _ claim: ContainerID, by client: NodeID, notBefore: Duration
-    ) -> LockResult {
-        guard let held = claimOf(client, claim.task, claim.token) else {
-            if case .closed(let outcome, let token, _) = entries[claim.task] {
-                return .closed(outcome, token)
-            }
-            return .done
+    /// Whether a task that has no entry must wait for one.
+    var isFull: Bool { entriesSizeBytes >= entriesSizeBytesMax }
+}
+
+extension LockTable.Entry {
+    /// At most how many bytes it takes in a snapshot, its task included.
+    var sizeBytes: Int {
+        switch self {
+        case .held: 80
+        case .open: 64
+        case .closed(let outcome, _, _): 80 + outcome.reason.utf8.count
         }
-        drop(held, of: claim.task)
-        let rest = UInt64(clamping: min(max(notBefore, .zero), LockTable.restMax).nanoseconds)
-        let (wake, overflow) = clock.addingReportingOverflow(rest)
-        entries[claim.task] = .open(
-            lastToken: held.token, birth: held.birth, notBefore: overflow ? .max : wake)
-        return .done
     }
 
-    /// Only a task that nobody holds can be ended without a claim on it.
-    private mutating func closeUnclaimed(
-        _ task: TaskID, _ outcome: TaskOutcome, birth: BirthDot?
-    ) -> LockResult {
-        switch entries[task] {
-        case .closed(let first, let firstToken, _):
-            return .closed(first, firstToken)
-        case .held(let claim):
-            let holder = claim.formerHolder ?? sessions[claim.session]?.node ?? .none
-            return .held(holder, claim.token, claim.session)
-        case .open(_, let birth, _):
-            entries[task] = .closed(outcome, nil, birth: birth)
-        case nil:
-            // It may have ended so long ago that only its birth is remembered.
-            if let birth, collected.contains(birth) { return .collected }
-            entries[task] = .closed(outcome, nil, birth: birth)
+    /// The birth of a task that nobody holds.
+    var birthUnlessHeld: BirthDot? {
+        switch self {
+        case .held: nil
+        case .open(_, let birth, _): birth
+        case .closed(_, _, let birth): birth
         }
-        return .closed(outcome, nil)
     }
+}
 
-    private mutating func close(
-        _ task: TaskID, _ token: FencingToken, _ outcome: TaskOutcome, by client: NodeID
-    ) -> LockResult {
-        if case .closed(let first, let firstToken, _) = entries[task] {
-            return .closed(first, firstToken)
-        }
-        guard let held = claimOf(client, task, token) else { return .noSession }
-        drop(held, of: task)
-        entries[task] = .closed(outcome, token, birth: held.birth)
-        return .closed(outcome, token)
-    }
-
-    /// The claim under this token, if `client` still holds it.
-    private func claimOf(_ client: NodeID, _ task: TaskID, _ token: FencingToken) -> Claim? {
-        guard case .held(let claim) = entries[task], claim.token == token,
-            claim.formerHolder == nil, sessions[claim.session]?.node == client
-        else { return nil }
-        return claim
-    }
-
-    private mutating func drop(_ claim: Claim, of task: TaskID) {
-        sessions[claim.session]?.claims.remove(task)
-    }
-
-    /// Drops the closed entries of collected tasks; their births are remembered as intervals.
-    private mutating func collect(_ dots: [BirthDot]) -> LockResult {
-        let dots = Set(dots)
-        for dot in dots.sorted() { collected.insert(dot) }
-        let gone = entries.filter { _, entry in
-            if case .closed(_, _, let birth?) = entry { dots.contains(birth) } else { false }
-        }
-        for task in gone.keys { entries[task] = nil }
-        return .done
+extension UInt64 {
+    /// The sum, or the end of the range.
+    func saturatingAdding(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

@@ -23,31 +23,31 @@ enum VoterChoice {
 
     /// The voters that should be, sorted; never empty.
     static func choose(_ situation: Situation) -> [NodeID] {
-        let known = Dictionary(uniqueKeysWithValues: situation.members.map { ($0.id, $0) })
-        let present = situation.members.filter {
+        let known = Dictionary(situation.members.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        let staying = situation.members.filter {
             $0.state != .left && !situation.leaving.contains($0.id)
         }
-        let target = present.count >= 3 ? LockConfiguration.votersMax : 1
-        let candidates = present.filter(\.isInReach).sorted { left, right in
-            rank(left, situation) < rank(right, situation)
+        // A voter of whom membership knows nothing (yet) is as good as dead, not as good as gone.
+        let silent = situation.voters.filter { voter in
+            guard !situation.leaving.contains(voter) else { return false }
+            return known[voter].map { $0.state == .dead } ?? true
         }
-        // Who can't be replaced yet keeps its vote.
-        let kept = situation.voters.filter { voter in
-            guard let member = known[voter], !situation.leaving.contains(voter) else {
-                return false
-            }
-            switch member.state {
-            case .alive, .suspect, .left: return false
-            case .dead: return situation.now - member.since < situation.replaceAfter
-            }
+        let unknownCount = silent.count { known[$0] == nil }
+        let target = staying.count + unknownCount >= 3 ? LockConfiguration.votersMax : 1
+        let candidates = staying.filter { member in
+            situation.voters.contains(member.id) ? member.isInReach : member.state == .alive
+        }.sorted { rank($0, situation) < rank($1, situation) }.map(\.id)
+        // Who died lately may come back, and keeps its vote for now.
+        let patient = silent.filter { voter in
+            guard let member = known[voter] else { return false }
+            return situation.now - member.since < situation.replaceAfter
         }
-        var chosen = Array(kept.prefix(max(target - 1, 0)))
-        chosen += candidates.prefix(target - chosen.count).map(\.id)
-        // Too few to replace a dead voter: it stays, so that its return restores the majority.
-        for voter in situation.voters where chosen.count < target {
-            guard known[voter]?.state == .dead, !chosen.contains(voter) else { continue }
-            chosen.append(voter)
-        }
+        var chosen = Array(patient.prefix(max(target - 1, 0)))
+        chosen += candidates.prefix(target - chosen.count)
+        // Too few to replace a silent voter: it stays, so that its return restores the majority.
+        chosen += silent.filter { !chosen.contains($0) }.prefix(target - chosen.count)
+        // Two voters survive no more than one does, and stop twice as often.
+        if chosen.count.isMultiple(of: 2) { chosen = Array(candidates.prefix(1)) }
         return chosen.isEmpty ? situation.voters : chosen.sorted()
     }
 

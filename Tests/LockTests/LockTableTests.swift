@@ -13,8 +13,8 @@ import Testing
     /// A table with a session of each node: 1 and 2.
     private func table() -> Driver {
         var driver = Driver()
-        driver.apply([.openSession(SessionID(1), keeping: [])], of: node)
-        driver.apply([.openSession(SessionID(2), keeping: [])], of: other)
+        driver.apply([.openSession(SessionID(1), keeping: [], after: nil)], of: node)
+        driver.apply([.openSession(SessionID(2), keeping: [], after: nil)], of: other)
         return driver
     }
 
@@ -169,7 +169,8 @@ import Testing
             ], of: node)
         let kept = ContainerID(task: task, token: token)
         let stale = ContainerID(task: second, token: .zero)
-        let answer12 = driver.apply([.openSession(SessionID(3), keeping: [kept, stale])], of: node)
+        let answer12 = driver.apply(
+            [.openSession(SessionID(3), keeping: [kept, stale], after: SessionID(1))], of: node)
         #expect(answer12 == [.opened(kept: [kept], leaseLength: .seconds(5))])
         let answer13 = driver.apply([acquire(2)], of: other)
         #expect(answer13 == [.held(node, token, SessionID(3))])

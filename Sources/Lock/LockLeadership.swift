@@ -1,0 +1,71 @@
+import Model
+
+/// What only the leader of the voters keeps; none of it outlives its leadership.
+struct LockLeadership: Sendable {
+    /// A renewal that waits until a majority has confirmed the leader.
+    struct Renewal: Sendable {
+        var session: SessionID
+        var number: UInt64
+        var node: NodeID
+    }
+
+    /// A proposal of which the log has not told yet whether it takes it.
+    struct Proposal: Sendable {
+        var client: NodeID
+        /// The leader's own operation, when it is one.
+        var own: LockOperation?
+    }
+
+    /// When the leadership began, on this node's clock.
+    var since: Instant
+    /// Until when each session's holder may trust its lease, at the latest.
+    var expiries: [SessionID: Instant] = [:]
+    /// Sessions whose expiry is proposed: their renewals are refused.
+    var expiring: Set<SessionID> = []
+    /// Requests that stand in the log, but are not applied yet.
+    var proposed: [NodeID: (boot: BootID, sequence: UInt64)] = [:]
+    var proposals: [UInt64: Proposal] = [:]
+    var reads: [UInt64: Renewal] = [:]
+    /// Who is about to leave, and until when that is believed without a reminder.
+    var leaving: [NodeID: Instant] = [:]
+    /// Whether a length of leases, or collected tasks, are on their way through the log.
+    var isSettingLength = false
+    /// When the length of leases was last changed under this leadership.
+    var lengthChanged: Instant?
+    var isCollecting = false
+    var lastContext: UInt64 = 0
+    var lastOwnSequence: UInt64 = 0
+    var upkeepDue: Instant
+
+    init(since: Instant) {
+        self.since = since
+        upkeepDue = since
+    }
+
+    mutating func newContext() -> UInt64 {
+        lastContext += 1
+        return lastContext
+    }
+
+    /// A proposal was not taken: its client will ask again, the leader itself at its upkeep.
+    mutating func dropped(_ context: UInt64) {
+        guard let proposal = proposals.removeValue(forKey: context) else { return }
+        if let own = proposal.own { turnedDown(own) } else { proposed[proposal.client] = nil }
+    }
+
+    /// An operation is applied.
+    mutating func settled(_ operation: LockOperation, at now: Instant) {
+        if case .setLeaseLength = operation { lengthChanged = now }
+        turnedDown(operation)
+    }
+
+    /// An own operation is no longer under way.
+    private mutating func turnedDown(_ operation: LockOperation) {
+        switch operation {
+        case .expireSession(let session): expiring.remove(session)
+        case .setLeaseLength, .settleLeaseLength: isSettingLength = false
+        case .collect: isCollecting = false
+        case .openSession, .acquire, .release, .close, .forget: break
+        }
+    }
+}

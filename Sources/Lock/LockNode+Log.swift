@@ -1,0 +1,151 @@
+import Model
+import Raft
+
+/// The node's part in the replicated log: entries applied, writes named, snapshots taken.
+extension LockNode {
+    /// Effects are applied in the order in which the engine gave them, also when applying one
+    /// leads to the next event: writes must not overtake each other.
+    mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
+        guard !isLogUnreadable else { return }
+        var effects: [RaftEffect] = []
+        engine.handle(event, at: now) { effects.append($0) }
+        raftEffects += effects
+        guard !isApplying else { return }
+        isApplying = true
+        var next = 0
+        while next < raftEffects.count, !isLogUnreadable {
+            apply(raftEffects[next], at: now, emit: emit)
+            next += 1
+        }
+        raftEffects.removeAll(keepingCapacity: true)
+        isApplying = false
+    }
+
+    private mutating func apply(
+        _ effect: RaftEffect, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        switch effect {
+        case .send(let message, let peer):
+            emit(.send(LockMessage.raft(message).encoded, to: peer))
+        case .persist(let write, let ticket):
+            raftTickets[persist(write.durableWrites, emit: emit)] = ticket
+        case .apply(let index, _, let payload):
+            apply(payload, at: index, now: now, emit: emit)
+        case .applied(let index):
+            compactIfLong(upTo: index, at: now, emit: emit)
+            if isLeader { tellDeparted(at: now, emit: emit) }
+        case .installSnapshot(_, _, let payload):
+            install(payload, at: now)
+        case .proposed(let context, _):
+            leadership?.proposals[context] = nil
+        case .dropped(let context, _):
+            leadership?.dropped(context)
+        case .readReady(let context, _):
+            confirmed(context, at: now, emit: emit)
+        case .readDropped(let context):
+            leadership?.reads[context] = nil
+        case .leaderChanged(let leader, _):
+            leaderChanged(to: leader, at: now, emit: emit)
+        case .membersChanged:
+            tellVoters(emit: emit)
+            depart(at: now, emit: emit)
+        }
+    }
+
+    /// Emits a write and names it; behind a refused one it waits.
+    @discardableResult
+    mutating func persist(_ writes: [DurableWrite], emit: (LockEffect) -> Void) -> LockTicket {
+        lastTicket = LockTicket(lastTicket.value + 1)
+        unwritten.append((lastTicket, writes))
+        if rewriteDue == nil { emit(.persist(writes, lastTicket)) }
+        return lastTicket
+    }
+
+    mutating func persisted(
+        _ ticket: LockTicket, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        let done = unwritten.prefix { $0.ticket <= ticket }
+        unwritten.removeFirst(done.count)
+        for (ticket, _) in done {
+            guard let ticket = raftTickets.removeValue(forKey: ticket) else { continue }
+            raft(.persisted(ticket), at: now, emit: emit)
+        }
+    }
+
+    /// Everything that the disk refused goes into one write, in its order.
+    ///
+    /// Until then nothing that waits for it has left the node: the other voters go on alone.
+    mutating func rewrite(emit: (LockEffect) -> Void) {
+        rewriteDue = nil
+        guard let last = unwritten.last?.ticket else { return }
+        emit(.persist(unwritten.flatMap(\.writes), last))
+    }
+
+    /// How long refused writes rest.
+    static let rewriteInterval: Duration = .milliseconds(250)
+
+    private mutating func apply(
+        _ bytes: [UInt8], at index: UInt64, now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard let payload = try? LockEntryPayload(decoding: bytes) else { return }
+        var notices: [LockTable.Notice] = []
+        let opened = payload.request.operations.compactMap { operation -> SessionID? in
+            guard case .openSession(let session, _, _) = operation else { return nil }
+            return table.sessions[session] == nil ? session : nil
+        }
+        let results = table.apply(payload, index: index) { notices.append($0) }
+        clockSample = now
+        for case .collect(let dots) in payload.request.operations { uncollected.subtract(dots) }
+        applied(
+            payload.request, results, opened: opened.filter { table.sessions[$0] != nil },
+            at: now, emit: emit)
+        for notice in notices {
+            switch notice {
+            case .expired(let node, let session, let claims):
+                emit(.gone(node, session, tokens: claims.map { ($0.task, $0.token) }))
+            case .closedAsLost(let task, let token, let outcome):
+                if isLeader { emit(.closed(task, token, outcome)) }
+            }
+        }
+    }
+
+    private mutating func install(_ payload: [UInt8], at now: Instant) {
+        guard var installed = try? LockTable(decoding: payload) else {
+            // To go on with the old table would be to disagree with the others: be silent instead.
+            isLogUnreadable = true
+            return
+        }
+        installed.mutation = configuration.mutation
+        table = installed
+        clockSample = now
+    }
+
+    private mutating func compactIfLong(
+        upTo index: UInt64, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        let begin = max(compactFrom, engine.firstIndex)
+        guard index >= begin, index - begin >= LockConfiguration.compactEvery else { return }
+        compactFrom = index
+        raft(.compact(upTo: index, snapshot: table.encoded), at: now, emit: emit)
+    }
+
+    mutating func tellVoters(emit: (LockEffect) -> Void) {
+        let voters = voters
+        guard voters != knownVoters else { return }
+        knownVoters = voters
+        emit(.votersChanged(voters))
+    }
+
+    private mutating func leaderChanged(
+        to leader: NodeID?, at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        if let leader { leaderHint = leader }
+        leadership = engine.role == .leader ? LockLeadership(since: now) : nil
+        emit(.leaderChanged(leader))
+        guard leader != nil else { return }
+        // In the log before any session that this leader opens.
+        if isLeader { proposeLeaseLength(at: now, emit: emit) }
+        resend(at: now, emit: emit)
+        if renewal.isAwaited { renew(at: now, emit: emit) }
+    }
+}

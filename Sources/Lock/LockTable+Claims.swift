@@ -1,0 +1,122 @@
+import Model
+
+/// Claims: granted, given back, closed, collected.
+extension LockTable {
+    mutating func acquire(
+        _ request: AcquireRequest, for session: SessionID, of client: NodeID, token: FencingToken
+    ) -> LockResult {
+        guard sessions[session]?.node == client else { return .noSession }
+        guard !collected.contains(request.birth) else { return .collected }
+        var granted = token
+        switch entries[request.task] {
+        case .held(let claim):
+            if claim.session == session, claim.formerHolder == nil {
+                return .granted(claim.token)
+            }
+            if mutation != .grantsHeldTasks { return held(claim) }
+        case .open(let lastToken, _, let notBefore):
+            guard clock >= notBefore else {
+                return .resting(.nanoseconds(Int64(clamping: notBefore - clock)))
+            }
+            if mutation == .repeatsToken {
+                granted = lastToken
+            } else if granted <= lastToken {
+                // Claimed and given back within one entry: the next entry has a larger index.
+                return .resting(.zero)
+            }
+        case .closed(let outcome, let token, _):
+            return .closed(outcome, token)
+        case nil:
+            guard !isFull else { return .resting(LockTable.fullRest) }
+        }
+        put(
+            .held(
+                Claim(
+                    token: granted, session: session, birth: request.birth,
+                    isLastAttempt: request.restart == .never, waits: request.onPartition == .wait)
+            ), for: request.task)
+        sessions[session]?.claims.insert(request.task)
+        return .granted(granted)
+    }
+
+    /// The longest rest that a release may ask for.
+    static let restMax: Duration = .seconds(3_600)
+
+    mutating func release(
+        _ claim: ContainerID, by client: NodeID, notBefore: Duration
+    ) -> LockResult {
+        guard let held = claimOf(client, claim.task, claim.token) else {
+            if case .closed(let outcome, let token, _) = entries[claim.task] {
+                return .closed(outcome, token)
+            }
+            return .done
+        }
+        drop(held, of: claim.task)
+        let rest = UInt64(clamping: min(max(notBefore, .zero), LockTable.restMax).nanoseconds)
+        put(
+            .open(
+                lastToken: held.token, birth: held.birth, notBefore: clock.saturatingAdding(rest)),
+            for: claim.task)
+        return .done
+    }
+
+    /// Only a task that nobody holds can be ended without a claim on it.
+    mutating func closeUnclaimed(
+        _ task: TaskID, _ outcome: TaskOutcome, birth: BirthDot?
+    ) -> LockResult {
+        switch entries[task] {
+        case .closed(let first, let firstToken, _):
+            return .closed(first, firstToken)
+        case .held(let claim):
+            return held(claim)
+        case .open(_, let birth, _):
+            put(.closed(outcome, nil, birth: birth), for: task)
+        case nil:
+            // It may have ended so long ago that only its birth is remembered.
+            if let birth, collected.contains(birth) { return .collected }
+            guard !isFull else { return .resting(LockTable.fullRest) }
+            put(.closed(outcome, nil, birth: birth), for: task)
+        }
+        return .closed(outcome, nil)
+    }
+
+    mutating func close(
+        _ task: TaskID, _ token: FencingToken, _ outcome: TaskOutcome, by client: NodeID
+    ) -> LockResult {
+        if case .closed(let first, let firstToken, _) = entries[task] {
+            return .closed(first, firstToken)
+        }
+        guard let held = claimOf(client, task, token) else { return .noSession }
+        drop(held, of: task)
+        put(.closed(outcome, token, birth: held.birth), for: task)
+        return .closed(outcome, token)
+    }
+
+    /// Drops the entries of collected tasks; their births are remembered as intervals.
+    ///
+    /// What is held yet keeps its entry until its holder has given it back.
+    mutating func collect(_ dots: [BirthDot]) -> LockResult {
+        let dots = Set(dots)
+        for dot in dots.sorted() { collected.insert(dot) }
+        let gone = entries.filter { _, entry in entry.birthUnlessHeld.map(dots.contains) ?? false }
+        for task in gone.keys { put(nil, for: task) }
+        return .done
+    }
+
+    private func held(_ claim: Claim) -> LockResult {
+        let holder = claim.formerHolder ?? sessions[claim.session]?.node ?? .none
+        return .held(holder, claim.token, claim.session)
+    }
+
+    /// The claim under this token, if `client` still holds it.
+    private func claimOf(_ client: NodeID, _ task: TaskID, _ token: FencingToken) -> Claim? {
+        guard case .held(let claim) = entries[task], claim.token == token,
+            claim.formerHolder == nil, sessions[claim.session]?.node == client
+        else { return nil }
+        return claim
+    }
+
+    private mutating func drop(_ claim: Claim, of task: TaskID) {
+        sessions[claim.session]?.claims.remove(task)
+    }
+}

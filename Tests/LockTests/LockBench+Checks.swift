@@ -1,0 +1,157 @@
+import Model
+
+@testable import Lock
+
+/// What happened in a bench, and what of it must not have happened.
+struct BenchRecord {
+    private(set) var violations: [String] = []
+    var messages = 0
+    var grants = 0
+    var denials: [LockDenial] = []
+    var opened = 0
+    var lapses = 0
+    var released: [ContainerID] = []
+    var gone: [SessionID: Int64] = [:]
+    var leftVoters: Set<Int> = []
+    /// The first close of each task that was told.
+    var outcomes: [TaskID: TaskOutcome] = [:]
+
+    fileprivate var claims: [ContainerID: Int] = [:]
+    fileprivate var lapsed: Set<SessionID> = []
+    private var tables: [UInt64: [UInt8]] = [:]
+    private var seen: [Int: UInt64] = [:]
+    private var newest: [TaskID: (index: UInt64, token: FencingToken)] = [:]
+
+    mutating func fail(_ text: String, at now: Int64) {
+        violations.append("\(now / 1_000_000) ms: \(text)")
+    }
+
+    /// Replicas that applied the same entries are the same, and their tokens only rise.
+    mutating func note(appliedBy node: LockNode, of number: Int, at now: Int64) {
+        let index = node.appliedIndex
+        guard seen[number] != index, index > 0 else { return }
+        seen[number] = index
+        let bytes = node.tableBytes
+        if let known = tables[index], known != bytes {
+            fail("tables differ at index \(index) on machine \(number)", at: now)
+        }
+        tables[index] = bytes
+        for (task, entry) in node.table.entries {
+            let token: FencingToken?
+            switch entry {
+            case .held(let claim): token = claim.token
+            case .open(let last, _, _): token = last
+            case .closed(_, let last, _): token = last
+            }
+            guard let token else { continue }
+            if let last = newest[task], last.index < index, token < last.token {
+                fail("the token of \(task) fell from \(last.token) to \(token)", at: now)
+            }
+            if index >= newest[task]?.index ?? 0 { newest[task] = (index, token) }
+        }
+    }
+}
+
+extension LockBench {
+    /// The rules, each looked at where it could break.
+    func observe(_ effect: LockEffect, _ machine: Machine) {
+        switch effect {
+        case .granted(let task, let token, let session):
+            granted(task, token, session, machine)
+        case .denied(let task, let denial):
+            machine.asked.remove(task)
+            record.denials.append(denial)
+        case .sessionOpened(let session, let kept, let until):
+            opened(session, kept: kept, until: until, machine)
+        case .leaseExtended(let session, let until):
+            if session != machine.session {
+                record.fail("a lease of another session was extended", at: now)
+            }
+            promise(session, until, machine)
+        case .sessionLapsed(let session):
+            lapsed(session, machine)
+        case .gone(let node, let session, _):
+            expired(session, of: LockBench.number(node))
+        case .closed(let task, _, let outcome):
+            if let first = record.outcomes[task], first != outcome {
+                record.fail("\(task) was closed as \(first.kind), then as another", at: now)
+            }
+            record.outcomes[task] = outcome
+        case .released(let task, let token):
+            record.released.append(ContainerID(task: task, token: token))
+        case .leftVoters:
+            record.leftVoters.insert(machine.number)
+        case .send, .persist, .votersChanged, .leaderChanged:
+            break
+        }
+    }
+
+    private func granted(
+        _ task: TaskID, _ token: FencingToken, _ session: SessionID, _ machine: Machine
+    ) {
+        record.grants += 1
+        machine.asked.remove(task)
+        if session != machine.session || machine.local(now) >= machine.leaseUntil {
+            record.fail("\(task) was granted without a lease", at: now)
+        }
+        let claim = ContainerID(task: task, token: token)
+        if let holder = record.claims[claim] {
+            record.fail(
+                "\(claim) was granted to \(holder), then to \(machine.number)", at: now)
+        }
+        record.claims[claim] = machine.number
+        machine.running[task] = token
+        checkCopies(of: task)
+    }
+
+    private func opened(
+        _ session: SessionID, kept: [(TaskID, FencingToken)], until: Instant, _ machine: Machine
+    ) {
+        record.opened += 1
+        machine.session = session
+        machine.leaseUntil = .zero
+        promise(session, until, machine)
+        let kept = Dictionary(kept.map { ($0.0, $0.1) }, uniquingKeysWith: { $1 })
+        machine.running = machine.running.filter { kept[$0.key] == $0.value }
+        for (task, token) in kept.sorted(by: { $0.key < $1.key })
+        where machine.running[task] == nil {
+            step(machine.number, .release(task, token, notBefore: .zero))
+        }
+        for task in machine.running.keys.sorted() { checkCopies(of: task) }
+    }
+
+    private func promise(_ session: SessionID, _ until: Instant, _ machine: Machine) {
+        if record.lapsed.contains(session) {
+            record.fail("the lapsed session \(session) came back", at: now)
+        }
+        if record.gone[session] != nil, until > machine.local(now) {
+            record.fail("the expired session \(session) got a lease", at: now)
+        }
+        machine.leaseUntil = max(machine.leaseUntil, until)
+        machine.promises[session] = max(machine.promises[session] ?? .zero, until)
+    }
+
+    private func lapsed(_ session: SessionID, _ machine: Machine) {
+        record.lapses += 1
+        record.lapsed.insert(session)
+        machine.promises[session] = nil
+        kill(on: machine)
+        if machine.session == session { machine.session = nil }
+        if opensSessions { openSession(machine.number) }
+    }
+
+    private func expired(_ session: SessionID, of number: Int) {
+        guard record.gone[session] == nil else { return }
+        record.gone[session] = now
+        guard let holder = machines[number], let until = holder.promises[session] else { return }
+        if holder.local(now) < until {
+            record.fail("session \(session) expired while machine \(number) trusts it", at: now)
+        }
+    }
+
+    /// No two live copies of a task, whoever knows of them.
+    private func checkCopies(of task: TaskID) {
+        let copies = machines.values.filter { isLive(task, on: $0) }.map(\.number).sorted()
+        if copies.count > 1 { record.fail("\(task) runs on \(copies)", at: now) }
+    }
+}
