@@ -45,7 +45,9 @@ struct BundleWriter {
         "CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
         "CAP_SYS_CHROOT",
     ]
-    private static let initTarget = "/run/magpie-init"
+    /// What the container's first process is called.
+    static let initName = "magpie-init"
+    private static let initTarget = "/run/\(initName)"
     private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     init(configuration: RunnerConfiguration, cgroups: Cgroups) throws(RunnerError) {

@@ -151,10 +151,42 @@ extension ContainerRunner {
             code: 125, message: "the runtime could not start the container: \(text)")
     }
 
-    func signalContainer(_ id: ContainerID, _ signal: Int32) {
+    /// Sends a signal, once the container's init listens.
+    ///
+    /// The first process of a PID namespace ignores what it has not asked for, and a program that
+    /// has just been started has asked for nothing yet.
+    func signalContainer(_ id: ContainerID, _ signal: Int32, patience: Int = signalTriesMax) {
         let paths = ContainerPaths(id, configuration)
         guard entry(id)?.hasEnded == false, let process = initProcess(of: paths) else { return }
+        if patience > 0, !initListens(process, for: signal) {
+            queue(of: id).asyncAfter(deadline: .now() + .milliseconds(2)) { [self] in
+                signalContainer(id, signal, patience: patience - 1)
+            }
+            return
+        }
         Glibc.kill(process, signal)
+    }
+
+    /// How often a signal is put off by 2 ms before it is sent to an init that may not listen.
+    static let signalTriesMax = 250
+
+    /// Whether the process is our init, and takes the signal rather than having it dropped.
+    private func initListens(_ process: pid_t, for signal: Int32) -> Bool {
+        guard (1...64).contains(signal), signal != SIGKILL,
+            let status = Files.text("/proc/\(process)/status")
+        else { return true }
+        var isInit = false
+        var heard: UInt64 = 0
+        for line in status.split(separator: "\n") {
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard words.count == 2 else { continue }
+            switch words[0] {
+            case "Name:": isInit = words[1] == BundleWriter.initName
+            case "SigBlk:", "SigCgt:": heard |= UInt64(words[1], radix: 16) ?? 0
+            default: break
+            }
+        }
+        return isInit && heard & (1 << UInt64(signal - 1)) != 0
     }
 
     /// Ends everything: the first process of a PID namespace takes all others with it.

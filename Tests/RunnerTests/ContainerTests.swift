@@ -80,6 +80,23 @@ struct ContainerTests {
         }
     }
 
+    @Test func `a signal right after the start is not lost`() async throws {
+        try await RunnerBench.run { bench in
+            try await withThrowingTaskGroup(of: ContainerEvent.self) { group in
+                for _ in 0..<16 {
+                    let id = bench.newID()
+                    group.addTask {
+                        try await bench.create(id, TaskSpec(command: ["sleep", "100"]))
+                        bench.runner.perform(id, .start)
+                        bench.runner.perform(id, .signal(SIGTERM))
+                        return try await bench.end(of: id)
+                    }
+                }
+                for try await end in group { #expect(end == .exited(ExitStatus(code: 143))) }
+            }
+        }
+    }
+
     @Test func `a created container can be killed before it starts`() async throws {
         try await RunnerBench.run { bench in
             let id = bench.newID()
