@@ -301,7 +301,8 @@ import Testing
         #expect(network.deaths(of: 0..<20, seenBy: 0..<20, since: begin) == 0)
     }
 
-    @Test func `the own row is on disk before the first word, so that counts never repeat`() throws {
+    @Test func `the own row is on disk before the first word, so that counts never repeat`() throws
+    {
         let network = VirtualNetwork(seed: 13, count: 2)
         try network.form()
         var incarnations: [UInt64] = []

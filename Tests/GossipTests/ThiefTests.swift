@@ -37,7 +37,8 @@ import Testing
         let (network, boot) = try clusterWithThief(seed: 2, count: 4)
         // Node 1 hears nothing from node 2 that could clear it: no refutation reaches it.
         let accusation = network.accusation(
-            of: 2, incarnation: network.machines[1].membership?.member(network.id(2))?.incarnation
+            of: 2,
+            incarnation: network.machines[1].membership?.member(network.id(2))?.incarnation
                 ?? 0, by: 3)
         network.speak(as: 3, boot: boot, to: 1, .rumours([accusation]))
         #expect(network.state(of: 2, at: 1) == .suspect)
@@ -190,11 +191,13 @@ import Testing
         for number in [0, 1] { network.kill(number) }
         try network.start(0)
         for packet in recording.prefix(300) {
-            network.tell(0, .received(packet.bytes, from: VirtualNetwork.address(9), via: .datagram))
+            network.tell(
+                0, .received(packet.bytes, from: VirtualNetwork.address(9), via: .datagram))
         }
         try network.start(1)
         for packet in recording.prefix(300) {
-            network.tell(0, .received(packet.bytes, from: VirtualNetwork.address(9), via: .datagram))
+            network.tell(
+                0, .received(packet.bytes, from: VirtualNetwork.address(9), via: .datagram))
             network.run(for: .microseconds(500))
         }
         network.run(for: .seconds(3))
@@ -227,7 +230,8 @@ import Testing
         try network.form()
         network.kill(1)
         try network.start(1)
-        network.tell(1, .send(payload: Array(repeating: 5, count: 40), to: network.id(0), via: .datagram))
+        network.tell(
+            1, .send(payload: Array(repeating: 5, count: 40), to: network.id(0), via: .datagram))
         network.run(for: .milliseconds(50))
         #expect(network.machines[0].notes.delivered.count == 1)
     }
