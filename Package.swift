@@ -27,6 +27,7 @@ let package = Package(
         .executable(name: "daemon", targets: ["Daemon"]),
         .executable(name: "client", targets: ["Client"]),
         .executable(name: "magpie-launch", targets: ["Launcher"]),
+        .executable(name: "magpie-guard", targets: ["Guard"]),
         .executable(name: "simulate", targets: ["Simulate"]),
         .executable(name: "benchmarks", targets: ["Benchmarks"]),
     ],
@@ -45,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "Sodium"),
         .target(name: "CShims"),
         .executableTarget(name: "Launcher"),
+        .executableTarget(name: "Guard"),
 
         // The pure core: no I/O, no clock, no system randomness (Tests/ArchitectureTests).
         core("Model"),
@@ -113,7 +115,7 @@ let package = Package(
         tests("RaftTests", ["Model", "Raft"], exclude: ["Transcripts"]),
         tests("LockTests", ["Model", "Raft", "Lock"]),
         tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster"]),
-        tests("RunnerTests", ["Model", "Runner"]),
+        tests("RunnerTests", ["CShims", "Model", "Runner"]),
         tests("ControlAPITests", ["Model", "ControlAPI"]),
         tests("DaemonTests", ["Model", "Daemon", "Cluster", "ControlAPI"]),
         tests(

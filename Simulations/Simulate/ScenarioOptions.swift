@@ -26,8 +26,8 @@ struct ScenarioOptions: ParsableArguments {
     @Option(help: "Break one rule of the lock on purpose: \(Names.mutations).")
     var mutation: LockMutation?
 
-    @Flag(help: "Let daemons be away for longer than their lease, with a guard outside of them.")
-    var guarded = false
+    @Flag(help: "Let containers outlive their guard, another rule broken on purpose.")
+    var unguarded = false
 
     func validate() throws {
         guard (1...200).contains(nodes) else {
@@ -48,7 +48,7 @@ struct ScenarioOptions: ParsableArguments {
         if profile != .local { scenario.livenessLimit = .seconds(900) }
         scenario.signatures = signatures
         scenario.mutation = mutation
-        scenario.hasGuard = guarded
+        scenario.hasGuard = !unguarded
         return scenario
     }
 
@@ -59,7 +59,7 @@ struct ScenarioOptions: ParsableArguments {
         if profile != .local { words.append("--profile \(profile.rawValue)") }
         if signatures != .simulated { words.append("--signatures \(signatures.rawValue)") }
         if let mutation { words.append("--mutation \(mutation.rawValue)") }
-        if guarded { words.append("--guarded") }
+        if unguarded { words.append("--unguarded") }
         return words.joined(separator: " ") + " "
     }
 

@@ -192,12 +192,18 @@ extension Node {
     private mutating func vanished(
         _ holding: Holding, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        let reason = "the container's monitor died; its exit status is lost"
+        let reason = "the container's monitor or guard died; its exit status is lost"
         markEnded(holding.id)
         emit(.container(holding.id, .remove))
         switch (holding.endCause, holding.spec.restart) {
         case (.forfeited, _):
             drop(holding, reason: reason, at: now, emit: emit)
+        case (nil, _) where holding.phase == .creating:
+            // It never ran, so any policy lets it run elsewhere; not here at once, though.
+            let attempts = table.record(holding.id.task)?.attempts.count ?? 1
+            giveBack(
+                holding, reason: "the container could not be guarded",
+                after: Node.backoff(after: attempts), at: now, emit: emit)
         case (.canceled, _):
             close(holding, .canceled, exit: nil, reason: reason, at: now, emit: emit)
         case (_, .never):

@@ -26,9 +26,11 @@ extension Node {
         case .denied(let task, let denial):
             denied(task, denial, at: now, emit: emit)
         case .sessionOpened(let session, let kept, let leaseUntil):
+            emit(.armGuard(until: leaseUntil))
             emit(.observe(.leaseExtended(session, until: leaseUntil)))
             sessionOpened(kept: kept, at: now, emit: emit)
         case .leaseExtended(let session, let until):
+            emit(.armGuard(until: until))
             emit(.observe(.leaseExtended(session, until: until)))
         case .sessionLapsed(let session):
             sessionLapsed(session, at: now, emit: emit)

@@ -175,6 +175,8 @@ final class NodeDriver: @unchecked Sendable {
             store?.submit(writes, ticket)
         case .container(let id, let command):
             runner?.perform(id, command)
+        case .armGuard(let deadline):
+            runner?.arm(until: deadline)
         case .readLog(let read, let id, let cursor, let wait):
             readLog(read, id, cursor, wait)
         case .reply(let request, let reply):

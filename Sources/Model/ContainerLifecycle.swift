@@ -25,7 +25,7 @@ package enum ContainerEvent: Hashable, Sendable {
     case exited(ExitStatus)
     /// The container could not be made or started, and nothing of it runs.
     case failed(ContainerFailure)
-    /// The monitor died: the exit status is lost, and no process of the container is left.
+    /// The monitor or the guard died: the exit status is lost, and no process of the container is left.
     case vanished
 }
 

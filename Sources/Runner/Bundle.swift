@@ -30,6 +30,7 @@ struct ContainerPaths: Sendable {
     var endedMark: String { "\(log)/ended" }
     var pidFile: String { "\(bundle)/pid" }
     var monitorPidFile: String { "\(bundle)/conmon.pid" }
+    var sandboxFile: String { "\(bundle)/sandbox" }
     var outOfMemoryMark: String { "\(bundle)/oom" }
 }
 
@@ -45,9 +46,6 @@ struct BundleWriter {
         "CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
         "CAP_SYS_CHROOT",
     ]
-    /// What the container's first process is called.
-    static let initName = "magpie-init"
-    private static let initTarget = "/run/\(initName)"
     private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     init(configuration: RunnerConfiguration, cgroups: Cgroups) throws(RunnerError) {
@@ -81,11 +79,23 @@ struct BundleWriter {
         spec.rootfs == .host && configuration.rootfs == nil
     }
 
-    /// Writes `config.json`, and says what is wrong with the spec before anything is started.
-    func write(_ spec: TaskSpec, to paths: ContainerPaths) throws(ContainerFailure) {
+    /// Says what is wrong with a spec before anything is made for it.
+    func check(_ spec: TaskSpec) throws(ContainerFailure) {
         do {
-            try check(spec)
-            let object = try document(spec, paths)
+            try checkAll(spec)
+        } catch let failure as ContainerFailure {
+            throw failure
+        } catch {
+            throw ContainerFailure(code: 125, message: "\(error)")
+        }
+    }
+
+    /// Writes `config.json`; the container's processes will live in `sandbox`.
+    func write(
+        _ spec: TaskSpec, in sandbox: Sandbox, to paths: ContainerPaths
+    ) throws(ContainerFailure) {
+        do {
+            let object = try document(spec, paths, sandbox)
             let data = try JSONSerialization.data(withJSONObject: object)
             try Files.write(Array(data), to: "\(paths.bundle)/config.json")
         } catch let failure as ContainerFailure {
@@ -97,7 +107,7 @@ struct BundleWriter {
 
     // MARK: Checks that tell 126 and 127 from 125
 
-    private func check(_ spec: TaskSpec) throws {
+    private func checkAll(_ spec: TaskSpec) throws {
         guard let program = spec.command.first, !program.isEmpty else {
             throw ContainerFailure(code: 125, message: "the task has no command")
         }
@@ -157,9 +167,12 @@ struct BundleWriter {
 
     // MARK: config.json
 
-    private func document(_ spec: TaskSpec, _ paths: ContainerPaths) throws -> [String: Any] {
+    private func document(
+        _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
+    ) throws -> [String: Any] {
         var linux: [String: Any] = [
-            "namespaces": namespaces, "resources": resources(spec), "cgroupsPath": paths.group,
+            "namespaces": namespaces(sandbox), "resources": resources(spec),
+            "cgroupsPath": paths.group,
             "maskedPaths": [
                 "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
                 "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
@@ -178,7 +191,7 @@ struct BundleWriter {
             "root": ["path": paths.rootfs, "readonly": false],
             "process": [
                 "terminal": false, "user": ["uid": 0, "gid": 0], "cwd": spec.workingDirectory,
-                "args": [BundleWriter.initTarget, "--"] + spec.command,
+                "args": spec.command,
                 "env": environment(spec, paths.id), "noNewPrivileges": true,
                 "capabilities": [
                     "bounding": capabilities, "effective": capabilities,
@@ -203,10 +216,9 @@ struct BundleWriter {
         return settings
     }
 
-    private var namespaces: [[String: String]] {
-        let kinds =
-            ["pid", "ipc", "uts", "mount", "network"] + (cgroups.isUnified ? ["cgroup"] : [])
-        return kinds.map { ["type": $0] }
+    private func namespaces(_ sandbox: Sandbox) -> [[String: String]] {
+        let kinds = ["ipc", "uts", "mount", "network"] + (cgroups.isUnified ? ["cgroup"] : [])
+        return kinds.map { ["type": $0] } + [["type": "pid", "path": sandbox.path]]
     }
 
     private func resources(_ spec: TaskSpec) -> [String: Any] {
@@ -248,10 +260,6 @@ struct BundleWriter {
                 mount($0.target, "bind", $0.source, readOnlyBind($0.source) + ["nosuid", "nodev"])
             }
         }
-        mounts.append(
-            mount(
-                BundleWriter.initTarget, "bind", configuration.initProgram,
-                ["bind", "ro", "nosuid", "nodev"]))
         for volume in spec.volumes {
             let source = try source(of: volume)
             let options = volume.isReadOnly ? readOnlyBind(source) : ["rbind", "rw"]

@@ -9,18 +9,25 @@ extension ContainerRunner {
         creates.wait()
         defer { creates.signal() }
         do {
-            try prepare(spec, paths)
-            try launch(spec, paths)
+            try bundles.check(spec)
+            try prepare(paths)
+        } catch {
+            return fail(id, error)
+        }
+        // Without a guard nothing may run here; elsewhere it may.
+        guard let sandbox = try? openSandbox(spec, paths) else { return end(id, .vanished) }
+        do {
+            try bundles.write(spec, in: sandbox, to: paths)
+            try launch(spec, paths, sandbox)
             try checkLimits(spec, paths)
         } catch {
-            fail(id, error)
-            return
+            return fail(id, error)
         }
         update(id) { $0.isCreated = true }
         tell.yield((id, .created))
     }
 
-    private func prepare(_ spec: TaskSpec, _ paths: ContainerPaths) throws(ContainerFailure) {
+    private func prepare(_ paths: ContainerPaths) throws(ContainerFailure) {
         do {
             for directory in [
                 paths.rootfs, "\(paths.layer)/upper", "\(paths.layer)/work", paths.log,
@@ -30,11 +37,28 @@ extension ContainerRunner {
         } catch {
             throw ContainerFailure(code: 125, message: "\(error)")
         }
-        try bundles.write(spec, to: paths)
+    }
+
+    /// The namespace is made by the guard, and known to a later daemon by a file.
+    private func openSandbox(
+        _ spec: TaskSpec, _ paths: ContainerPaths
+    ) throws(RunnerError) -> Sandbox {
+        let isLeaseBound = spec.onPartition == .stop
+        let (sandbox, life) = try guardian.open(isLeaseBound: isLeaseBound)
+        update(paths.id) { $0.guardLife = isLeaseBound ? life : nil }
+        do {
+            try Files.write(Array("\(sandbox) \(isLeaseBound ? 1 : 0)".utf8), to: paths.sandboxFile)
+        } catch {
+            sandbox.end()
+            throw error
+        }
+        return sandbox
     }
 
     /// Starts the monitor, which makes the container, and reads its one line of report.
-    private func launch(_ spec: TaskSpec, _ paths: ContainerPaths) throws(ContainerFailure) {
+    private func launch(
+        _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
+    ) throws(ContainerFailure) {
         do {
             let (reader, writer) = try Spawner.pipe()
             defer { close(reader) }
@@ -60,10 +84,20 @@ extension ContainerRunner {
                     report?["message"] as? String ?? launchError(paths) ?? "it ended with \(code)"
                 throw RunnerError("the runtime could not make the container: \(message)")
             }
+            try put(under: sandbox, paths)
         } catch {
+            destroy(paths)
             throw ContainerFailure(code: 125, message: "\(error)")
         }
         watcher?.watch(paths.id, log: paths.log, monitor: monitor(of: paths))
+    }
+
+    /// Makes sure that the container is in its namespace, and that the guard knows its monitor.
+    private func put(under sandbox: Sandbox, _ paths: ContainerPaths) throws(RunnerError) {
+        guard let process = program(of: paths), sandbox.contains(process),
+            let monitor = monitor(of: paths)
+        else { throw RunnerError("the container ended while it was being made") }
+        try guardian.watch(sandbox, monitor: monitor)
     }
 
     private func launchError(_ paths: ContainerPaths) -> String? {
@@ -151,50 +185,16 @@ extension ContainerRunner {
             code: 125, message: "the runtime could not start the container: \(text)")
     }
 
-    /// Sends a signal, once the container's init listens.
-    ///
-    /// The first process of a PID namespace ignores what it has not asked for, and a program that
-    /// has just been started has asked for nothing yet.
-    func signalContainer(_ id: ContainerID, _ signal: Int32, patience: Int = signalTriesMax) {
+    func signalContainer(_ id: ContainerID, _ signal: Int32) {
         let paths = ContainerPaths(id, configuration)
-        guard entry(id)?.hasEnded == false, let process = initProcess(of: paths) else { return }
-        if patience > 0, !initListens(process, for: signal) {
-            queue(of: id).asyncAfter(deadline: .now() + .milliseconds(2)) { [self] in
-                signalContainer(id, signal, patience: patience - 1)
-            }
-            return
-        }
+        guard entry(id)?.hasEnded == false, let process = program(of: paths) else { return }
         Glibc.kill(process, signal)
-    }
-
-    /// How often a signal is put off by 2 ms before it is sent to an init that may not listen.
-    static let signalTriesMax = 250
-
-    /// Whether the process is our init, and takes the signal rather than having it dropped.
-    private func initListens(_ process: pid_t, for signal: Int32) -> Bool {
-        guard (1...64).contains(signal), signal != SIGKILL,
-            let status = Files.text("/proc/\(process)/status")
-        else { return true }
-        var isInit = false
-        var heard: UInt64 = 0
-        for line in status.split(separator: "\n") {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            guard words.count == 2 else { continue }
-            switch words[0] {
-            case "Name:": isInit = words[1] == BundleWriter.initName
-            case "SigBlk:", "SigCgt:": heard |= UInt64(words[1], radix: 16) ?? 0
-            default: break
-            }
-        }
-        return isInit && heard & (1 << UInt64(signal - 1)) != 0
     }
 
     /// Ends everything: the first process of a PID namespace takes all others with it.
     func kill(_ id: ContainerID) {
-        let paths = ContainerPaths(id, configuration)
-        guard let entry = entry(id), !entry.hasEnded else { return }
-        guard entry.isCreated, let process = initProcess(of: paths) else { return }
-        Glibc.kill(process, SIGKILL)
+        guard let entry = entry(id), !entry.hasEnded, entry.isCreated else { return }
+        sandbox(of: ContainerPaths(id, configuration))?.end()
     }
 
     // MARK: The end
@@ -211,8 +211,17 @@ extension ContainerRunner {
         guard entry(id)?.hasEnded == false else { return }
         let paths = ContainerPaths(id, configuration)
         guard let code = Files.text(paths.exitFile).flatMap({ Int32($0) }) else { return }
+        // What the program started in the background ends with it.
+        sandbox(of: paths)?.end()
         let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+        if code == 137, !isOutOfMemory, hasLostGuard(id) { return end(id, .vanished) }
         end(id, .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
+    }
+
+    /// Whether the container died with its guard, and not by its own doing.
+    private func hasLostGuard(_ id: ContainerID) -> Bool {
+        guard let life = entry(id)?.guardLife else { return false }
+        return guardian.current != life
     }
 
     /// The monitor is gone.
@@ -230,6 +239,7 @@ extension ContainerRunner {
 
     private func fail(_ id: ContainerID, _ failure: ContainerFailure) {
         let paths = ContainerPaths(id, configuration)
+        sandbox(of: paths)?.end()
         try? Files.write(
             Array("\(failure.code) \(failure.message)".utf8), to: paths.failureMark)
         end(id, .failed(failure))
@@ -246,7 +256,7 @@ extension ContainerRunner {
 
     /// Ends all processes of a container whose monitor can't be relied on.
     func destroy(_ paths: ContainerPaths) {
-        if let process = initProcess(of: paths) { Glibc.kill(process, SIGKILL) }
+        sandbox(of: paths)?.end()
         for process in cgroups.processes(in: paths.group) { Glibc.kill(process, SIGKILL) }
         _ = try? Spawner.run(
             configuration.runtime, runtimeOptions + ["delete", "--force", "\(paths.id)"])
@@ -274,11 +284,19 @@ extension ContainerRunner {
 
     // MARK: Processes
 
-    /// The container's first process, if it is still the one that the monitor made.
-    func initProcess(of paths: ContainerPaths) -> pid_t? {
+    /// The container's namespace, if it has not ended.
+    func sandbox(of paths: ContainerPaths) -> Sandbox? {
+        guard let words = Files.text(paths.sandboxFile)?.split(separator: " "), words.count == 3,
+            let sandbox = Sandbox(words[..<2].joined(separator: " ")), sandbox.isAlive
+        else { return nil }
+        return sandbox
+    }
+
+    /// The container's program, if it still runs.
+    func program(of paths: ContainerPaths) -> pid_t? {
         guard let text = Files.text(paths.pidFile), let pid = pid_t(text) else { return nil }
-        // A process ID may be used again: only a member of the container's group is the one.
-        return cgroups.processes(in: paths.group).contains(pid) ? pid : nil
+        // A process ID may be used again: only a process of the container's namespace is the one.
+        return sandbox(of: paths)?.contains(pid) == true ? pid : nil
     }
 
     /// The monitor, if the process with its ID is really it.

@@ -43,9 +43,12 @@ extension ContainerRunner {
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
             return AdoptedContainer(id: id, state: .vanished)
         }
+        let isLeaseBound = Files.text(paths.sandboxFile)?.hasSuffix(" 1") == true
+        let life = isLeaseBound ? guardian.current ?? 0 : nil
         update(id) {
             $0.isCreated = true
             $0.isStarted = wasStarted
+            $0.guardLife = life
         }
         watcher?.watch(id, log: paths.log, monitor: monitor)
         // It may have ended between the look at the exit file and the watch.

@@ -14,8 +14,10 @@ package final class ContainerRunner: @unchecked Sendable {
     let configuration: RunnerConfiguration
     let cgroups: Cgroups
     let bundles: BundleWriter
+    let guardian: Guard
     let tell: AsyncStream<(ContainerID, ContainerEvent)>.Continuation
     let pool = DispatchQueue(label: "magpie.runner", attributes: .concurrent)
+    let arming = DispatchQueue(label: "magpie.guard")
     let creates = DispatchSemaphore(value: RunnerConfiguration.createsMax)
     let lock = NSLock()
     var watcher: Watcher?
@@ -26,6 +28,8 @@ package final class ContainerRunner: @unchecked Sendable {
         var isCreated = false
         var isStarted = false
         var hasEnded = false
+        /// Which guard it hangs on; `nil` when it does not end with one.
+        var guardLife: Guard.Life?
     }
 
     var entries: [ContainerID: Entry] = [:]
@@ -40,6 +44,8 @@ package final class ContainerRunner: @unchecked Sendable {
         self.configuration = configuration
         cgroups = Cgroups()
         bundles = try BundleWriter(configuration: configuration, cgroups: cgroups)
+        guardian = Guard(
+            program: configuration.guardProgram, socket: "\(configuration.runDirectory)/guard.sock")
         (events, tell) = AsyncStream.makeStream()
         for name in ["bundles", "exits", "runtime"] {
             try Files.makeDirectory("\(configuration.runDirectory)/\(name)")
@@ -75,6 +81,14 @@ package final class ContainerRunner: @unchecked Sendable {
         }
     }
 
+    /// Has all containers that hang on the node's lease end at this instant of CLOCK_BOOTTIME, even
+    /// when this process is gone or frozen by then; returns at once.
+    ///
+    /// Without it no such container can be made.
+    package func arm(until deadline: Instant) {
+        arming.async { [self] in guardian.arm(until: deadline) }
+    }
+
     /// Ends watching; containers run on.
     package func shutdown() {
         rotationTimer?.cancel()
@@ -85,6 +99,7 @@ package final class ContainerRunner: @unchecked Sendable {
             return logWaiters.values.flatMap { $0 }
         }
         for waiter in waiters { waiter.resume() }
+        arming.sync { guardian.disconnect() }
     }
 
     // MARK: Logs

@@ -137,18 +137,18 @@ enum Programs {
                 + "(or start with --no-tasks for a node that runs nothing)")
     }
 
-    /// The launcher stands beside the program that runs, or on the PATH.
-    static func launcher() throws(RunnerError) -> String {
+    /// A program of our own stands beside the one that runs, or on the PATH.
+    static func own(_ name: String) throws(RunnerError) -> String {
         let own = Files.realPath("/proc/self/exe")
         if let slash = own.lastIndex(of: "/") {
-            let beside = "\(own[..<slash])/magpie-launch"
+            let beside = "\(own[..<slash])/\(name)"
             if Files.isExecutable(beside) { return beside }
         }
-        for directory in searchPath where Files.isExecutable("\(directory)/magpie-launch") {
-            return "\(directory)/magpie-launch"
+        for directory in searchPath where Files.isExecutable("\(directory)/\(name)") {
+            return "\(directory)/\(name)"
         }
         throw RunnerError(
-            "magpie-launch is missing; it is built with the daemon and must stand beside it")
+            "\(name) is missing; it is built with the daemon and must stand beside it")
     }
 
     private static var searchPath: [String] {

@@ -10,8 +10,8 @@ package struct RunnerConfiguration: Sendable {
     package var conmon: String
     /// The launcher that gives the monitor a mount namespace.
     package var launcher: String
-    /// The init process of containers.
-    package var initProgram: String
+    /// The process that ends containers when the node's lease ends.
+    package var guardProgram: String
     /// The seccomp profile in the format of containers-common; `nil` when there is none.
     package var seccompProfile: String?
     /// A directory that takes the place of the host's root file system.
@@ -41,8 +41,8 @@ package struct RunnerConfiguration: Sendable {
         self.volumesAllowed = volumesAllowed
         self.runtime = try Programs.runtime(runtime)
         conmon = try Programs.find("conmon", package: "conmon")
-        initProgram = try Programs.find("catatonit", package: "catatonit")
-        launcher = try Programs.launcher()
+        launcher = try Programs.own("magpie-launch")
+        guardProgram = try Programs.own("magpie-guard")
         let profile = "/usr/share/containers/seccomp.json"
         seccompProfile = Files.exists(profile) ? profile : nil
         runDirectory = RunnerConfiguration.runDirectory(for: dataDirectory)

@@ -12,18 +12,24 @@ struct TestCluster: Sendable {
 
     /// Runs `body` on a fresh cluster of `count` nodes, then removes all of it.
     static func run(
-        of count: Int, options: [String] = [], _ body: (TestCluster) async throws -> Void
+        of count: Int, options: [String] = [], network: TestNetwork? = nil,
+        _ body: (TestCluster) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("magpie-test-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(
             at: folder.appendingPathComponent("shared"), withIntermediateDirectories: true)
-        let ports = LoopbackAddresses.draw(count)
+        let ports =
+            network.map { network in (0..<count).map(network.address) }
+            ?? LoopbackAddresses.draw(count)
         let nodes = ports.enumerated().map { index, address in
             TestNode(
                 name: "node\(index + 1)", address: address,
                 dataDirectory: folder.appendingPathComponent("node\(index + 1)"),
-                options: options + ["--allow-volume", folder.appendingPathComponent("shared").path])
+                options: options + [
+                    "--allow-volume", folder.appendingPathComponent("shared").path,
+                ],
+                entrance: network?.entrance(to: index) ?? [])
         }
         let cluster = TestCluster(nodes: nodes, folder: folder)
         do {

@@ -9,13 +9,16 @@ actor TestNode {
     nonisolated let address: String
     nonisolated let dataDirectory: URL
     private let options: [String]
+    /// What stands before the daemon's own command.
+    private let entrance: [String]
     private var process: (id: pid_t, run: Task<Void, any Error>)?
 
-    init(name: String, address: String, dataDirectory: URL, options: [String]) {
+    init(name: String, address: String, dataDirectory: URL, options: [String], entrance: [String]) {
         self.name = name
         self.address = address
         self.dataDirectory = dataDirectory
         self.options = options
+        self.entrance = entrance
     }
 
     /// Starts the daemon, and waits for its `ready` line.
@@ -24,7 +27,7 @@ actor TestNode {
     /// - Throws: `NeverHappened` when the daemon ends before it is ready.
     func start(_ command: [String]) async throws {
         let arguments =
-            command + [
+            entrance + [Program.path("daemon").string] + command + [
                 "--name", name, "--data-dir", dataDirectory.path, "--bind", address,
                 "--profile", "local", "--cpus", "2", "--memory", "2G",
             ] + options
@@ -35,7 +38,8 @@ actor TestNode {
         let run = Task {
             defer { announce.finish(throwing: NeverHappened(description: "daemon ended early")) }
             _ = try await Subprocess.run(
-                .path(Program.path("daemon")), arguments: Arguments(arguments), input: .none,
+                .path(FilePath(arguments[0])), arguments: Arguments(Array(arguments.dropFirst())),
+                input: .none,
                 output: .sequence,
                 error: .fileDescriptor(log, closeAfterSpawningProcess: true)
             ) { execution in
@@ -65,6 +69,11 @@ actor TestNode {
         await end(with: SIGTERM)
     }
 
+    /// Sends a signal that does not end the daemon.
+    func signal(_ signal: Int32) {
+        if let process { Glibc.kill(process.id, signal) }
+    }
+
     /// Waits until the daemon has ended by itself.
     func waitForEnd() async {
         guard let process else { return }
@@ -75,6 +84,8 @@ actor TestNode {
     private func end(with signal: Int32) async {
         guard let process else { return }
         Glibc.kill(process.id, signal)
+        // A daemon that a failed test left standing still hears nothing else.
+        Glibc.kill(process.id, SIGCONT)
         _ = try? await process.run.value
         self.process = nil
     }

@@ -1,3 +1,4 @@
+import CShims
 import Foundation
 import Model
 
@@ -19,6 +20,7 @@ final class RunnerBench: @unchecked Sendable {
     private init() throws {
         folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
         runner = try RunnerBench.runner(folder)
+        runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         listen()
     }
 
@@ -56,6 +58,7 @@ final class RunnerBench: @unchecked Sendable {
     /// A new runner on the same folder, as after a restart of the daemon.
     func restart() throws {
         runner = try RunnerBench.runner(folder)
+        runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         lock.withLock { seen = [:] }
         listen()
     }
@@ -67,6 +70,29 @@ final class RunnerBench: @unchecked Sendable {
                 self?.lock.withLock { self?.seen[id, default: []].append(event) }
             }
         }
+    }
+
+    /// Gives the node a lease of this length from now on.
+    func arm(for duration: Duration) {
+        runner.arm(until: Instant(nanoseconds: magpie_boottime()) + duration)
+    }
+
+    func paths(_ id: ContainerID) -> ContainerPaths { ContainerPaths(id, runner.configuration) }
+
+    /// The guard that listens on this runner's socket, if one does.
+    var guardProcess: pid_t? {
+        let socket = Array("\(runner.configuration.runDirectory)/guard.sock".utf8)
+        return Files.names(in: "/proc").compactMap { pid_t($0) }.first { process in
+            let words = Files.read("/proc/\(process)/cmdline")?.split(separator: 0) ?? []
+            // Not the first processes of namespaces, which are copies of the guard.
+            return words.last.map(Array.init) == socket
+                && Files.text("/proc/\(process)/comm") == "magpie-guard"
+        }
+    }
+
+    static func isRunning(_ process: pid_t) -> Bool {
+        guard let text = Files.text("/proc/\(process)/stat") else { return false }
+        return !text.contains(") Z ")
     }
 
     func newID() -> ContainerID {

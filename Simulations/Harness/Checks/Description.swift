@@ -25,6 +25,7 @@ enum Description {
         case .persist(let writes, let ticket):
             "persist \(ticket.value): \(writes.map(of).joined(separator: ", "))"
         case .container(let id, let command): "container \(id) \(of(command))"
+        case .armGuard(let deadline): "guard until \(deadline.nanoseconds)"
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"

@@ -72,6 +72,7 @@ package struct Trace {
         case .container(let id, let command):
             mix(id)
             mix(code(of: command))
+        case .armGuard(let deadline): mix(UInt64(bitPattern: deadline.nanoseconds) << 8 | 16)
         case .readLog(let id, _, _, _): mix(id.value << 8 | 13)
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)

@@ -51,8 +51,9 @@ package struct RuntimeLatency: Sendable {
     package var kill: (Duration, Duration) = (.milliseconds(1), .milliseconds(20))
     /// The share of steps that take up to `slowMax` instead.
     package var slowShare = 0.0
-    /// How long a slow step takes at most; below a lease's margin, since no guard exists yet.
-    package var slowMax: Duration = .milliseconds(120)
+    /// How long a slow step takes at most; longer than a lease of the
+    /// profile `local`.
+    package var slowMax: Duration = .seconds(6)
 
     /// Makes the usual latencies.
     package init() {}

@@ -77,14 +77,22 @@ package struct VirtualRuntime: Sendable {
     // MARK: Commands
 
     /// Takes in a command of the daemon; the steps that follow are to be handed to `advance`.
-    package mutating func perform(_ command: ContainerCommand, on id: ContainerID) -> [Step] {
-        guard containers[id] != nil else { return performOnNothing(command, id) }
+    ///
+    /// - Parameters:
+    ///   - command: What the daemon asks for.
+    ///   - id: Of which container.
+    ///   - mayCreate: Whether there is a guard under which one can be made.
+    /// - Returns: What happens next by itself.
+    package mutating func perform(
+        _ command: ContainerCommand, on id: ContainerID, mayCreate: Bool = true
+    ) -> [Step] {
+        guard containers[id] != nil else { return performOnNothing(command, id, mayCreate) }
         containers[id]?.commands.append(command)
         return drain(id)
     }
 
     private mutating func performOnNothing(
-        _ command: ContainerCommand, _ id: ContainerID
+        _ command: ContainerCommand, _ id: ContainerID, _ mayCreate: Bool
     ) -> [Step] {
         switch command {
         case .create(let spec):
@@ -92,7 +100,7 @@ package struct VirtualRuntime: Sendable {
             containers[id] = Container(
                 phase: .creating, behaviour: Behaviour(of: spec),
                 isLeaseBound: spec.onPartition == .stop, generation: lastGeneration)
-            return [step(id, .created, draw(latency.create))]
+            return [step(id, mayCreate ? .created : .vanished, draw(latency.create))]
         case .kill:
             let nothing = ContainerFailure(code: 125, message: "there is no such container")
             return [
@@ -166,7 +174,9 @@ package struct VirtualRuntime: Sendable {
                 self.step(
                     step.id, .exited(container.behaviour.exit),
                     container.behaviour.runTime.nanoseconds))
-        case (.exited, .running), (.failed, .starting), (.failed, .created), (.vanished, .running):
+        case (.exited, .running), (.failed, .starting), (.failed, .created),
+            (.vanished, .creating), (.vanished, .created), (.vanished, .starting),
+            (.vanished, .running):
             containers[step.id]?.phase = .ended(step.event)
         default:
             return Outcome()
@@ -190,6 +200,25 @@ package struct VirtualRuntime: Sendable {
     }
 
     // MARK: Crashes
+
+    /// The guard dies: the kernel ends everything that hangs on it, within milliseconds.
+    ///
+    /// - Returns: What happens next by itself.
+    package mutating func guardDied() -> [Step] {
+        var steps: [Step] = []
+        for id in ids where containers[id]?.isLeaseBound == true {
+            switch containers[id]?.phase {
+            case .creating, .created, .starting, .running: break
+            case .ended, nil: continue
+            }
+            // Whatever was under way comes to nothing.
+            lastGeneration += 1
+            containers[id]?.generation = lastGeneration
+            containers[id]?.isBusy = true
+            steps.append(step(id, .vanished, random.nanoseconds(.zero, .milliseconds(5))))
+        }
+        return steps
+    }
 
     /// The daemon dies: commands that it had not passed on are lost; containers live on.
     package mutating func daemonCrashed() {

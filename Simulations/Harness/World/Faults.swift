@@ -34,6 +34,10 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case skew
     /// Monitors of containers die.
     case vanish
+    /// Guards are killed, and what hangs on them with them.
+    case guardkill
+    /// Guards stand still for a while.
+    case guardfreeze
     /// Containers take long to be made, started and killed.
     case slowruntime
     /// Machines lose their disk, and join anew as another node.

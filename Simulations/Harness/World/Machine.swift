@@ -26,8 +26,10 @@ final class Machine {
     var wakeAt: Int64 = .max
     /// How often in a row the node wanted to be woken at once.
     var spinCount = 0
-    /// Until when the lock honours the node's lease, as far as the daemon ever said.
-    var leaseUntil: Instant?
+    /// The process that ends what hangs on the node's lease.
+    var guardian = VirtualGuard()
+    /// When the guard's timer is looked at next, or 0.
+    var guardWatchedUntil: Int64 = 0
     /// How long syncs take at least; raised while the disk is slow.
     var syncMin: Duration = .microseconds(80)
     var syncMax: Duration = .microseconds(500)

@@ -40,9 +40,8 @@ package struct Scenario: Sendable {
     package var mutation: LockMutation?
     /// Which signatures packets carry.
     package var signatures: Signatures = .simulated
-    /// Whether a guard outside of the daemon kills what outlives its lease; without one, daemons
-    /// are never away for longer than what is left of their lease.
-    package var hasGuard = false
+    /// Whether containers die with their guard; without, one rule is broken on purpose.
+    package var hasGuard = true
 
     /// Makes a scenario with every other setting at its default.
     package init(seed: UInt64, nodeCount: Int, taskCount: Int) {

@@ -86,7 +86,6 @@ extension World {
         machine.runtime.daemonCrashed()
         flushStreams(of: machine)
         clients.lost(machine)
-        armGuard(machine)
     }
 
     /// Stops a machine: everything that runs on it ends, and its monotonic clock starts anew.
@@ -94,31 +93,12 @@ extension World {
         crash(machine)
         for id in machine.runtime.machineCrashed() { liveEnded(id, nil, on: machine) }
         machine.hasRebooted = true
-        machine.leaseUntil = nil
+        machine.guardian = VirtualGuard()
         machine.clock.offset = 1_000_000_000_000 + Int64(random.crashes.next() >> 30) - now
     }
 
     /// Starts a daemon again after a while.
     func restart(_ machine: Machine, after delay: Int64) {
         queue.insert(.start(machine.index, life: machine.life), at: now + delay)
-    }
-
-    // MARK: The guard
-
-    /// The guard outside of the daemon kills what outlives the lease while the daemon is away.
-    func armGuard(_ machine: Machine) {
-        guard scenario.hasGuard, let lease = machine.leaseUntil else { return }
-        let due = max(machine.clock.virtual(of: lease), now)
-        queue.insert(.guardDue(machine.index, life: machine.life), at: due)
-    }
-
-    func guardDue(_ machine: Machine, _ life: UInt64) {
-        let isAbsent = machine.node == nil || machine.frozenUntil > now
-        guard machine.life == life, isAbsent, let lease = machine.leaseUntil,
-            machine.clock.local(at: now) >= lease
-        else { return }
-        for id in machine.runtime.ids where machine.runtime[id]?.isLeaseBound == true {
-            schedule(machine.runtime.perform(.kill, on: id), on: machine)
-        }
     }
 }

@@ -9,6 +9,8 @@ enum Relief {
     case disk(Int)
     /// A machine that stood still goes on.
     case resume(Int)
+    /// A guard that stood still goes on.
+    case thawGuard(Int)
 }
 
 /// What goes wrong in the safety phase, and when it is over.
@@ -32,6 +34,7 @@ extension World {
     private static let weights: [FaultKind: Int] = [
         .clog: 3, .partition: 4, .oneway: 3, .reset: 3, .crash: 6, .reboot: 3, .freeze: 4,
         .pause: 2, .slowdisk: 2, .fulldisk: 1, .vanish: 1, .wipe: 1,
+        .guardkill: 1, .guardfreeze: 2,
     ]
 
     private func happen(_ kind: FaultKind) {
@@ -49,6 +52,9 @@ extension World {
         case .pause: freeze(machine, wholly: true)
         case .slowdisk, .fulldisk: troubleDisk(of: machine, isFull: kind == .fulldisk)
         case .vanish: vanishOne(on: machine)
+        case .guardkill: if machine.pausedUntil <= now { killGuard(of: machine) }
+        case .guardfreeze:
+            freezeGuard(of: machine, until: now + span(.milliseconds(20), .seconds(12)))
         case .wipe: wipe(machine)
         case .loss, .duplication, .delay, .drift, .skew, .slowruntime: break
         }
@@ -114,19 +120,6 @@ extension World {
 
     // MARK: Daemons and machines
 
-    /// For how long a daemon may be away: without a guard outside of it, nobody ends what runs
-    /// on beyond its lease, and a part of the lease is needed to end it.
-    private func absenceMax(of machine: Machine) -> Int64 {
-        guard !scenario.hasGuard, let lease = machine.leaseUntil else { return .max }
-        let isAnythingLive = machine.runtime.ids.contains { id in
-            if case .ended = machine.runtime[id]?.phase { false } else { true }
-        }
-        guard isAnythingLive else { return .max }
-        return machine.clock.virtual(of: lease) - now - 30_000_000
-    }
-
-    private static let absenceMin: Int64 = 20_000_000
-
     private func crashSome(_ machine: Machine) {
         var victims = [machine]
         if random.incidents.happens(0.1) {
@@ -135,10 +128,8 @@ extension World {
             victims.append(machines[random.incidents.index(below: machines.count)])
         }
         for victim in victims where victim.node != nil && victim.pausedUntil <= now {
-            let absence = min(absenceMax(of: victim), span(.milliseconds(20), .seconds(12)))
-            guard absence >= World.absenceMin else { continue }
             crash(victim)
-            restart(victim, after: absence)
+            restart(victim, after: span(.milliseconds(20), .seconds(12)))
         }
     }
 
@@ -150,17 +141,13 @@ extension World {
 
     private func freeze(_ machine: Machine, wholly: Bool) {
         guard machine.node != nil, machine.frozenUntil <= now else { return }
-        let absence = min(absenceMax(of: machine), span(.milliseconds(20), .seconds(10)))
-        guard absence >= World.absenceMin else { return }
-        machine.frozenUntil = now + absence
+        machine.frozenUntil = now + span(.milliseconds(20), .seconds(10))
         if wholly { pause(machine) }
-        armGuard(machine)
     }
 
     /// What runs on the machine stands still with it, and does no harm meanwhile.
     private func pause(_ machine: Machine) {
         machine.pausedUntil = machine.frozenUntil
-        guard scenario.hasGuard else { return }
         for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
             checker.suspended(id, on: machine.name)
         }
@@ -169,12 +156,17 @@ extension World {
 
     /// The guard's timer comes first: what outlived its lease does not go on.
     private func resume(_ machine: Machine) {
-        let isOver = machine.leaseUntil.map { machine.clock.local(at: now) >= $0 } ?? true
+        let isOver = machine.guardian.isDue(local: machine.clock.local(at: now))
         for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
             checker.started(id, on: machine.name, at: now, isOver: isOver && machine.isBound(id))
-            if isOver, machine.isBound(id), let step = machine.runtime.killing(of: id) {
-                advance(machine, step)
-            }
+        }
+        if isOver {
+            // The kernel's timers come first, and nothing of the rest has run yet.
+            machine.guardian.die()
+            guard scenario.hasGuard else { return }
+            for step in machine.runtime.guardDied() { advance(machine, step) }
+        } else {
+            guardDue(machine)
         }
     }
 
@@ -218,6 +210,8 @@ extension World {
             machines[index].relieveDisk()
         case .resume(let index):
             resume(machines[index])
+        case .thawGuard(let index):
+            thawGuard(of: machines[index])
         }
     }
 

@@ -18,8 +18,6 @@ extension World {
             let job = clients.number(of: task).map { clients.jobs[$0] }
             checker.saw(
                 status, wasCancelWished: job?.isCancelWished ?? false, by: machine.name, at: now)
-        case .leaseExtended(_, let until):
-            machine.leaseUntil = max(machine.leaseUntil ?? .zero, until)
         case .leaseLapsed:
             counts.lapses += 1
         case .lockLeader(let isLeader):
@@ -28,7 +26,7 @@ extension World {
             if text.contains("key") {
                 checker.fail("\(machine.name) believes in a clone: \(text)", at: now)
             }
-        case .memberChanged, .dropped, .votersChanged, .notice:
+        case .memberChanged, .dropped, .leaseExtended, .votersChanged, .notice:
             break
         }
     }

@@ -31,7 +31,7 @@ package final class World {
         /// A daemon without a cluster tries to join.
         case join(Int, life: UInt64)
         /// What is outside of an absent daemon looks after its lease.
-        case guardDue(Int, life: UInt64)
+        case guardDue(Int)
         /// Something goes wrong.
         case incident
         /// Something that went wrong is over.
@@ -141,7 +141,7 @@ package final class World {
             if machines[index].life == life { start(machines[index]) }
         case .join(let index, let life):
             if machines[index].life == life { join(machines[index]) }
-        case .guardDue(let index, let life): guardDue(machines[index], life)
+        case .guardDue(let index): guardDue(machines[index])
         case .incident: incident()
         case .relief(let relief): self.relieve(relief)
         case .client(let step): perform(step)
@@ -213,9 +213,15 @@ package final class World {
         case .persist(let writes, let ticket):
             if machine.disk.submit(writes, ticket) { beginSync(machine) }
         case .container(let id, let command):
-            let steps = machine.runtime.perform(command, on: id)
+            var mayCreate = true
+            if case .create(let spec) = command, spec.onPartition == .stop {
+                mayCreate = isGuarded(machine)
+            }
+            let steps = machine.runtime.perform(command, on: id, mayCreate: mayCreate)
             if case .create = command { counts.creates += 1 }
             schedule(steps, on: machine)
+        case .armGuard(let deadline):
+            arm(machine, until: deadline)
         case .readLog(let read, let container, let cursor, let waitAtMost):
             readLog(read, container, cursor, waitAtMost, on: machine)
         case .reply(let request, let reply):

@@ -14,6 +14,10 @@ int magpie_pidfd_open(pid_t pid);
 /// Makes a pipe whose ends are closed in children; 0, or -1 and errno.
 int magpie_pipe(int ends[2]);
 
+/// Connects to a SOCK_SEQPACKET socket, with a bound in seconds on every send and receive; -1 and
+/// errno on failure.
+int magpie_connect(const char *path, int timeout);
+
 /// Makes an event counter that does not block and is closed in children; -1 and errno on failure.
 int magpie_eventfd(void);
 

@@ -15,6 +15,9 @@ package enum NodeEffect: Sendable {
     case persist([DurableWrite], PersistTicket)
     /// Do something with a container.
     case container(ContainerID, ContainerCommand)
+    /// Have every container whose task stops on a partition end at this instant, whatever becomes of
+    /// the daemon; until the first one is given, no such container may be made.
+    case armGuard(until: Instant)
     /// Read a log of this node from a cursor on; wait for output up to the given time when there
     /// is none yet, then answer `logRead` in any case.
     case readLog(LogReadID, ContainerID, LogCursor, waitAtMost: Duration)
