@@ -88,8 +88,8 @@ extension Node {
             ended(
                 holding, exit: ExitStatus(code: failure.code), reason: failure.message, at: now,
                 emit: emit)
-        case .vanished:
-            vanished(holding, at: now, emit: emit)
+        case .vanished(let reason):
+            vanished(holding, reason: reason, at: now, emit: emit)
         }
     }
 
@@ -188,11 +188,10 @@ extension Node {
         .seconds(min(60, 1 << min(max(attempts - 1, 0), 6)))
     }
 
-    /// The monitor is gone, and with it the exit status: nobody knows how the attempt ended.
+    /// The exit status is lost: nobody knows how the attempt ended.
     private mutating func vanished(
-        _ holding: Holding, at now: Instant, emit: (NodeEffect) -> Void
+        _ holding: Holding, reason: String, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        let reason = "the container's monitor or guard died; its exit status is lost"
         markEnded(holding.id)
         emit(.container(holding.id, .remove))
         switch (holding.endCause, holding.spec.restart) {
@@ -202,8 +201,8 @@ extension Node {
             // It never ran, so any policy lets it run elsewhere; not here at once, though.
             let attempts = table.record(holding.id.task)?.attempts.count ?? 1
             giveBack(
-                holding, reason: "the container could not be guarded",
-                after: Node.backoff(after: attempts), at: now, emit: emit)
+                holding, reason: reason, after: Node.backoff(after: attempts), at: now,
+                emit: emit)
         case (.canceled, _):
             close(holding, .canceled, exit: nil, reason: reason, at: now, emit: emit)
         case (_, .never):

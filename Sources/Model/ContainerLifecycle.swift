@@ -25,8 +25,9 @@ package enum ContainerEvent: Hashable, Sendable {
     case exited(ExitStatus)
     /// The container could not be made or started, and nothing of it runs.
     case failed(ContainerFailure)
-    /// The monitor or the guard died: the exit status is lost, and no process of the container is left.
-    case vanished
+    /// The exit status is lost, and no process of the container is left: its monitor or guard died, or
+    /// there was no guard under which to make it. Says which, in words for a person.
+    case vanished(String)
 }
 
 /// Why a container could not be made or started.

@@ -14,14 +14,19 @@ extension ContainerRunner {
         } catch {
             return fail(id, error)
         }
-        // Without a guard nothing may run here; elsewhere it may.
-        guard let sandbox = try? openSandbox(spec, paths) else { return end(id, .vanished) }
+        let sandbox: Sandbox
+        do {
+            sandbox = try openSandbox(spec, paths)
+        } catch {
+            // Without a guard nothing may run here; elsewhere it may.
+            return end(id, .vanished("the container was not made: \(error)"))
+        }
         do {
             try bundles.write(spec, in: sandbox, to: paths)
             try launch(spec, paths, sandbox)
             try checkLimits(spec, paths)
         } catch {
-            return fail(id, error)
+            return failUnlessUnguarded(id, error)
         }
         update(id) { $0.isCreated = true }
         tell.yield((id, .created))
@@ -161,7 +166,7 @@ extension ContainerRunner {
                 configuration.runtime, runtimeOptions + ["start", "\(id)"])
             guard result.code == 0 else {
                 destroy(paths)
-                return fail(id, ContainerRunner.startFailure(result.output))
+                return failUnlessUnguarded(id, ContainerRunner.startFailure(result.output))
             }
         } catch {
             destroy(paths)
@@ -214,7 +219,9 @@ extension ContainerRunner {
         // What the program started in the background ends with it.
         sandbox(of: paths)?.end()
         let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
-        if code == 137, !isOutOfMemory, hasLostGuard(id) { return end(id, .vanished) }
+        if code == 137, !isOutOfMemory, hasLostGuard(id) {
+            return end(id, .vanished(ContainerRunner.guardDied))
+        }
         end(id, .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
     }
 
@@ -233,8 +240,18 @@ extension ContainerRunner {
             let paths = ContainerPaths(id, configuration)
             if Files.exists(paths.exitFile) { return finish(id) }
             destroy(paths)
-            end(id, .vanished)
+            end(id, .vanished(ContainerRunner.monitorDied))
         }
+    }
+
+    static let guardDied = "the container ended with its guard; its exit status is lost"
+    static let monitorDied = "the container's monitor died; its exit status is lost"
+
+    /// A container that can't be made or started because its guard died has not failed by its own
+    /// doing: it may be made elsewhere.
+    private func failUnlessUnguarded(_ id: ContainerID, _ failure: ContainerFailure) {
+        guard hasLostGuard(id) else { return fail(id, failure) }
+        end(id, .vanished(ContainerRunner.guardDied))
     }
 
     private func fail(_ id: ContainerID, _ failure: ContainerFailure) {

@@ -32,6 +32,9 @@ extension ContainerRunner {
             }
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
             let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+            if code == 137, !isOutOfMemory, isLeaseBound(paths), guardian.wasKilled {
+                return AdoptedContainer(id: id, state: .vanished(ContainerRunner.guardDied))
+            }
             return AdoptedContainer(
                 id: id,
                 state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
@@ -41,10 +44,9 @@ extension ContainerRunner {
             destroy(paths)
             update(id) { $0.hasEnded = true }
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
-            return AdoptedContainer(id: id, state: .vanished)
+            return AdoptedContainer(id: id, state: .vanished(ContainerRunner.monitorDied))
         }
-        let isLeaseBound = Files.text(paths.sandboxFile)?.hasSuffix(" 1") == true
-        let life = isLeaseBound ? guardian.current ?? 0 : nil
+        let life = isLeaseBound(paths) ? guardian.current ?? 0 : nil
         update(id) {
             $0.isCreated = true
             $0.isStarted = wasStarted
@@ -54,6 +56,10 @@ extension ContainerRunner {
         // It may have ended between the look at the exit file and the watch.
         if Files.exists(paths.exitFile) { exited(id) }
         return AdoptedContainer(id: id, state: wasStarted ? .started : .created)
+    }
+
+    private func isLeaseBound(_ paths: ContainerPaths) -> Bool {
+        Files.text(paths.sandboxFile)?.hasSuffix(" 1") == true
     }
 
     /// Ends and removes every container of a data directory whose daemon does not run.

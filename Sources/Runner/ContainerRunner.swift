@@ -86,7 +86,9 @@ package final class ContainerRunner: @unchecked Sendable {
     ///
     /// Without it no such container can be made.
     package func arm(until deadline: Instant) {
-        arming.async { [self] in guardian.arm(until: deadline) }
+        // Whoever is told of the lease may make a container at once; the guard hears of it by then.
+        guardian.want(deadline)
+        arming.async { [self] in guardian.arm() }
     }
 
     /// Ends watching; containers run on.

@@ -2,6 +2,7 @@ import CShims
 import Foundation
 import Glibc
 import Model
+import Synchronization
 
 /// The daemon's side of `magpie-guard`, the process that ends containers when the node's lease ends.
 ///
@@ -13,12 +14,13 @@ final class Guard: @unchecked Sendable {
 
     private let program: String
     private let socket: String
+    /// One request at a time; held while the guard answers.
     private let lock = NSLock()
     private var connection: Int32 = -1
     private var life: Life = 0
-    /// Until when the node's lease is good; what the guard is to be armed with.
-    private var wanted: Instant?
     private var armed: Instant?
+    /// Until when the node's lease is good; what the guard is to be armed with.
+    private let wanted = Mutex<Instant?>(nil)
 
     init(program: String, socket: String) {
         self.program = program
@@ -32,10 +34,14 @@ final class Guard: @unchecked Sendable {
     /// How long the guard may take to answer, in seconds; one that takes longer is as good as dead.
     private static let timeoutSeconds: Int32 = 5
 
-    /// Moves the end of all containers that hang on the lease to `deadline`.
-    func arm(until deadline: Instant) {
+    /// From now on containers are made under a lease that ends at `deadline`; does not block.
+    func want(_ deadline: Instant) {
+        wanted.withLock { $0 = deadline }
+    }
+
+    /// Moves the end of all containers that hang on the lease to where it is wanted.
+    func arm() {
         lock.withLock {
-            wanted = deadline
             // Without a guard no container hangs on it; it is armed before the first one does.
             guard connection >= 0 else { return }
             try? armAsWanted()
@@ -50,7 +56,8 @@ final class Guard: @unchecked Sendable {
         defer { lock.unlock() }
         try connect()
         if isLeaseBound {
-            guard let wanted, wanted.nanoseconds > magpie_boottime() else {
+            let deadline = wanted.withLock { $0 }
+            guard let deadline, deadline.nanoseconds > magpie_boottime() else {
                 throw RunnerError("the node has no lease under which a container could be made")
             }
             try armAsWanted()
@@ -82,6 +89,11 @@ final class Guard: @unchecked Sendable {
         }
     }
 
+    /// Whether a guard of an earlier daemon was killed; one that ends by itself takes its socket along.
+    var wasKilled: Bool {
+        lock.withLock { connection < 0 && !reach() && Files.exists(socket) }
+    }
+
     /// Lets go of the guard; it goes on for as long as containers hang on it.
     func disconnect() {
         lock.withLock { hangUp() }
@@ -90,12 +102,12 @@ final class Guard: @unchecked Sendable {
     // MARK: Under the lock
 
     private func armAsWanted() throws(RunnerError) {
-        guard let wanted, wanted != armed else { return }
-        let answer = try request("arm \(wanted.nanoseconds)")
+        guard let deadline = wanted.withLock({ $0 }), deadline != armed else { return }
+        let answer = try request("arm \(deadline.nanoseconds)")
         guard answer == "armed" else {
             throw RunnerError("the guard of containers refused: \(answer)")
         }
-        armed = wanted
+        armed = deadline
     }
 
     private func connect() throws(RunnerError) {

@@ -183,7 +183,7 @@ struct ContainerTests {
                 uniqueKeysWithValues: bench.runner.recover().map { ($0.id, $0.state) })
             #expect(found[running] == .started)
             #expect(found[created] == .created)
-            #expect(found[orphan] == .vanished)
+            #expect(found[orphan]?.isVanished == true)
             #expect(found[ended] == .exited(ExitStatus(code: 4)))
             bench.runner.perform(running, .kill)
             #expect(try await bench.end(of: running) == .exited(ExitStatus(code: 137)))

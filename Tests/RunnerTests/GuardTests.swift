@@ -20,7 +20,7 @@ struct GuardTests {
             spec.onPartition = .wait
             try await bench.start(waiting, spec)
             bench.arm(for: .milliseconds(300))
-            #expect(try await bench.end(of: bound) == .vanished)
+            #expect(try await bench.end(of: bound).isVanished)
             // The other does not hang on the lease.
             #expect(bench.runner.program(of: bench.paths(waiting)) != nil)
             bench.runner.perform(waiting, .kill)
@@ -34,7 +34,7 @@ struct GuardTests {
             let late = bench.newID()
             bench.runner.perform(late, .create(TaskSpec(command: ["true"])))
             let end = try await bench.end(of: late)
-            #expect(end == .vanished)
+            #expect(end.isVanished)
             bench.arm(for: .seconds(60))
             let next = bench.newID()
             #expect(
@@ -48,12 +48,63 @@ struct GuardTests {
             let id = bench.newID()
             try await bench.create(id, TaskSpec(command: ["sleep", "1000"]))
             bench.arm(for: .milliseconds(100))
-            #expect(try await bench.end(of: id) == .vanished)
+            #expect(try await bench.end(of: id).isVanished)
             bench.arm(for: .seconds(60))
             bench.runner.perform(id, .start)
             let other = bench.newID()
             try await bench.start(other, TaskSpec(command: ["sleep", "1000"]))
             #expect(bench.runner.program(of: bench.paths(id)) == nil)
+        }
+    }
+
+    @Test func `a container can be made as soon as the lease is known`() async throws {
+        try await RunnerBench.run { bench in
+            // The guard hears of it only later.
+            bench.runner.arming.suspend()
+            defer { bench.runner.arming.resume() }
+            let end = try await bench.finish(bench.newID(), TaskSpec(command: ["true"]))
+            #expect(end == .exited(ExitStatus(code: 0)))
+        }
+    }
+
+    @Test func `whenever the lease ends, a container that is being made has not failed`()
+        async throws
+    {
+        try await RunnerBench.run { bench in
+            for milliseconds in stride(from: 2, through: 60, by: 3) {
+                bench.arm(for: .milliseconds(milliseconds))
+                let id = bench.newID()
+                let end = try await bench.finish(id, TaskSpec(command: ["sleep", "1000"]))
+                #expect(end.isVanished, "\(milliseconds) ms: \(end)")
+                bench.runner.perform(id, .remove)
+            }
+        }
+    }
+
+    @Test func `with the daemon away, a killed guard is told from a program's own end`()
+        async throws
+    {
+        try await RunnerBench.run { bench in
+            let own = bench.newID()
+            try await bench.start(own, TaskSpec(command: ["sh", "-c", "kill -9 $$"]))
+            let guardian = try #require(bench.guardProcess)
+            bench.runner.shutdown()
+            try await bench.eventually("the guard ends") { !RunnerBench.isRunning(guardian) }
+            try bench.restart()
+            let first = bench.runner.recover().map(\.state)
+            #expect(first == [.exited(ExitStatus(code: 137))])
+            bench.runner.perform(own, .remove)
+
+            let bound = bench.newID()
+            try await bench.start(bound, TaskSpec(command: ["sleep", "1000"]))
+            let next = try #require(bench.guardProcess)
+            bench.runner.shutdown()
+            kill(next, SIGKILL)
+            let exitFile = bench.paths(bound).exitFile
+            try await bench.eventually("the monitor notes the end") { Files.exists(exitFile) }
+            try bench.restart()
+            let second = bench.runner.recover().first { $0.id == bound }
+            #expect(second?.state.isVanished == true)
         }
     }
 
@@ -65,7 +116,7 @@ struct GuardTests {
             bench.arm(for: .seconds(2))
             bench.runner.arming.sync {}
             kill(try #require(bench.guardProcess), signal)
-            #expect(try await bench.end(of: id) == .vanished)
+            #expect(try await bench.end(of: id).isVanished)
             // Another guard takes its place.
             bench.arm(for: .seconds(60))
             let next = bench.newID()
@@ -111,7 +162,7 @@ struct GuardTests {
             #expect(bench.runner.recover() == [AdoptedContainer(id: id, state: .started)])
             #expect(bench.guardProcess == guardian)
             bench.arm(for: .milliseconds(200))
-            #expect(try await bench.end(of: id) == .vanished)
+            #expect(try await bench.end(of: id).isVanished)
         }
     }
 

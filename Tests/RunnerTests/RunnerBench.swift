@@ -1,6 +1,7 @@
 import CShims
 import Foundation
 import Model
+import Testing
 
 @testable import Runner
 
@@ -122,7 +123,8 @@ final class RunnerBench: @unchecked Sendable {
 
     func end(of id: ContainerID) async throws -> ContainerEvent {
         try await self.await(id) { $0.isEnd }
-        return lock.withLock { seen[id]?.last { $0.isEnd } } ?? .vanished
+        let end = lock.withLock { seen[id]?.last { $0.isEnd } }
+        return try #require(end)
     }
 
     func await(_ id: ContainerID, _ condition: @escaping (ContainerEvent) -> Bool) async throws {
@@ -153,6 +155,10 @@ final class RunnerBench: @unchecked Sendable {
 }
 
 extension ContainerEvent {
+    var isVanished: Bool {
+        if case .vanished = self { true } else { false }
+    }
+
     var isEnd: Bool {
         switch self {
         case .created, .started: false

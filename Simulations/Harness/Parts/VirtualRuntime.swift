@@ -100,7 +100,7 @@ package struct VirtualRuntime: Sendable {
             containers[id] = Container(
                 phase: .creating, behaviour: Behaviour(of: spec),
                 isLeaseBound: spec.onPartition == .stop, generation: lastGeneration)
-            return [step(id, mayCreate ? .created : .vanished, draw(latency.create))]
+            return [step(id, mayCreate ? .created : .vanished("no guard"), draw(latency.create))]
         case .kill:
             let nothing = ContainerFailure(code: 125, message: "there is no such container")
             return [
@@ -187,7 +187,9 @@ package struct VirtualRuntime: Sendable {
     }
 
     /// The monitor of a running container dies, and everything in it.
-    package func vanishing(of id: ContainerID) -> Step? { ending(id, .vanished) }
+    package func vanishing(of id: ContainerID) -> Step? {
+        ending(id, .vanished("its monitor died"))
+    }
 
     /// The kernel kills a running container at once.
     package func killing(of id: ContainerID) -> Step? {
@@ -215,7 +217,8 @@ package struct VirtualRuntime: Sendable {
             lastGeneration += 1
             containers[id]?.generation = lastGeneration
             containers[id]?.isBusy = true
-            steps.append(step(id, .vanished, random.nanoseconds(.zero, .milliseconds(5))))
+            steps.append(
+                step(id, .vanished("its guard died"), random.nanoseconds(.zero, .milliseconds(5))))
         }
         return steps
     }
@@ -246,7 +249,8 @@ package struct VirtualRuntime: Sendable {
             containers[id]?.isBusy = false
             containers[id]?.generation = lastGeneration
             switch containers[id]?.phase {
-            case .running where random.happens(0.5): containers[id]?.phase = .ended(.vanished)
+            case .running where random.happens(0.5):
+                containers[id]?.phase = .ended(.vanished("its monitor died"))
             case .ended, nil: break
             case .creating, .created, .starting, .running: containers[id] = nil
             }
