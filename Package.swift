@@ -117,7 +117,12 @@ let package = Package(
         tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster"]),
         tests("RunnerTests", ["CShims", "Model", "Runner"]),
         tests("ControlAPITests", ["Model", "ControlAPI"]),
-        tests("DaemonTests", ["Model", "Daemon", "Cluster", "ControlAPI"]),
+        tests(
+            "DaemonTests",
+            [
+                "Model", "Daemon", "Cluster", "ControlAPI",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "ClientTests",
             [

@@ -6,23 +6,41 @@ import Model
 /// The node's durable state: an ordered map per space, in one SQLite database.
 ///
 /// Writes that arrive while a transaction runs are joined into the next one (group commit). One
-/// connection, write-ahead log, every commit synchronised.
+/// connection, write-ahead log, every commit synchronised. From a failed transaction on everything
+/// fails, until whoever asks for writes has been told and says so (`resume`): a later write never
+/// stands on disk without the earlier ones.
 final class DurableStore: @unchecked Sendable {
     private let database: DatabaseQueue
     private let queue = DispatchQueue(label: "magpie.store")
     private let lock = NSLock()
-    private var waiting: [(writes: [DurableWrite], ticket: PersistTicket)] = []
+    private var waiting: [Item] = []
     private var isScheduled = false
-    private let done: @Sendable ([PersistTicket], (any Error)?) -> Void
+    /// Since when writes fail; used on the queue alone.
+    private var failure: Failure?
+    private var failureCount: UInt64 = 0
+    private let done: Done
+
+    /// Told in order which writes are on disk, or why they are not.
+    typealias Done = @Sendable ([PersistTicket], Failure?) -> Void
+
+    /// Why writes fail, and which failure of this store it is.
+    struct Failure: Error, CustomStringConvertible {
+        fileprivate let number: UInt64
+        let description: String
+    }
+
+    private enum Item {
+        case write([DurableWrite], PersistTicket)
+        /// What was asked for from here on was asked by somebody who knows of the failure.
+        case resume(UInt64)
+    }
 
     /// Opens or makes the database.
     ///
     /// `done` is told in order which writes are on disk, or failed together.
     ///
     /// - Throws: `StartFailure` when the file is no database of ours, or can't be written.
-    init(
-        path: String, done: @escaping @Sendable ([PersistTicket], (any Error)?) -> Void
-    ) throws {
+    init(path: String, done: @escaping Done) throws {
         self.done = done
         var configuration = Configuration()
         configuration.prepareDatabase { database in
@@ -75,8 +93,17 @@ final class DurableStore: @unchecked Sendable {
 
     /// Takes a write in; returns at once.
     func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) {
+        append(.write(writes, ticket))
+    }
+
+    /// Tries writes again: those that are asked for from now on know of this failure.
+    func resume(after failure: Failure) {
+        append(.resume(failure.number))
+    }
+
+    private func append(_ item: Item) {
         let starts = lock.withLock {
-            waiting.append((writes, ticket))
+            waiting.append(item)
             defer { isScheduled = true }
             return !isScheduled
         }
@@ -96,17 +123,36 @@ final class DurableStore: @unchecked Sendable {
                 return waiting
             }
             guard !batch.isEmpty else { return }
+            var gathered: [(writes: [DurableWrite], ticket: PersistTicket)] = []
+            for item in batch {
+                switch item {
+                case .write(let writes, let ticket): gathered.append((writes, ticket))
+                case .resume(let number):
+                    commit(gathered)
+                    gathered = []
+                    // One that answers an earlier failure says nothing about a later one.
+                    if failure?.number == number { failure = nil }
+                }
+            }
+            commit(gathered)
+        }
+    }
+
+    private func commit(_ batch: [(writes: [DurableWrite], ticket: PersistTicket)]) {
+        guard !batch.isEmpty else { return }
+        if failure == nil {
             do {
                 try database.write { database in
-                    for (writes, _) in batch {
-                        for write in writes { try DurableStore.perform(write, on: database) }
+                    for write in batch.lazy.flatMap(\.writes) {
+                        try DurableStore.perform(write, on: database)
                     }
                 }
-                done(batch.map(\.ticket), nil)
             } catch {
-                done(batch.map(\.ticket), error)
+                failureCount += 1
+                failure = Failure(number: failureCount, description: "\(error)")
             }
         }
+        done(batch.map(\.ticket), failure)
     }
 
     private static func perform(_ write: DurableWrite, on database: Database) throws {

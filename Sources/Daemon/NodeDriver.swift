@@ -106,11 +106,13 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     /// The store tells about writes; from its own thread.
-    func persisted(_ tickets: [PersistTicket], _ error: (any Error)?) {
+    func persisted(_ tickets: [PersistTicket], _ failure: DurableStore.Failure?) {
         loop.execute { [self] in
+            // What the core asks for from here on, it asks for knowing that earlier writes failed.
+            if let failure { store?.resume(after: failure) }
             for ticket in tickets {
-                if let error {
-                    handle(.persistFailed(ticket, reason: "\(error)"))
+                if let failure {
+                    handle(.persistFailed(ticket, reason: "\(failure)"))
                 } else {
                     handle(.persisted(ticket))
                 }

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Model
 import Testing
 
@@ -9,11 +10,19 @@ final class Told: @unchecked Sendable {
     private let lock = NSLock()
     private var list: [(tickets: [PersistTicket], failed: Bool)] = []
 
-    func note(_ tickets: [PersistTicket], _ error: (any Error)?) {
-        lock.withLock { list.append((tickets, error != nil)) }
+    func note(_ tickets: [PersistTicket], _ failure: DurableStore.Failure?) {
+        lock.withLock {
+            list.append((tickets, failure != nil))
+            lastFailure = failure ?? lastFailure
+        }
     }
 
+    private(set) var lastFailure: DurableStore.Failure?
+
     var tickets: [PersistTicket] { lock.withLock { list.flatMap(\.tickets) } }
+    var failedTickets: [PersistTicket] {
+        lock.withLock { list.filter(\.failed).flatMap(\.tickets) }
+    }
     var failures: Int { lock.withLock { list.filter(\.failed).count } }
     var transactions: Int { lock.withLock { list.count } }
 }
@@ -59,6 +68,43 @@ final class Told: @unchecked Sendable {
             ], PersistTicket(2))
         store.flush()
         #expect(try store.load()[.task].map(\.key) == [[0], [1], [5], [6], [8]])
+    }
+
+    @Test func `after a failure everything fails until it was told, and nothing stands alone`()
+        throws
+    {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let told = Told()
+        let store = try DurableStore(path: "\(folder)/s.sqlite", done: told.note)
+        try DatabaseQueue(path: "\(folder)/s.sqlite").write { database in
+            try database.execute(
+                sql: """
+                    CREATE TRIGGER refusal BEFORE INSERT ON record WHEN NEW.key = x'01'
+                    BEGIN SELECT RAISE(ABORT, 'no room'); END
+                    """)
+        }
+        let refused = put(1, 1)
+        store.submit([refused], PersistTicket(1))
+        store.flush()
+        store.submit([put(2, 2)], PersistTicket(2))
+        store.flush()
+        #expect(told.failedTickets == [PersistTicket(1), PersistTicket(2)])
+        let first = try #require(told.lastFailure)
+        // Asked for before the failure was told, and after.
+        store.submit([put(3, 3)], PersistTicket(3))
+        store.resume(after: first)
+        store.submit([put(4, 4)], PersistTicket(4))
+        store.flush()
+        #expect(told.failedTickets == [1, 2, 3].map { PersistTicket($0) })
+        store.submit([refused], PersistTicket(5))
+        store.flush()
+        // An answer to the first failure says nothing about the second.
+        store.resume(after: first)
+        store.submit([put(6, 6)], PersistTicket(6))
+        store.flush()
+        #expect(told.failedTickets == [1, 2, 3, 5, 6].map { PersistTicket($0) })
+        #expect(try store.load()[.task].map(\.key) == [[4]])
     }
 
     @Test func `a damaged row is noticed, and a file that is no database refused`() throws {
