@@ -20,6 +20,7 @@ enum Daemon {
     }
 
     static func run(_ settings: DaemonSettings, joining join: Join?) async throws {
+        OpenFiles.raise()
         let directory = try DataDirectory(settings.dataDirectory)
         let logger = makeLogger(settings)
         let runner = try makeRunner(settings)

@@ -38,7 +38,7 @@ struct ContainerPaths: Sendable {
 struct BundleWriter {
     let configuration: RunnerConfiguration
     let cgroups: Cgroups
-    let seccomp: SeccompProfile?
+    let seccomp: SeccompProfile
 
     /// podman's default capabilities.
     static let capabilities: Set<String> = [
@@ -51,11 +51,8 @@ struct BundleWriter {
     init(configuration: RunnerConfiguration, cgroups: Cgroups) throws(RunnerError) {
         self.configuration = configuration
         self.cgroups = cgroups
-        if let profile = configuration.seccompProfile {
-            seccomp = try SeccompProfile(path: profile, capabilities: BundleWriter.capabilities)
-        } else {
-            seccomp = nil
-        }
+        seccomp = try SeccompProfile(
+            path: configuration.seccompProfile, capabilities: BundleWriter.capabilities)
     }
 
     /// The directory below the writable layer.
@@ -170,7 +167,7 @@ struct BundleWriter {
     private func document(
         _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws -> [String: Any] {
-        var linux: [String: Any] = [
+        let linux: [String: Any] = [
             "namespaces": namespaces(sandbox), "resources": resources(spec),
             "cgroupsPath": paths.group,
             "maskedPaths": [
@@ -183,8 +180,8 @@ struct BundleWriter {
                 "/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                 "/proc/sysrq-trigger",
             ],
+            "seccomp": seccomp.object,
         ]
-        if let seccomp { linux["seccomp"] = seccomp.object }
         let capabilities = BundleWriter.capabilities.sorted()
         return [
             "ociVersion": "1.0.2", "hostname": "magpie",
@@ -197,7 +194,14 @@ struct BundleWriter {
                     "bounding": capabilities, "effective": capabilities,
                     "permitted": capabilities,
                 ],
-                "rlimits": [["type": "RLIMIT_CORE", "hard": 0, "soft": 0]],
+                "rlimits": [
+                    ["type": "RLIMIT_CORE", "hard": 0, "soft": 0],
+                    // Not the daemon's own, which is as high as it goes.
+                    [
+                        "type": "RLIMIT_NOFILE", "hard": OpenFiles.atStart.hard,
+                        "soft": OpenFiles.atStart.soft,
+                    ],
+                ],
             ],
             "mounts": try mounts(spec), "linux": linux,
         ]

@@ -42,13 +42,19 @@ struct LogReader: Sendable {
             let path = isCurrent ? "\(directory)/log" : "\(directory)/log.\(place.segment)"
             let (entries, offset) = lines(of: path, from: place.offset)
             place.offset = offset
-            if !entries.isEmpty || isCurrent {
+            if !entries.isEmpty || isCurrent || isStillWritten(place.segment, before: current) {
                 return LogChunk(
                     entries: entries, next: place,
                     isEnd: hasEnded && isCurrent && entries.isEmpty)
             }
             place = LogCursor(segment: place.segment + 1, offset: 0)
         }
+    }
+
+    /// Whether the monitor still writes into the segment that was rotated last: until it has opened
+    /// the next one.
+    private func isStillWritten(_ segment: UInt32, before current: UInt32) -> Bool {
+        segment + 1 == current && !hasEnded && !Files.exists("\(directory)/log")
     }
 
     private func lines(of path: String, from offset: UInt64) -> ([LogEntry], UInt64) {

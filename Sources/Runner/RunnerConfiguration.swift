@@ -12,8 +12,8 @@ package struct RunnerConfiguration: Sendable {
     package var launcher: String
     /// The process that ends containers when the node's lease ends.
     package var guardProgram: String
-    /// The seccomp profile in the format of containers-common; `nil` when there is none.
-    package var seccompProfile: String?
+    /// The seccomp profile, in the format of containers-common.
+    package var seccompProfile: String
     /// A directory that takes the place of the host's root file system.
     package var rootfs: String?
     /// Directories below which volumes may be mounted.
@@ -43,8 +43,12 @@ package struct RunnerConfiguration: Sendable {
         conmon = try Programs.find("conmon", package: "conmon")
         launcher = try Programs.own("magpie-launch")
         guardProgram = try Programs.own("magpie-guard")
-        let profile = "/usr/share/containers/seccomp.json"
-        seccompProfile = Files.exists(profile) ? profile : nil
+        seccompProfile = "/usr/share/containers/seccomp.json"
+        guard Files.exists(seccompProfile) else {
+            throw RunnerError(
+                "the seccomp profile \(seccompProfile) is missing, and containers don't run without "
+                    + "one; install it with: apt-get install golang-github-containers-common")
+        }
         runDirectory = RunnerConfiguration.runDirectory(for: dataDirectory)
     }
 

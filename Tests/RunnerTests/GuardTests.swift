@@ -142,6 +142,18 @@ struct GuardTests {
         }
     }
 
+    @Test func `a guard has room for many containers`() async throws {
+        try await RunnerBench.run { bench in
+            _ = try await bench.finish(bench.newID(), TaskSpec(command: ["true"]))
+            let guardian = try #require(bench.guardProcess)
+            let limits = try #require(Files.text("/proc/\(guardian)/limits"))
+            let files = try #require(
+                limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })
+            let words = files.split(separator: " ")
+            #expect(words[3] == words[4])
+        }
+    }
+
     @Test func `an idle guard ends with its daemon`() async throws {
         try await RunnerBench.run { bench in
             let id = bench.newID()
