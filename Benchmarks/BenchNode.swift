@@ -49,6 +49,14 @@ struct BenchNode: Sendable {
         throw BenchFailure("node \(name) does not start: is the port free, and are you root?")
     }
 
+    /// An address of the node's API, over its local socket.
+    func url(_ path: String) -> String {
+        let socket =
+            "\(directory)/api.sock".addingPercentEncoding(withAllowedCharacters: .alphanumerics)
+            ?? ""
+        return "http+unix://\(socket)\(path)"
+    }
+
     func stop() async {
         run.cancel()
         _ = try? await run.value

@@ -60,13 +60,12 @@ struct ClusterBenchmark: AsyncParsableCommand {
     }
 
     private func measure(_ node: BenchNode) async throws -> [String: Any] {
-        let clock = ContinuousClock()
-        var latencies: [Double] = []
-        for _ in 0..<runs {
-            let elapsed = try await clock.measure { try await node.client(["run", "true"]) }
-            latencies.append(elapsed / .milliseconds(1))
-        }
-        let sample = Sample(latencies)
+        let phases = TaskPhases()
+        try await phases.follow(node)
+        let sample = try await time { try await node.client(["run", "true"]) }
+        await phases.stop()
+        // What is left when no task runs: starting the client, one answer.
+        let idle = try await time { try await node.client(["list", "-o", "name"]) }
         let (completed, tasksPerSecond) = try await runTasks(on: node)
         let submissionsPerSecond = try await submit(
             to: node, count: submissions, constraints: ["nowhere=1"])
@@ -74,9 +73,19 @@ struct ClusterBenchmark: AsyncParsableCommand {
             "run_true_ms_p50": tenth(sample.quantile(0.5)),
             "run_true_ms_p90": tenth(sample.quantile(0.9)),
             "run_true_ms_min": tenth(sample.quantile(0)), "tasks_completed": completed,
+            "list_ms_p50": tenth(idle.quantile(0.5)), "phases": await phases.report(),
             "tasks_per_second": tenth(tasksPerSecond),
             "submissions_per_second": tenth(submissionsPerSecond),
         ]
+    }
+
+    private func time(_ body: () async throws -> Void) async throws -> Sample {
+        var latencies: [Double] = []
+        for _ in 0..<runs {
+            let elapsed = try await ContinuousClock().measure { try await body() }
+            latencies.append(elapsed / .milliseconds(1))
+        }
+        return Sample(latencies)
     }
 
     private func runTasks(on node: BenchNode) async throws -> (Int, Double) {
@@ -102,10 +111,7 @@ struct ClusterBenchmark: AsyncParsableCommand {
         var spec = SpecView(command: ["true"])
         spec.constraints = constraints
         let body = try JSONEncoder().encode(SubmitRequest(spec: spec))
-        let socket =
-            "\(node.directory)/api.sock"
-            .addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
-        var request = HTTPClientRequest(url: "http+unix://\(socket)\(APIPaths.tasks)")
+        var request = HTTPClientRequest(url: node.url(APIPaths.tasks))
         request.method = .POST
         request.body = .bytes(ByteBuffer(bytes: body))
         let clock = ContinuousClock()
