@@ -9,8 +9,9 @@ extension ContainerRunner {
         creates.wait()
         defer { creates.signal() }
         do {
-            try bundles.check(spec)
+            // The log's directory first: whoever asks for the output of what failed finds it empty.
             try prepare(paths)
+            try bundles.check(spec)
         } catch {
             return fail(id, error)
         }

@@ -17,7 +17,8 @@ struct ChurnTests {
                 group.addTask { try await churn(cluster) }
                 try await eventually("all tasks have ended", within: .seconds(240)) {
                     let tasks = try await cluster.tasks(seenBy: cluster.nodes[0])
-                    return tasks.count == ids.count && tasks.allSatisfy { $0.state == "complete" }
+                    let ended = ["complete", "failed", "canceled", "lost"]
+                    return tasks.count == ids.count && tasks.allSatisfy { ended.contains($0.state) }
                 }
                 group.cancelAll()
                 while let result = await group.nextResult() {
@@ -25,6 +26,9 @@ struct ChurnTests {
                         throw error
                     }
                 }
+            }
+            for task in try await cluster.tasks(seenBy: cluster.nodes[0]) {
+                #expect(task.state == "complete", "\(task)")
             }
             let written = try String(
                 contentsOf: cluster.shared.appendingPathComponent("ids"), encoding: .utf8)

@@ -153,4 +153,5 @@ struct TaskLine: Decodable {
     let attempt: Int
     let node: String?
     let exit_code: Int?
+    let reason: String
 }

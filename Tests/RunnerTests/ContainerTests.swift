@@ -22,14 +22,18 @@ struct ContainerTests {
 
     @Test func `what can't be run is told apart`() async throws {
         try await RunnerBench.run { bench in
+            let id = bench.newID()
             guard
                 case .failed(let missing) = try await bench.finish(
-                    bench.newID(), TaskSpec(command: ["no-such-program"]))
+                    id, TaskSpec(command: ["no-such-program"]))
             else {
                 Issue.record("a missing program must fail")
                 return
             }
             #expect(missing.code == 127)
+            // Its output is empty, not absent: whoever follows it learns of the end.
+            let log = await bench.runner.readLog(id, from: .beginning, waitAtMost: .zero)
+            #expect(log?.isEnd == true)
             guard
                 case .failed(let directory) = try await bench.finish(
                     bench.newID(), TaskSpec(command: ["/etc/passwd"]))
