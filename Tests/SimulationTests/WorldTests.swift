@@ -28,6 +28,18 @@ import Testing
         #expect(report.violation == nil)
     }
 
+    /// Found with `simulate run --nodes 1`: nobody looked again at a task whose end was reported
+    /// but not closed when its holder, the only node, let go of it.
+    @Test(
+        arguments: [
+            (.guardfreeze, 2), (.guardfreeze, 4), (.guardkill, 2), (.freeze, 4), (.freeze, 5),
+        ] as [(FaultKind, UInt64)])
+    func `a lone node closes what it has reported`(kind: FaultKind, seed: UInt64) {
+        var scenario = scenario(seed: seed, nodes: 1, faults: [kind])
+        scenario.safetyPhase = .seconds(30)
+        #expect(World.run(scenario).violation == nil)
+    }
+
     @Test(
         arguments: [
             [.crash], [.reboot], [.partition, .oneway, .clog], [.fulldisk, .crash],
