@@ -81,9 +81,11 @@ struct ScenarioOptions: ParsableArguments {
         case "all": return Faults.standardKinds
         case "none": return []
         default:
-            return try faults.split(separator: ",").map { name in
+            guard !faults.isEmpty else { throw ValidationError("--faults names none: say 'none'") }
+            return try faults.split(separator: ",", omittingEmptySubsequences: false).map { name in
                 guard let kind = FaultKind(rawValue: String(name)) else {
-                    throw ValidationError("--faults does not know \(name)")
+                    throw ValidationError(
+                        "--faults does not know '\(name)'; it knows all, none, \(Names.faults)")
                 }
                 return kind
             }
