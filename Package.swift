@@ -130,7 +130,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        tests("SimulationTests", ["Model", "Lock", "Cluster", "SimulationHarness"]),
+        tests(
+            "SimulationTests",
+            [
+                "Model", "Lock", "Cluster", "SimulationHarness", "Simulate",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         tests("ArchitectureTests", []),
         tests(
             "EndToEndTests",

@@ -41,8 +41,15 @@ struct FairnessCommand: AsyncParsableCommand {
         guard (1...2_000).contains(nodes), (1...1_024).contains(cores) else {
             throw ValidationError("--nodes must lie between 1 and 2,000, --cores below 1,025")
         }
-        guard load > 0, load < 1, service > 0, service <= 3_600, (tasks ?? 1) >= 1 else {
+        guard load > 0, load < 1, service > 0, service <= 3_600 else {
             throw ValidationError("--load must lie between 0 and 1, --service below 3,601 s")
+        }
+        guard (1...1_000_000).contains(tasks ?? 1) else {
+            throw ValidationError("--tasks must lie between 1 and 1,000,000")
+        }
+        let folder = URL(fileURLWithPath: output + ".csv").deletingLastPathComponent().path
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw ValidationError("--output: nothing can be written to \(folder)")
         }
         _ = try policies()
     }
@@ -72,9 +79,14 @@ struct FairnessCommand: AsyncParsableCommand {
     }
 
     private func policies() throws -> [(name: String, policy: StealPolicy)] {
-        try policy.split(separator: ",").map { word in
+        var seen: Set<PolicyName> = []
+        return try policy.split(separator: ",", omittingEmptySubsequences: false).map { word in
             guard let known = PolicyName(rawValue: String(word)) else {
-                throw ValidationError("--policy knows \(PolicyName.list)")
+                throw ValidationError(
+                    "--policy does not know '\(word)'; it knows \(PolicyName.list)")
+            }
+            guard seen.insert(known).inserted else {
+                throw ValidationError("--policy names \(word) twice")
             }
             return (known.rawValue, known.policy)
         }

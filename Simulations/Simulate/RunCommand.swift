@@ -21,7 +21,12 @@ struct RunCommand: AsyncParsableCommand {
     var trace = false
 
     func validate() throws {
-        guard seeds >= 1 else { throw ValidationError("--seeds must be 1 or more") }
+        guard (1...1_000_000).contains(seeds) else {
+            throw ValidationError("--seeds must lie between 1 and 1,000,000")
+        }
+        guard seeds == 1 || !trace else {
+            throw ValidationError("--trace shows one seed: leave out --seeds")
+        }
     }
 
     func run() async throws {
@@ -53,7 +58,8 @@ struct RunCommand: AsyncParsableCommand {
     private func printViolation(_ report: RunReport) {
         guard let violation = report.violation else { return }
         print("  VIOLATION in seed \(report.seed): \(violation)")
-        print("  replay: simulate run \(options.text)--seed \(report.seed) --trace")
+        let program = CommandLine.arguments.first ?? "simulate"
+        print("  replay: \(program) run \(options.text)--seed \(report.seed) --trace")
     }
 
     /// Runs the seed again, and prints the last of what led to the violation.

@@ -14,8 +14,13 @@ struct ScenarioOptions: ParsableArguments {
     @Option(help: "Which faults: all, none, or some of \(Names.faults), separated by commas.")
     var faults = "all"
 
-    @Option(help: "How many virtual seconds faults happen for.")
-    var span = 30
+    @Option(help: "How many virtual seconds faults happen for; 30, or six leases if that is more.")
+    var span: Int?
+
+    @Option(
+        name: .customLong("long-tasks"),
+        help: "The share of tasks that may outlive a lease, 0 to 1; drawn from the seed.")
+    var longTaskShare: Double?
 
     @Option(help: "Timing of the nodes: \(Names.profiles).")
     var profile: TimingProfile = .local
@@ -33,8 +38,14 @@ struct ScenarioOptions: ParsableArguments {
         guard (1...200).contains(nodes) else {
             throw ValidationError("--nodes must lie between 1 and 200")
         }
-        guard (0...100_000).contains(tasks), (1...86_400).contains(span) else {
-            throw ValidationError("--tasks must lie below 100,000, --span between 1 and 86,400")
+        guard (0...100_000).contains(tasks) else {
+            throw ValidationError("--tasks must lie between 0 and 100,000")
+        }
+        guard (1...86_400).contains(span ?? 1) else {
+            throw ValidationError("--span must lie between 1 and 86,400")
+        }
+        guard (0...1).contains(longTaskShare ?? 0) else {
+            throw ValidationError("--long-tasks must lie between 0 and 1")
         }
         _ = try faultKinds()
     }
@@ -43,9 +54,10 @@ struct ScenarioOptions: ParsableArguments {
         var scenario = Scenario(seed: seed, nodeCount: nodes, taskCount: tasks)
         scenario.faultKinds = try faultKinds()
         scenario.isSwarm = faults == "all"
-        scenario.safetyPhase = .seconds(span)
         scenario.profile = profile
+        scenario.safetyPhase = span.map { .seconds($0) } ?? .seconds(30) * scenario.absenceScale
         if profile != .local { scenario.livenessLimit = .seconds(900) }
+        scenario.longTaskShare = longTaskShare
         scenario.signatures = signatures
         scenario.mutation = mutation
         scenario.hasGuard = !unguarded
@@ -55,7 +67,8 @@ struct ScenarioOptions: ParsableArguments {
     /// The options as they were given, to be typed again; ends with a space.
     var text: String {
         var words = ["--nodes \(nodes)", "--tasks \(tasks)", "--faults \(faults)"]
-        if span != 30 { words.append("--span \(span)") }
+        if let span { words.append("--span \(span)") }
+        if let longTaskShare { words.append("--long-tasks \(longTaskShare)") }
         if profile != .local { words.append("--profile \(profile.rawValue)") }
         if signatures != .simulated { words.append("--signatures \(signatures.rawValue)") }
         if let mutation { words.append("--mutation \(mutation.rawValue)") }
@@ -68,9 +81,11 @@ struct ScenarioOptions: ParsableArguments {
         case "all": return Faults.standardKinds
         case "none": return []
         default:
-            return try faults.split(separator: ",").map { name in
+            guard !faults.isEmpty else { throw ValidationError("--faults names none: say 'none'") }
+            return try faults.split(separator: ",", omittingEmptySubsequences: false).map { name in
                 guard let kind = FaultKind(rawValue: String(name)) else {
-                    throw ValidationError("--faults does not know \(name)")
+                    throw ValidationError(
+                        "--faults does not know '\(name)'; it knows all, none, \(Names.faults)")
                 }
                 return kind
             }

@@ -198,7 +198,8 @@ extension Node {
         case (.forfeited, _):
             drop(holding, reason: reason, at: now, emit: emit)
         case (nil, _) where holding.phase == .creating:
-            // It never ran, so any policy lets it run elsewhere; not here at once, though.
+            // It never ran, but may elsewhere; not here at once, though. What must not run twice
+            // is closed as lost by whoever claims it next: a row can't tell that it never ran.
             let attempts = table.record(holding.id.task)?.attempts.count ?? 1
             giveBack(
                 holding, reason: reason, after: Node.backoff(after: attempts), at: now,
@@ -253,8 +254,15 @@ extension Node {
     /// The lock has taken note of the end: nothing is left to do for this claim.
     mutating func settled(_ id: ContainerID, at now: Instant, emit: (NodeEffect) -> Void) {
         guard holdings[id]?.phase == .ended else { return }
-        holdings[id] = nil
+        letGo(id, at: now, emit: emit)
         leaveIfClear(at: now, emit: emit)
+    }
+
+    /// An ended attempt concerns this node no more than any other; if it was reported and not
+    /// closed, this node may be the only one that can close it.
+    mutating func letGo(_ id: ContainerID, at now: Instant, emit: (NodeEffect) -> Void) {
+        holdings[id] = nil
+        reconsider(id.task, at: now, emit: emit)
     }
 
     private mutating func writeRow(

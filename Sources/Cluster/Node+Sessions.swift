@@ -126,7 +126,7 @@ extension Node {
     ) {
         if holdings[id]?.phase == .ended {
             // The end was reported truthfully, but the lock may never hear of it from us.
-            holdings[id] = nil
+            letGo(id, at: now, emit: emit)
         } else {
             end(id, because: .forfeited, at: now, emit: emit)
         }

@@ -43,9 +43,19 @@ import Testing
 
     @Test func `the page holds its plots and needs nothing else`() {
         let page = StudyTests.report.html
-        #expect(page.components(separatedBy: "<svg").count == 4)
+        #expect(page.components(separatedBy: "<svg").count == 5)
         #expect(!page.contains("http"))
+        for word in ["wait in ms", "p95", "@media print", StudyTests.report.command] {
+            #expect(page.contains(word))
+        }
         #expect(!page.contains("nan") && !page.contains("inf\""))
+    }
+
+    @Test func `the machines are as busy as the load says`() {
+        let study = FairnessStudy(seed: 5, nodeCount: 6, taskCount: 600, load: 0.6)
+        let result = World.study(study, policy: .proportional(.standard), name: "")
+        let mean = Statistics.mean(result.busyShares)
+        #expect(abs(mean - 0.6) < 0.1, "busy to \(mean)")
     }
 
     @Test func `the same seed gives the same numbers`() {

@@ -52,7 +52,8 @@ package struct FairnessReport: Sendable {
     /// The main numbers, for a terminal.
     package var text: String {
         var lines = [
-            "\(study.nodeCount) nodes, \(study.coreCount) cores, \(study.taskCount) tasks, load "
+            "\(Format.count(study.nodeCount)) nodes, \(Format.count(study.coreCount)) cores, "
+                + "\(Format.count(study.taskCount)) tasks, load "
                 + "\(Format.fixed(study.load, 2)), mean run time "
                 + "\(Format.seconds(study.meanService.seconds)), seed \(study.seed)",
             "one line before all cores would wait \(Format.seconds(study.idealWaitSeconds)) "
@@ -74,6 +75,18 @@ package struct FairnessReport: Sendable {
             if let violation = result.violation { lines.append("  VIOLATION: \(violation)") }
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// The command that makes this report again.
+    package var command: String {
+        var words = [
+            "simulate fairness --nodes \(study.nodeCount)",
+            "--policy \(results.map(\.name).joined(separator: ","))", "--load \(study.load)",
+            "--tasks \(study.taskCount)", "--service \(study.meanService.seconds)",
+            "--cores \(study.coresPerNode)",
+        ]
+        if study.isUneven { words.append("--uneven") }
+        return (words + ["--seed \(study.seed)"]).joined(separator: " ")
     }
 
     private static func row(_ spread: Spread, _ format: (Double) -> String) -> String {

@@ -58,7 +58,8 @@ package struct FairnessResult: Sendable {
     package var waits: [Double]
     /// From submission to the end, over the run time.
     package var slowdowns: [Double]
-    /// The share of its cores' time that each machine was busy.
+    /// The share of its cores' time that each machine was busy, from the end of the warm-up to the
+    /// last submission.
     package var busyShares: [Double]
     /// How unequal the machines were, second by second.
     package var imbalance: [StudySample]
@@ -110,6 +111,17 @@ extension World {
         let last = world.planStudy(study)
         world.queue.insert(.sample, at: start + World.sampleInterval)
         let limit = last + (study.meanService * 100).nanoseconds
+        // The cluster fills up at the beginning and runs empty at the end: neither is counted.
+        let span = Double(last - start)
+        let warmUp = start + Int64(span * FairnessStudy.warmUpShare)
+        world.run(until: warmUp)
+        let before = world.machines.map { $0.busy.value(at: world.now) }
+        world.run(until: last)
+        world.busyShares = zip(world.machines, before).map { machine, before in
+            (machine.busy.value(at: world.now) - before)
+                / Double(scenario.capacity(of: machine.index).cpuMillis)
+                / Double(max(1, last - warmUp))
+        }
         while world.checker.violation == nil, world.now < limit, !world.isStudyOver {
             world.run(until: world.now + 1_000_000_000)
         }
@@ -169,11 +181,7 @@ extension World {
                 let turnaround = Double((job.ended ?? 0) - (job.submitted ?? 0)) / 1e9
                 return max(1, turnaround / max(floor, Behaviour(of: job.spec).runTime.seconds))
             },
-            busyShares: machines.map { machine in
-                machine.busy.value(at: now)
-                    / Double(scenario.capacity(of: machine.index).cpuMillis)
-                    / Double(max(1, now - start))
-            },
+            busyShares: busyShares,
             imbalance: samples.filter { $0.seconds * 1e9 <= Double(end) }.map {
                 StudySample(
                     seconds: $0.seconds - Double(start) / 1e9, meanLoad: $0.meanLoad,

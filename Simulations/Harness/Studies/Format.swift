@@ -26,8 +26,20 @@ package enum Format {
         return text
     }
 
+    /// A count, its digits in threes.
+    package static func count(_ value: Int) -> String {
+        var text = String(value)
+        var place = text.count - 3
+        while place > (value < 0 ? 1 : 0) {
+            text.insert(",", at: text.index(text.startIndex, offsetBy: place))
+            place -= 3
+        }
+        return text
+    }
+
     /// Seconds, with a unit that fits.
     package static func seconds(_ value: Double) -> String {
-        value < 1 ? "\(fixed(value * 1_000, 0)) ms" : "\(fixed(value, 2)) s"
+        if value > 0, value < 0.000_5 { return "under 1 ms" }
+        return value < 1 ? "\(fixed(value * 1_000, 0)) ms" : "\(fixed(value, 2)) s"
     }
 }

@@ -49,7 +49,8 @@ package struct Plot: Sendable {
         self.yTitle = yTitle
     }
 
-    /// The plot as one `svg` element; colours come from the page's classes `s0`, `s1`, ….
+    /// The plot as one `svg` element; colours and dashes come from the page's
+    /// classes `s0`, `s1`, ….
     package var svg: String {
         let x = xAxis
         let y = yAxis
@@ -106,7 +107,10 @@ package struct Plot: Sendable {
 
     private var yAxis: Axis {
         let high = yMax ?? max(series.flatMap { $0.points.map(\.y) }.max() ?? 1, 1e-9)
-        let ticks = Plot.ticks(yMin, high)
+        var ticks = Plot.ticks(yMin, high)
+        if ticks.count > 1, let last = ticks.last, last < high * (1 - 1e-6) {
+            ticks.append(last + ticks[1] - ticks[0])
+        }
         return Axis(
             low: yMin, high: max(high, ticks.last ?? high), ticks: ticks, isLogarithmic: false,
             start: Plot.height - Plot.bottom, end: Plot.top)
@@ -128,10 +132,12 @@ package struct Plot: Sendable {
         return ticks
     }
 
-    /// The powers of ten, with twos and fives between, that enclose some values.
+    /// The powers of ten, with twos and fives between, that lie among some values; where they span
+    /// less than a decade that would be too few, and round numbers take their place.
     static func decades(_ values: [Double]) -> (low: Double, high: Double, ticks: [Double]) {
         let low = max(values.filter { $0 > 0 }.min() ?? 1, 1e-6)
-        let high = max(values.max() ?? 10, low * 2)
+        let high = max(values.max() ?? 10, low * 1.01)
+        guard high > 10 * low else { return (low, high, Plot.ticks(low, high)) }
         var decade = 1e-6
         while decade * 10 <= low { decade *= 10 }
         var ticks: [Double] = []
@@ -189,8 +195,8 @@ package struct Plot: Sendable {
 
     private func legend(_ line: Series, _ number: Int) -> String {
         let spot = Plot.left + Double(number) * 150
-        return "<rect class=\"key s\(number)\" x=\"\(Format.fixed(spot, 1))\" y=\"12\" "
-            + "width=\"18\" height=\"4\" rx=\"2\"/><text class=\"name\" "
-            + "x=\"\(Format.fixed(spot + 24, 1))\" y=\"18\">\(line.name)</text>"
+        return "<path class=\"line s\(number)\" d=\"M\(Format.fixed(spot, 1)) 14h28\"/>"
+            + "<text class=\"name\" x=\"\(Format.fixed(spot + 34, 1))\" "
+            + "y=\"18\">\(line.name)</text>"
     }
 }

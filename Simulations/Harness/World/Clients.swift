@@ -71,6 +71,8 @@ struct Clients {
     var random: SeededGenerator
     /// How long nodes keep ended tasks.
     var retention: Duration = .seconds(3_600)
+    /// The share of tasks that may outlive a lease.
+    var longTaskShare = 0.05
     private var numbers: [TaskID: Int] = [:]
     private(set) var pending: [RequestID: Pending] = [:]
 

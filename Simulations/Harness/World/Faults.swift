@@ -56,6 +56,8 @@ package struct Faults: Sendable {
     package var driftPartsPerBillionMax: Int64 = 0
     /// By how much wall clocks are off at most.
     package var wallSkewMax: Duration = .zero
+    /// Whether a majority of machines may be down or stand still at a time.
+    package var isStorm = true
     /// The share of container steps that take long.
     package var slowStepShare = 0.0
 
@@ -86,6 +88,7 @@ package struct Faults: Sendable {
         incidentInterval = .milliseconds(300 + random.index(below: 2_500))
         let drift = Int64(random.index(below: 9_000_000))
         let slowShare = 0.1 * random.fraction()
+        isStorm = random.happens(0.5)
         if has(.loss) { conditions.loss = loss }
         if has(.duplication) { conditions.duplication = duplication }
         if has(.delay) {

@@ -36,6 +36,8 @@ package struct Scenario: Sendable {
     package var capacities: [Resources] = []
     /// How long nodes keep ended tasks; `nil` draws it: mostly long, sometimes a few seconds.
     package var retention: Duration?
+    /// The share of tasks that may outlive a lease, 0…1; `nil` draws it from the seed.
+    package var longTaskShare: Double?
     /// A rule of the lock that is broken on purpose.
     package var mutation: LockMutation?
     /// Which signatures packets carry.
@@ -48,5 +50,14 @@ package struct Scenario: Sendable {
         self.seed = seed
         self.nodeCount = nodeCount
         self.taskCount = taskCount
+    }
+
+    /// The lease of the profile: what lasts longer can break the promises that hang on it.
+    var leaseLength: Duration { LockConfiguration(profile: profile).leaseLength }
+
+    /// How much longer absences last than in the profile `local`, for which they are given: some
+    /// of them must outlast a lease, whatever the profile.
+    package var absenceScale: Double {
+        leaseLength / LockConfiguration(profile: .local).leaseLength
     }
 }

@@ -18,7 +18,9 @@ extension World {
     /// Something goes wrong, and the next incident is arranged.
     func incident() {
         guard isSafetyPhase else { return }
-        let pause = -faults.incidentInterval.seconds * logarithm(1 - random.incidents.fraction())
+        let pause =
+            -faults.incidentInterval.seconds * scenario.absenceScale
+            * logarithm(1 - random.incidents.fraction())
         queue.insert(.incident, at: now + max(1_000_000, Int64(pause * 1e9)))
         let kinds = faults.kinds.filter { World.weights[$0] != nil }
         let total = kinds.reduce(0) { $0 + (World.weights[$1] ?? 0) }
@@ -70,8 +72,8 @@ extension World {
     private func span(_ least: Duration, _ most: Duration) -> Int64 {
         // Many short ones, some long ones.
         let share = random.incidents.fraction()
-        return least.nanoseconds
-            + Int64(share * share * Double((most - least).nanoseconds))
+        let range = Double((most - least).nanoseconds) * scenario.absenceScale
+        return least.nanoseconds + Int64(share * share * range)
     }
 
     // MARK: Network
@@ -127,20 +129,32 @@ extension World {
         } else if random.incidents.happens(0.2) {
             victims.append(machines[random.incidents.index(below: machines.count)])
         }
-        for victim in victims where victim.node != nil && victim.pausedUntil <= now {
+        for victim in victims where victim.pausedUntil <= now && mayBeAbsent(victim) {
             crash(victim)
             restart(victim, after: span(.milliseconds(20), .seconds(12)))
         }
     }
 
     private func rebootOne(_ machine: Machine) {
-        guard machine.node != nil, machine.pausedUntil <= now else { return }
+        guard machine.pausedUntil <= now, mayBeAbsent(machine) else { return }
         reboot(machine)
         restart(machine, after: span(.seconds(1), .seconds(20)))
     }
 
+    /// Whether one more machine may be down or stand still.
+    ///
+    /// In a storm all of them may. Otherwise a majority is always there: only then tasks are
+    /// granted elsewhere while their holder is away, and the rules of leases are put to the test.
+    private func mayBeAbsent(_ machine: Machine) -> Bool {
+        guard machine.node != nil else { return false }
+        let absent = machines.count { other in
+            other !== machine && (other.node == nil || other.frozenUntil > now)
+        }
+        return faults.isStorm || absent < max(1, (machines.count - 1) / 2)
+    }
+
     private func freeze(_ machine: Machine, wholly: Bool) {
-        guard machine.node != nil, machine.frozenUntil <= now else { return }
+        guard machine.frozenUntil <= now, mayBeAbsent(machine) else { return }
         machine.frozenUntil = now + span(.milliseconds(20), .seconds(10))
         if wholly { pause(machine) }
     }
@@ -179,7 +193,9 @@ extension World {
 
     private func wipe(_ machine: Machine) {
         let isQuiet = machines.allSatisfy { $0.node?.isMember == true && $0.frozenUntil <= now }
-        guard isQuiet, machines.count > 3, now - lastWipe > World.wipePause else { return }
+        guard isQuiet, machines.count > 3,
+            Double(now - lastWipe) > World.wipePause * scenario.absenceScale
+        else { return }
         lastWipe = now
         reboot(machine)
         lose(machine)
@@ -187,7 +203,7 @@ extension World {
     }
 
     /// At most one identity is lost at a time, and the voters have time to replace it.
-    private static let wipePause: Int64 = 20_000_000_000
+    private static let wipePause = 20e9
 
     // MARK: Disks
 

@@ -29,19 +29,26 @@ extension World {
     ) -> RunReport {
         let world = World(scenario)
         world.trace.sink = sink
-        world.drawRetention()
+        world.drawWorkload()
         world.form()
         world.runSafetyPhase()
         world.runLivenessPhase()
         return world.report
     }
 
-    private func drawRetention() {
+    private func drawWorkload() {
         // Longer than any absence: a repeated submission is recognised within the retention.
-        let short = Duration.seconds(12 + clients.random.index(below: 8))
+        let short =
+            Duration.seconds(12 + clients.random.index(below: 8)) * scenario.absenceScale
         let drawn = clients.random.happens(0.25) ? short : .seconds(3_600)
         clients.retention = scenario.retention ?? drawn
+        // Short tasks show races between claims and ends; only those that outlive a lease show
+        // what happens when it lapses.
+        let share = World.longTaskShares[clients.random.index(below: World.longTaskShares.count)]
+        clients.longTaskShare = scenario.longTaskShare ?? share
     }
+
+    private static let longTaskShares = [0.05, 0.05, 0.25, 0.6]
 
     // MARK: Phases
 
@@ -115,15 +122,17 @@ extension World {
 
     private func drawSpec() -> TaskSpec {
         let draw = clients.random.index(below: 20)
+        let isLong = clients.random.happens(clients.longTaskShare)
+        let seconds = clients.random.fraction()
+        let long = seconds * 3 * scenario.leaseLength.seconds
         var spec: TaskSpec
         switch draw {
         case 0: spec = TaskSpec(command: ["exit", "\(clients.random.index(below: 3))"])
-        case 1: spec = TaskSpec(command: ["stubborn", "\(clients.random.fraction() * 4)"])
+        case 1: spec = TaskSpec(command: ["stubborn", "\(isLong ? long : seconds * 4)"])
         case 2: spec = TaskSpec(command: ["hog"])
         case 3: spec = TaskSpec(command: ["missing"])
-        case 4: spec = TaskSpec(command: ["sleep", "\(clients.random.fraction())", "3"])
-        case 5: spec = TaskSpec(command: ["sleep", "\(clients.random.fraction() * 12)"])
-        default: spec = TaskSpec(command: ["sleep", "\(clients.random.fraction() * 3)"])
+        case 4: spec = TaskSpec(command: ["sleep", "\(seconds)", "3"])
+        default: spec = TaskSpec(command: ["sleep", "\(isLong ? long : seconds * 3)"])
         }
         spec.resources = Resources(
             cpuMillis: UInt32(50 + clients.random.index(below: 500)),

@@ -65,6 +65,7 @@ package final class World {
     var isStudy = false
     /// What a study has seen.
     var samples: [StudySample] = []
+    var busyShares: [Double] = []
     /// Nodes that were lost with their disk.
     var lostNodes: [NodeID] = []
     var lastWipe: Int64 = 0
