@@ -1,3 +1,4 @@
+import CShims
 import Foundation
 import Glibc
 import Model
@@ -81,7 +82,7 @@ extension ContainerRunner {
                     directory: paths.bundle, output: errors, inherited: writer,
                     environment: ["_OCI_SYNCPIPE=3"])
             }
-            let line = Spawner.line(reader)
+            let line = try report(of: launcher, reader, paths)
             let code = Spawner.wait(for: launcher)
             let report =
                 (try? JSONSerialization.jsonObject(with: Data(line))) as? [String: Any]
@@ -96,6 +97,24 @@ extension ContainerRunner {
             throw ContainerFailure(code: 125, message: "\(error)")
         }
         watcher?.watch(paths.id, log: paths.log, monitor: monitor(of: paths))
+    }
+
+    /// Reads the monitor's line; one that does not come in time takes its writers with it.
+    private func report(
+        of launcher: pid_t, _ reader: Int32, _ paths: ContainerPaths
+    ) throws(RunnerError) -> [UInt8] {
+        var input = BoundedReader(reader, within: Spawner.stepTimeMax)
+        switch input.line() {
+        case .ended(let line):
+            return line
+        case .cut:
+            Glibc.kill(launcher, SIGKILL)
+            _ = Spawner.wait(for: launcher)
+            // The monitor leads a group of its own, in which the runtime is, too.
+            if let monitor = monitor(of: paths) { Glibc.kill(-monitor, SIGKILL) }
+            throw RunnerError(
+                "the runtime did not make the container within \(Spawner.stepTimeMax)")
+        }
     }
 
     /// Makes sure that the container is in its namespace, and that the guard knows its monitor.
@@ -160,11 +179,14 @@ extension ContainerRunner {
             return
         }
         let paths = ContainerPaths(id, configuration)
+        // A container that dies in this moment leaves the runtime waiting for it.
+        let witness = sandbox(of: paths).map { magpie_pidfd_open($0.process) } ?? -1
+        defer { if witness >= 0 { close(witness) } }
         do {
             try Files.write([], to: paths.startedMark)
             update(id) { $0.isStarted = true }
             let result = try Spawner.run(
-                configuration.runtime, runtimeOptions + ["start", "\(id)"])
+                configuration.runtime, runtimeOptions + ["start", "\(id)"], witness: witness)
             guard result.code == 0 else {
                 destroy(paths)
                 return failUnlessUnguarded(id, ContainerRunner.startFailure(result.output))

@@ -9,9 +9,19 @@ enum Spawner {
         var output: String
     }
 
+    /// How long a runtime may take for one step; one that takes longer is as good as hung.
+    static let stepTimeMax: Duration = .seconds(60)
+    /// How long a program that has lost its witness may take to notice.
+    static let witnessGrace: Duration = .milliseconds(500)
+
     /// Runs a program to its end; its output and errors come back together.
+    ///
+    /// It is killed (code 137) after `limit`, and soon after `witness`, a descriptor that becomes
+    /// readable when there is nothing left to be done: `crun start` waits for ever for a container
+    /// that died at the wrong moment.
     static func run(
-        _ path: String, _ arguments: [String], directory: String? = nil
+        _ path: String, _ arguments: [String], within limit: Duration = stepTimeMax,
+        witness: Int32 = -1
     ) throws(RunnerError) -> Result {
         let (reader, writer) = try pipe()
         defer { close(reader) }
@@ -19,11 +29,19 @@ enum Spawner {
         do {
             defer { close(writer) }
             id = try spawn(
-                path, arguments, directory: directory, output: writer, inherited: -1,
-                environment: [])
+                path, arguments, directory: nil, output: writer, inherited: -1, environment: [])
         }
-        let output = drain(reader)
-        return Result(code: wait(for: id), output: String(decoding: output, as: UTF8.self))
+        var input = BoundedReader(reader, within: limit, witness: witness)
+        var output = ""
+        switch input.drain() {
+        case .ended(let bytes): output = String(decoding: bytes, as: UTF8.self)
+        case .cut(let bytes):
+            Glibc.kill(id, SIGKILL)
+            output =
+                String(decoding: bytes, as: UTF8.self)
+                + "it wrote too much or did not end in time, and was killed"
+        }
+        return Result(code: wait(for: id), output: output)
     }
 
     /// Starts a program.
@@ -67,31 +85,5 @@ enum Spawner {
         var ends: [Int32] = [0, 0]
         guard magpie_pipe(&ends) == 0 else { throw Files.failure("make", "a pipe") }
         return (ends[0], ends[1])
-    }
-
-    /// Reads until the other end is closed, at most 1 MiB.
-    static func drain(_ descriptor: Int32) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4_096)
-        while bytes.count < 1 << 20 {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            bytes += buffer[..<count]
-        }
-        return bytes
-    }
-
-    /// Reads up to the first line's end, or the end.
-    static func line(_ descriptor: Int32) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var byte: UInt8 = 0
-        while bytes.count < 64 << 10 {
-            let count = read(descriptor, &byte, 1)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0, byte != UInt8(ascii: "\n") else { break }
-            bytes.append(byte)
-        }
-        return bytes
     }
 }

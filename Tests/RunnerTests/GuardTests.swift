@@ -76,7 +76,6 @@ struct GuardTests {
                 let id = bench.newID()
                 let end = try await bench.finish(id, TaskSpec(command: ["sleep", "1000"]))
                 #expect(end.isVanished, "\(milliseconds) ms: \(end)")
-                bench.runner.perform(id, .remove)
             }
         }
     }
@@ -93,7 +92,6 @@ struct GuardTests {
             try bench.restart()
             let first = bench.runner.recover().map(\.state)
             #expect(first == [.exited(ExitStatus(code: 137))])
-            bench.runner.perform(own, .remove)
 
             let bound = bench.newID()
             try await bench.start(bound, TaskSpec(command: ["sleep", "1000"]))
