@@ -330,6 +330,11 @@ extension Refusal {
                 .badToken,
                 "the seed does not accept the join token: no member that it knows has made it; "
                     + "make a new one with `daemon token` on a member")
+        case .unknownInviter:
+            self.init(
+                .badToken,
+                "no seed knows the member that made the join token; let that member reach the "
+                    + "seeds, or make a new token with `daemon token` on one of them")
         case .full:
             self.init(.overloaded, "the cluster has as many members as it can have")
         case .malformed:

@@ -74,6 +74,14 @@ package struct GossipConfiguration: Hashable, Sendable {
     package static let strangersPerSecondMax = 128
     /// How many times in a second members are asked for what they told about and did not show.
     package static let questionsPerSecondMax = 20
+    /// How many times in a second this node refutes accusations: each costs a write on every disk.
+    ///
+    /// An accusation that goes unanswered is shown again with the next probe, long before its time
+    /// is over.
+    package static let refutationsPerSecondMax = 8
+    /// How many changes of one member's word are taken in per second; what it says beyond that is
+    /// learned when it has calmed down, from the next exchange of views.
+    package static let wordsPerSecondMax = 16
     /// How much of a view travels in one frame, in bytes.
     static let viewPageSizeBytesMax = 1 << 20
 

@@ -55,6 +55,8 @@ package enum JoinRefusal: UInt8, Hashable, Sendable, Error {
     case full = 4
     /// The joiner's description of itself can't be read or is not signed by its key.
     case malformed = 5
+    /// The seed does not know the member that made the token, at least not yet.
+    case unknownInviter = 6
 }
 
 /// How a member looks.

@@ -24,6 +24,22 @@ struct Member: Sendable {
     /// How many accusers of a cleared member are told apart.
     static let doubtersMax = 4
 
+    var words: RateLimit?
+
+    /// Whether one more change of its word is taken in now; asked once it is known to be genuine.
+    mutating func admitsWord(at now: Instant) -> Bool {
+        var current =
+            words ?? RateLimit(perSecond: GossipConfiguration.wordsPerSecondMax, at: now)
+        defer { words = current }
+        return current.admits(at: now)
+    }
+
+    /// Takes over what does not depend on what it said last.
+    mutating func inherit(from former: Member) {
+        words = former.words
+        if former.state == state { stateSince = former.stateSince }
+    }
+
     var id: NodeID { alive.subject }
     var incarnation: UInt64 { alive.incarnation }
 

@@ -79,6 +79,11 @@ extension Membership {
         _ request: GossipMessage.JoinRequest, in ring: KeyRing, emit: (GossipEffect) -> Void
     ) throws(JoinRefusal) {
         guard request.invitation.cluster == ring.cluster else { throw .wrongCluster }
+        guard ring[request.invitation.inviter] != nil else {
+            // Perhaps the inviter has joined a moment ago; others know.
+            askForAdmission(of: request.invitation.inviter, emit: emit)
+            throw .unknownInviter
+        }
         guard ring.isInvitationValid(request.invitation) else { throw .badToken }
         guard wallTime(at: now) < request.invitation.expiry else { throw .expiredToken }
         guard !ring.isFull else { throw .full }

@@ -9,6 +9,8 @@ struct Joining: Sendable {
     var asked = 0
     /// When the next seed is asked, or the join given up.
     var due: Instant
+    /// What the seeds have said so far, when that may change.
+    var refusal: JoinRefusal?
 
     /// The most seeds that are kept; more are not asked.
     static let seedsMax = 16
@@ -31,7 +33,7 @@ extension Membership {
         guard var joining, joining.due <= now else { return }
         guard joining.asked < max(configuration.joinAttemptsMax, joining.seeds.count) else {
             self.joining = nil
-            return emit(.joinUnreachable)
+            return emit(joining.refusal.map(GossipEffect.joinRefused) ?? .joinUnreachable)
         }
         let seed = joining.seeds[joining.asked % joining.seeds.count]
         joining.asked += 1
@@ -64,6 +66,9 @@ extension Membership {
         switch message {
         case .joinReply(_, let number, let genesis, let view) where number == joining.number:
             complete(genesis, view, envelope, emit: emit)
+        case .joinRefused(_, let number, .unknownInviter) where number == joining.number:
+            // News travels: the same seed may know it in a moment, and another one already.
+            self.joining?.refusal = .unknownInviter
         case .joinRefused(_, let number, let refusal) where number == joining.number:
             self.joining = nil
             emit(.joinRefused(refusal))

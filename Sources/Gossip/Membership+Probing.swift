@@ -114,8 +114,11 @@ extension Membership {
 
     /// This node was late by so much that it must have stood still: nobody is to blame for what
     /// did not arrive in the meantime.
+    ///
+    /// One that is always late gives everybody more time already, as its health says. If it forgave
+    /// that, too, it would never find anybody dead.
     mutating func forgiveStandstill(of lateness: Duration) {
-        guard lateness > configuration.probeTimeout else { return }
+        guard lateness > configuration.probeTimeout * health.stretch else { return }
         health.stoodStill(forIntervals: lateness / configuration.probeInterval)
         probes.abandon()
         for node in suspects.sorted() {

@@ -9,7 +9,12 @@ extension Membership {
         let sizeMax =
             channel == .datagram ? Channel.datagramSizeBytesMax : Channel.frameSizeBytesMax
         guard bytes.count <= sizeMax else { return emit(.dropped(reason: "oversize")) }
-        guard limiter.admits(source, at: now) else { return emit(.dropped(reason: "rate")) }
+        let isAdmitted =
+            switch channel {
+            case .datagram: datagramLimiter.admits(source, at: now)
+            case .stream: streamLimiter.admits(source, at: now)
+            }
+        guard isAdmitted else { return emit(.dropped(reason: "rate")) }
         open(PeerLife.Held(bytes: bytes, source: source, channel: channel), emit: emit)
     }
 
@@ -76,8 +81,15 @@ extension Membership {
         case .rumours(let news): hear(news, from: sender, emit: emit)
         case .exchange(let news, let wantsReply):
             hear(news, from: sender, emit: emit)
-            if wantsReply { sendView(to: sender, wantsReply: false, emit: emit) }
+            guard wantsReply else { return }
+            guard lives[sender]?.admitsView(at: now) == true else {
+                return emit(.dropped(reason: "busy"))
+            }
+            sendView(to: sender, wantsReply: false, emit: emit)
         case .wantAdmission(let node):
+            guard lives[sender]?.admitsQuestion(at: now) == true else {
+                return emit(.dropped(reason: "busy"))
+            }
             show(node, to: sender, emit: emit)
         case .application(let payload):
             emit(.deliver(Array(payload), from: sender, via: packet.channel))

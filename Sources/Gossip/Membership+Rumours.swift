@@ -88,7 +88,7 @@ extension Membership {
     ) -> Bool {
         guard let ring else { return true }
         if alive.subject == id { return heardOfSelf(alive, emit: emit) }
-        let known = table[alive.subject]
+        var known = table[alive.subject]
         if let known, !alive.isNewer(than: known.alive) { return true }
         guard ring[alive.subject] != nil else {
             if let sender { ask(sender, for: alive.subject, emit: emit) }
@@ -102,6 +102,12 @@ extension Membership {
             emit(.dropped(reason: "unreadable metadata"))
             return true
         }
+        let isAdmitted = known?.admitsWord(at: now) ?? true
+        table[alive.subject] = known
+        guard isAdmitted else {
+            emit(.dropped(reason: "busy"))
+            return true
+        }
         var member = Member(
             alive: alive, metadata: metadata, state: .alive, stateSince: now, leave: known?.leave)
         if member.hasLeft {
@@ -109,7 +115,7 @@ extension Membership {
         } else {
             member.leave = nil
         }
-        if let known, known.state == member.state { member.stateSince = known.stateSince }
+        if let known { member.inherit(from: known) }
         place(member)
         emit(.persist([MembershipRows.member(alive)]))
         emit(.memberChanged(member.info, previous: known?.state))
@@ -137,6 +143,12 @@ extension Membership {
             ring.verify(
                 leave.signature, of: leave.statement(in: ring.cluster), by: leave.subject)
         else { return false }
+        let isAdmitted = member.admitsWord(at: now)
+        table[member.id] = member
+        guard isAdmitted else {
+            emit(.dropped(reason: "busy"))
+            return true
+        }
         member.leave = leave
         member.suspicion = nil
         member.accusation = nil

@@ -99,6 +99,10 @@ extension Membership {
                 statement.signature, of: statement.statement(in: ring.cluster),
                 by: statement.accuser)
         else { return false }
+        guard refutations.admits(at: now) else {
+            emit(.dropped(reason: "busy"))
+            return true
+        }
         health.wasSuspected()
         restate(above: statement.incarnation, emit: emit)
         return true

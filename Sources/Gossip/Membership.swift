@@ -21,7 +21,10 @@ package struct Membership: Sendable {
     // Who may speak, and what was heard of whom.
     var ring: KeyRing?
     var lives: [NodeID: PeerLife] = [:]
-    var limiter: SourceLimiter
+    /// Datagrams can bear any source address, streams can't: who floods with the one must not use
+    /// up what a member may send by the other.
+    var datagramLimiter: SourceLimiter
+    var streamLimiter: SourceLimiter
     var strangers: RateLimit
     var questions: RateLimit
     /// When the next question for an unknown sender's admission may be asked.
@@ -36,6 +39,7 @@ package struct Membership: Sendable {
     /// Whether the disk does not know the own statement yet.
     var isOwnRowStale = false
     var isCloned = false
+    var refutations: RateLimit
 
     // The members.
     var table: [NodeID: Member] = [:]
@@ -94,7 +98,9 @@ package struct Membership: Sendable {
         self.now = now
         random = SeededGenerator(seed: seed)
         wallSample = (wallTime, now)
-        limiter = SourceLimiter(at: now)
+        datagramLimiter = SourceLimiter(at: now)
+        streamLimiter = SourceLimiter(at: now)
+        refutations = RateLimit(perSecond: GossipConfiguration.refutationsPerSecondMax, at: now)
         strangers = RateLimit(perSecond: GossipConfiguration.strangersPerSecondMax, at: now)
         questions = RateLimit(perSecond: GossipConfiguration.questionsPerSecondMax, at: now)
         marks = CounterMarks(at: now)

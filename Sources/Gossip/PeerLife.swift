@@ -31,11 +31,18 @@ struct PeerLife: Sendable {
     private(set) var retired: [BootID] = []
     private(set) var pending: [Pending] = []
     private var formerLimit: RateLimit?
+    private var viewLimit: RateLimit?
+    private var questionLimit: RateLimit?
 
     /// How many former boot IDs are remembered.
     static let retiredMax = 16
     /// How many packets of former lives are looked at in a second.
     static let formerPerSecondMax = 4
+    /// How many times in a second one member is shown the whole view: it may be large.
+    static let viewsPerSecondMax = 4
+    /// How many questions for single admissions are answered to one member in a second; more than
+    /// any member asks (`GossipConfiguration.questionsPerSecondMax`, and as many for strangers).
+    static let questionsPerSecondMax = 64
     /// How many unproven boot IDs are told apart; beyond it the one asked first is forgotten.
     static let pendingMax = 4
     /// How many packets wait for an unproven boot ID.
@@ -54,14 +61,29 @@ struct PeerLife: Sendable {
     ) -> Bool {
         if boot == self.boot { return window(channel).accepts(counter) }
         guard retired.contains(boot) else { return true }
-        var limit = formerLimit ?? RateLimit(perSecond: PeerLife.formerPerSecondMax, at: now)
-        let isAdmitted = limit.admits(at: now)
-        formerLimit = limit
-        return isAdmitted
+        return PeerLife.admits(&formerLimit, PeerLife.formerPerSecondMax, at: now)
     }
 
     /// Whether a boot ID has been replaced by a newer one.
     func isRetired(_ boot: BootID) -> Bool { retired.contains(boot) }
+
+    /// Whether this member may see the whole view once more now.
+    mutating func admitsView(at now: Instant) -> Bool {
+        PeerLife.admits(&viewLimit, PeerLife.viewsPerSecondMax, at: now)
+    }
+
+    /// Whether one more question of this member is answered now.
+    mutating func admitsQuestion(at now: Instant) -> Bool {
+        PeerLife.admits(&questionLimit, PeerLife.questionsPerSecondMax, at: now)
+    }
+
+    private static func admits(
+        _ limit: inout RateLimit?, _ perSecond: Int, at now: Instant
+    ) -> Bool {
+        var current = limit ?? RateLimit(perSecond: perSecond, at: now)
+        defer { limit = current }
+        return current.admits(at: now)
+    }
 
     /// Takes note of a packet of the living boot ID.
     mutating func take(_ counter: UInt64, via channel: Channel) {

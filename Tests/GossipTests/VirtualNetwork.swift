@@ -65,6 +65,8 @@ final class VirtualNetwork {
     var duplication = 0.0
     /// Whether bytes pass from one machine to another.
     var isOpen: (_ from: Int, _ to: Int, Channel) -> Bool = { _, _, _ in true }
+    /// By how much later than they wish machines are woken.
+    var lag: [Int: Duration] = [:]
     /// Set to keep every packet that is sent.
     var recorded: [Recorded]?
     private var heap: [Due] = []
@@ -183,7 +185,7 @@ final class VirtualNetwork {
         for effect in effects { perform(effect, by: number) }
         if let due, machines[number].nextWake.map({ due < $0 }) ?? true {
             machines[number].nextWake = due
-            push(.wake, to: number, at: max(due, now))
+            push(.wake, to: number, at: max(due, now) + lag[number, default: .zero])
         }
     }
 

@@ -31,6 +31,30 @@ import Testing
         #expect((checker.violation != nil) == isCaught)
     }
 
+    @Test func `a container of a token that its node was not granted is noticed`() {
+        var checker = Checker()
+        checker.granted(task, token(1), to: "n1", at: 0)
+        checker.created(container(1), on: "n1", at: 1)
+        #expect(checker.violation == nil)
+        var other = checker
+        other.created(container(1), on: "n2", at: 2)
+        #expect(other.violation != nil)
+        checker.created(container(2), on: "n1", at: 3)
+        #expect(checker.violation != nil)
+    }
+
+    @Test func `a record that is dropped before its acknowledged task has ended is noticed`() {
+        var checker = Checker()
+        checker.dropped(task, isAcknowledged: false, by: "n1", at: 0)
+        #expect(checker.violation == nil)
+        var other = checker
+        other.dropped(task, isAcknowledged: true, by: "n1", at: 1)
+        #expect(other.violation != nil)
+        checker.saw(status(.failed), wasCancelWished: false, by: "n1", at: 1)
+        checker.dropped(task, isAcknowledged: true, by: "n1", at: 2)
+        #expect(checker.violation == nil)
+    }
+
     @Test func `two copies at a time are noticed, one after the other is fine`() {
         var checker = Checker()
         checker.started(container(1), on: "n1", at: 0)

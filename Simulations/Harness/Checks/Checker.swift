@@ -6,6 +6,7 @@ package struct Checker: Sendable {
     /// The first broken promise, if any.
     package private(set) var violation: Violation?
     private var grants: [TaskID: (token: FencingToken, node: String)] = [:]
+    private var holders: [ContainerID: String] = [:]
     private var live: [TaskID: [(id: ContainerID, node: String)]] = [:]
     private var exitCodes: [TaskID: Set<Int32>] = [:]
     private var outcomes: [TaskID: TaskState] = [:]
@@ -33,6 +34,24 @@ package struct Checker: Sendable {
                     + "granted to \(last.node)", at: time)
         }
         grants[task] = (token, node)
+        holders[ContainerID(task: task, token: token)] = node
+    }
+
+    /// A container is made by the one node that was granted its token.
+    package mutating func created(_ id: ContainerID, on node: String, at time: Int64) {
+        guard holders[id] != node else { return }
+        fail(
+            "\(node) makes container \(id), but "
+                + (holders[id].map { "\($0) holds its token" } ?? "nobody was granted its token"),
+            at: time)
+    }
+
+    /// A record leaves a disk: only the end of its task allows that.
+    package mutating func dropped(
+        _ task: TaskID, isAcknowledged: Bool, by node: String, at time: Int64
+    ) {
+        guard isAcknowledged, outcomes[task] == nil else { return }
+        fail("task \(task) was acknowledged and has not ended, but \(node) drops it", at: time)
     }
 
     /// Voters that have applied the log up to the same index have the same table.

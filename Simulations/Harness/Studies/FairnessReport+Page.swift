@@ -182,7 +182,7 @@ extension FairnessReport {
         .line.s1 { stroke-dasharray: 8 4; } .line.s2 { stroke-dasharray: 2 3; }
         .line.s3 { stroke-dasharray: 10 3 2 3; } .line.s4 { stroke-dasharray: 14 3; }
         .wide { overflow-x: auto; }
-        @media print { :root { --ink: #000; --soft: #333; --line: #bbb; --paper: #fff;
+        @media print { html { font-size: 11px; } .wide { overflow: visible; } :root { --ink: #000; --soft: #333; --line: #bbb; --paper: #fff;
           --c0: #0b6fb8; --c1: #d1495b; --c2: #2e8b57; --c3: #b07d12; --c4: #7a4fb5; }
           main { padding: 0; max-width: none; } figure { break-inside: avoid; }
           body { font-size: 12px; print-color-adjust: exact; } }

@@ -13,7 +13,7 @@ final class Machine {
     var disk = VirtualDisk()
     var runtime: VirtualRuntime
     /// The running daemon's core; `nil` while the daemon is down.
-    var node: Node?
+    var node: RunningNode?
     /// Rises whenever the daemon starts or stops; what belongs to another life is void.
     var life: UInt64 = 0
     /// Whether the machine itself was restarted since the daemon last ran.

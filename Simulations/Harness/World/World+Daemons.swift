@@ -23,9 +23,10 @@ extension World {
             "\(machine.name) starts (\(origin), boot \(boot.bootID), "
                 + "\(boot.containers.count) containers)", at: now)
         do throws(Refusal) {
-            machine.node = try Node(
-                boot: boot, configuration: configuration(of: machine), origin: origin,
-                at: machine.clock.local(at: now))
+            machine.node = RunningNode(
+                try Node(
+                    boot: boot, configuration: configuration(of: machine), origin: origin,
+                    at: machine.clock.local(at: now)))
         } catch {
             return checker.fail("\(machine.name) does not start: \(error.message)", at: now)
         }

@@ -31,6 +31,20 @@ extension World {
         }
     }
 
+    /// Nothing that was acknowledged leaves a disk before it has ended.
+    func checkDrops(_ writes: [DurableWrite], by machine: Machine) {
+        for write in writes {
+            guard case .delete(.task, let key) = write, let value = Wide128(bytes: key[...]) else {
+                continue
+            }
+            let task = TaskID(value)
+            let isAcknowledged =
+                clients.number(of: task).map { clients.jobs[$0].isAcknowledged } ?? false
+            checker.dropped(
+                task, isAcknowledged: isAcknowledged, by: machine.name, at: now)
+        }
+    }
+
     /// Which log indices are compared: the encoding of a whole table is not free.
     private static let lockCheckInterval: UInt64 = 8
     /// In larger clusters the lock is left unchecked: studies are about other things.

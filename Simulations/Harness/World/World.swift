@@ -212,6 +212,7 @@ package final class World {
         case .send(let bytes, let address, let channel):
             send(bytes, from: machine, to: address, via: channel)
         case .persist(let writes, let ticket):
+            checkDrops(writes, by: machine)
             if machine.disk.submit(writes, ticket) { beginSync(machine) }
         case .container(let id, let command):
             var mayCreate = true
@@ -219,7 +220,10 @@ package final class World {
                 mayCreate = isGuarded(machine)
             }
             let steps = machine.runtime.perform(command, on: id, mayCreate: mayCreate)
-            if case .create = command { counts.creates += 1 }
+            if case .create = command {
+                counts.creates += 1
+                checker.created(id, on: machine.name, at: now)
+            }
             schedule(steps, on: machine)
         case .armGuard(let deadline):
             arm(machine, until: deadline)
