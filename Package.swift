@@ -60,7 +60,9 @@ let package = Package(
         .target(
             name: "Runner",
             dependencies: ["Model", "CShims"], swiftSettings: settings),
-        core("ControlAPI", ["Model"]),
+        .target(
+            name: "ControlAPI", dependencies: ["Model"],
+            resources: [.embedInCode("openapi.json")], swiftSettings: settings),
         .executableTarget(
             name: "Daemon",
             dependencies: [
@@ -120,8 +122,15 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "Model", "Daemon", "Cluster", "ControlAPI",
+                "Model", "Gossip", "Daemon", "Cluster", "ControlAPI",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests(
             "ClientTests",

@@ -1,55 +1,95 @@
 import AsyncHTTPClient
 import ControlAPI
-import Dispatch
 import Foundation
 import Glibc
 import NIOCore
 import NIOHTTP1
 
-/// Stays with a task: passes on its output and the user's Ctrl-C, and returns its exit code.
+/// Stays with a task to its end, and passes on its output.
 struct Attachment {
     let connection: Connection
+    /// The task's whole ID.
     let task: String
     var showsStdout = true
     var showsStderr = true
-    var passesSignals = true
+    /// Whether a person waits here for a task that was just submitted.
+    var isInteractive = true
 
     /// How long the node may stay away before the client gives up on watching.
     static let absenceMax: Duration = .seconds(60)
+    /// How long the node may stay away before a person is told.
+    private static let absenceSilent: Duration = .seconds(2)
+    /// How long a task may be queued before its user is told where to look.
+    private static let hintAfter: Duration = .seconds(5)
 
-    /// - Returns: The task's exit code, as a shell shows it.
-    func follow() async throws -> Int32 {
-        let signals = passesSignals ? watchSignals() : nil
-        let hint = passesSignals ? hintWhenQueued() : nil
-        defer {
-            signals?.cancel()
-            hint?.cancel()
-        }
-        let clock = ContinuousClock()
+    /// How following came to its end.
+    struct Ending {
+        var task: TaskView
+        /// Why some of the output is missing.
+        var gap: String?
+    }
+
+    /// What is carried from one connection to the next.
+    private struct Progress {
         var cursor: String?
-        var lastSign = clock.now
+        var lastSign = ContinuousClock.now
+        var isAbsenceTold = false
+        var isGapTold = false
+    }
+
+    /// Follows the task to its end, over broken connections and restarts of the node.
+    func follow() async throws -> Ending {
+        let hint = isInteractive ? hintWhenQueued() : nil
+        defer { hint?.cancel() }
+        var progress = Progress()
         while true {
             do {
-                if let end = try await readFrames(from: &cursor, sign: { lastSign = clock.now }) {
-                    return Attachment.code(of: end)
-                }
-            } catch let error as ServerError where error.code == "unavailable" {
-                // The node that holds the output is away: the task's end is still to be learned.
-                if let end = try? await state(), end.isTerminal {
-                    Output.error("client: \(error.message)")
-                    return Attachment.code(of: end)
-                }
+                if let end = try await readFrames(&progress) { return Ending(task: end) }
             } catch let error as ServerError {
+                if let ending = try await ending(without: error, &progress) { return ending }
+            } catch let error as ClientFailure {
                 throw error
             } catch {
-                guard clock.now - lastSign < Attachment.absenceMax else {
-                    throw ClientFailure(
-                        "lost the node at \(connection.name); the task goes on: client wait \(task)",
-                        code: 125)
-                }
+                try tellAbsence(&progress)
             }
             try await Task.sleep(for: .milliseconds(200))
         }
+    }
+
+    /// The output can't be had now: the task's end is still to be learned.
+    private func ending(
+        without error: ServerError, _ progress: inout Progress
+    ) async throws -> Ending? {
+        guard ["unavailable", "not_found", "overloaded"].contains(error.code) else { throw error }
+        let view: TaskView
+        do {
+            view = try await state()
+        } catch is Unreachable {
+            try tellAbsence(&progress)
+            return nil
+        } catch let second as ServerError where second.code == "unavailable" {
+            try tellAbsence(&progress)
+            return nil
+        }
+        progress.lastSign = .now
+        if view.isTerminal { return Ending(task: view, gap: error.message) }
+        if !progress.isGapTold { Output.error("client: \(error.message)") }
+        progress.isGapTold = true
+        return nil
+    }
+
+    /// A node that stays away for a moment is restarting; for longer, a person should know.
+    private func tellAbsence(_ progress: inout Progress) throws {
+        let absence = ContinuousClock.now - progress.lastSign
+        guard absence < Attachment.absenceMax else {
+            throw ClientFailure(
+                "lost the node at \(connection.name); the task goes on: client wait \(task)",
+                code: 125)
+        }
+        guard absence > Attachment.absenceSilent, !progress.isAbsenceTold else { return }
+        progress.isAbsenceTold = true
+        Output.error(
+            "client: lost the node at \(connection.name); the task goes on, trying to come back")
     }
 
     /// A task that nobody takes is no error, but a person should know why nothing happens.
@@ -62,50 +102,68 @@ struct Attachment {
         }
     }
 
-    /// How long a task may be queued before its user is told where to look.
-    private static let hintAfter: Duration = .seconds(5)
-
     private func state() async throws -> TaskView {
         try await connection.ask(.GET, APIPaths.task(task), as: TaskView.self)
     }
 
     /// Reads frames until the task's end, or until the connection breaks.
-    private func readFrames(
-        from cursor: inout String?, sign: () -> Void
-    ) async throws -> TaskView? {
+    private func readFrames(_ progress: inout Progress) async throws -> TaskView? {
         var path = "\(APIPaths.task(task))/logs?follow=true"
-        if let cursor { path += "&from=\(cursor)" }
+        if let cursor = progress.cursor { path += "&from=\(cursor)" }
         let body = try await connection.stream(path, accept: APIPaths.frames)
-        var rest: [UInt8] = []
+        var lines = FrameLines()
+        // Output is shown once its cursor is known: after a break it is not shown twice.
+        var held: [LogFrame] = []
         for try await chunk in body {
-            sign()
-            rest += chunk.readableBytesView
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                let line = Data(rest[..<end])
-                rest.removeFirst(end + 1)
-                guard !line.isEmpty else { continue }
-                let frame = try JSONDecoder().decode(LogFrame.self, from: line)
-                if let data = frame.data {
-                    let isError = frame.stream == "stderr"
-                    if isError ? showsStderr : showsStdout {
-                        Output.write(data, to: isError ? 2 : 1)
-                    }
-                }
-                if let next = frame.cursor { cursor = next }
+            progress.lastSign = .now
+            progress.isAbsenceTold = false
+            for frame in try lines.take(chunk.readableBytesView) {
+                held.append(frame)
+                guard frame.cursor != nil || frame.end != nil else { continue }
+                for frame in held { try show(frame) }
+                held = []
+                if let next = frame.cursor { progress.cursor = next }
                 if let end = frame.end { return end }
             }
         }
         return nil
     }
 
-    /// The exit code that stands for a task's end; what can't be seen from it is said.
-    static func code(of task: TaskView) -> Int32 {
+    /// Shows the output that there is, without waiting for more.
+    func showOnce() async throws {
+        let body = try await connection.stream(
+            "\(APIPaths.task(task))/logs", accept: APIPaths.frames)
+        var lines = FrameLines()
+        do {
+            for try await chunk in body {
+                for frame in try lines.take(chunk.readableBytesView) { try show(frame) }
+            }
+        } catch let error as HTTPClientError {
+            throw Unreachable(node: connection.name, error)
+        }
+    }
+
+    private func show(_ frame: LogFrame) throws {
+        guard let data = frame.data else { return }
+        let isError = frame.stream == "stderr"
+        guard isError ? showsStderr : showsStdout else { return }
+        guard Output.write(data, to: isError ? 2 : 1) else {
+            throw ClientFailure(
+                "nobody reads the output any more; the task goes on: client logs \(task)",
+                code: 128 + SIGPIPE)
+        }
+    }
+
+    /// The exit code that stands for a task's end; what can't be seen from it is said, with the
+    /// task's name when there are several.
+    static func code(of task: TaskView, name: String? = nil) -> Int32 {
+        let subject = name.map { "task \($0)" } ?? "the task"
         if task.outOfMemory {
-            Output.error("client: the task ran out of memory; ask for more with --memory")
+            Output.error("client: \(subject) ran out of memory; ask for more with --memory")
         } else if !task.reason.isEmpty, task.state != "complete" {
-            Output.error("client: task \(task.state): \(task.reason)")
+            Output.error("client: \(subject) \(task.state): \(task.reason)")
         } else if task.state == "canceled" {
-            Output.error("client: the task was canceled")
+            Output.error("client: \(subject) was canceled")
         }
         switch task.state {
         case "complete": return 0
@@ -114,43 +172,22 @@ struct Attachment {
         default: return task.exitCode ?? 125
         }
     }
+}
 
-    // MARK: Ctrl-C
+/// Splits a stream of bytes into log frames.
+struct FrameLines {
+    private var rest: [UInt8] = []
 
-    private func watchSignals() -> any DispatchSourceSignal {
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        let presses = Presses()
-        let connection = connection
-        let task = task
-        source.setEventHandler {
-            let isSecond = presses.note()
-            Task {
-                if isSecond {
-                    Output.error("client: canceling the task")
-                    _ = try? await connection.ask(.POST, "\(APIPaths.task(task))/cancel")
-                } else {
-                    _ = try? await connection.ask(
-                        .POST, "\(APIPaths.task(task))/signal", SignalRequest(signal: SIGINT))
-                }
-            }
+    mutating func take(_ bytes: some Sequence<UInt8>) throws -> [LogFrame] {
+        rest += bytes
+        var frames: [LogFrame] = []
+        var begin = 0
+        while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
+            let line = Data(rest[begin..<end])
+            begin = end + 1
+            if !line.isEmpty { frames.append(try JSONDecoder().decode(LogFrame.self, from: line)) }
         }
-        source.resume()
-        return source
-    }
-
-    /// When Ctrl-C was last pressed; touched by the signal queue alone.
-    private final class Presses: @unchecked Sendable {
-        private let lock = NSLock()
-        private var last: ContinuousClock.Instant?
-
-        /// Whether this press comes within a second of the last one.
-        func note() -> Bool {
-            lock.withLock {
-                let now = ContinuousClock.now
-                defer { last = now }
-                return last.map { now - $0 < .seconds(1) } ?? false
-            }
-        }
+        rest.removeFirst(begin)
+        return frames
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Model
 
 /// The client's command line.
 @main
@@ -11,8 +12,10 @@ struct ClientCommand: AsyncParsableCommand {
             The node is chosen by --node, else by MAGPIE_NODE, else it is the socket of this \
             machine's daemon. Exit codes: of 'run' and 'wait' the task's own (128 + signal, 126 \
             not executable, 127 not found, 137 also when out of memory), 125 for an error of \
-            Magpie; of the others 0, or 1 for an error.
+            Magpie; of the others 0, 1 for an error, or 64 for a command line that makes no sense. \
+            IDs may be shortened to a beginning or an end that only one task has.
             """,
+        version: SoftwareVersion.text,
         subcommands: [
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
             LogsCommand.self, CancelCommand.self, WaitCommand.self, WhyCommand.self,
@@ -21,8 +24,8 @@ struct ClientCommand: AsyncParsableCommand {
     static func main() async {
         // A reader that went away (`client list | head`) is no reason to die by a signal.
         signal(SIGPIPE, SIG_IGN)
+        let words = withNodeBehindCommand(Array(CommandLine.arguments.dropFirst()))
         do {
-            let words = withNodeBehindCommand(Array(CommandLine.arguments.dropFirst()))
             var command = try parseAsRoot(words)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
@@ -34,7 +37,7 @@ struct ClientCommand: AsyncParsableCommand {
             Glibc.exit(failure.code)
         } catch {
             // Bad usage of 'run' is an error of ours, as with docker.
-            let isRun = CommandLine.arguments.dropFirst().first == "run"
+            let isRun = words.first == "run"
             let code = exitCode(for: error)
             if isRun, !code.isSuccess, !(error is ExitCode) {
                 Output.error(fullMessage(for: error))
@@ -49,11 +52,12 @@ extension ClientCommand {
     /// Lets `client -N NODE run …` mean `client run -N NODE …`.
     static func withNodeBehindCommand(_ words: [String]) -> [String] {
         guard let first = words.first else { return words }
-        if first.hasPrefix("--node="), words.count > 1 {
-            return [words[1], first] + words.dropFirst(2)
-        }
-        guard ["-N", "--node"].contains(first), words.count > 2 else { return words }
-        return [words[2]] + words.prefix(2) + words.dropFirst(3)
+        let count = first.hasPrefix("--node=") ? 1 : ["-N", "--node"].contains(first) ? 2 : 0
+        guard count > 0, words.count > count else { return words }
+        let rest = words.dropFirst(count)
+        // `nodes` has commands of its own, which the option must follow too.
+        let names = rest.starts(with: ["nodes", "forget"]) ? 2 : 1
+        return Array(rest.prefix(names)) + words.prefix(count) + rest.dropFirst(names)
     }
 }
 

@@ -24,40 +24,73 @@ struct Connection: Sendable {
 
     /// The largest answer that is read whole, in bytes.
     private static let answerSizeBytesMax = 256 << 20
+    /// How long a node may take to answer what it can answer at once.
+    static let answerWait: TimeAmount = .seconds(20)
 
-    init(_ wanted: String?) throws {
-        let environment = ProcessInfo.processInfo.environment
-        let name = wanted ?? environment["MAGPIE_NODE"] ?? "unix:\(Connection.defaultSocket)"
+    /// - Throws: `InvalidInput` when the node's name can't be one.
+    init(
+        _ wanted: String?,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        let name: String
+        if let wanted {
+            name = wanted
+        } else if let set = environment["MAGPIE_NODE"], !set.isEmpty {
+            name = set
+        } else {
+            name = "unix:\(Connection.defaultSocket(environment))"
+        }
         self.name = name
+        base = try Connection.base(of: name)
+    }
+
+    private static func base(of name: String) throws -> String {
         if name.hasPrefix("unix:") {
             let path = String(name.dropFirst(5))
             guard !path.isEmpty else {
-                throw ClientFailure("--node \(name): the path of the socket is missing", code: 125)
+                throw InvalidInput("--node \(name): the path of the socket is missing")
+            }
+            guard path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else {
+                throw InvalidInput("--node \(name): the path is too long for a socket")
             }
             let escaped = path.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? path
-            base = "http+unix://\(escaped)"
-        } else {
-            guard name.split(separator: ":").count == 2,
-                name.split(separator: ":").last.flatMap({ UInt16($0) }) != nil
-            else {
-                throw ClientFailure(
-                    "--node \(name): write HOST:PORT or unix:PATH", code: 125)
-            }
-            base = "http://\(name)"
+            return "http+unix://\(escaped)"
         }
+        let malformed = InvalidInput(
+            "--node \(name.isEmpty ? "''" : name): write HOST:PORT or unix:PATH")
+        guard let colon = name.lastIndex(of: ":"), UInt16(name[name.index(after: colon)...]) != nil
+        else { throw malformed }
+        let host = name[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        guard !host.isEmpty, isBracketed || !host.contains(":"),
+            !host.contains(where: { $0.isWhitespace || "/@?#%".contains($0) })
+        else { throw malformed }
+        return "http://\(name)"
     }
 
-    private static var defaultSocket: String {
-        let environment = ProcessInfo.processInfo.environment
-        if let directory = environment["MAGPIE_DATA_DIR"] { return "\(directory)/api.sock" }
+    private static func defaultSocket(_ environment: [String: String]) -> String {
+        if let directory = environment["MAGPIE_DATA_DIR"], !directory.isEmpty {
+            return "\(directory)/api.sock"
+        }
         if geteuid() == 0 { return "/var/lib/magpie/api.sock" }
         return "\(environment["HOME"] ?? "/")/.local/share/magpie/api.sock"
+    }
+
+    /// The path of a task that a person named.
+    ///
+    /// - Throws: `InvalidInput` for what can't be a part of an ID, and would be another path.
+    static func task(_ fragment: String) throws -> String {
+        guard !fragment.isEmpty, fragment.allSatisfy({ $0.isHexDigit || $0 == "-" }) else {
+            throw InvalidInput(
+                "\(fragment.isEmpty ? "''" : fragment) is no task ID; see: client list")
+        }
+        return APIPaths.task(fragment)
     }
 
     /// Asks, and reads the whole answer.
     func ask<Answer: Decodable>(
         _ method: HTTPMethod, _ path: String, _ body: (any Encodable & Sendable)? = nil,
-        as type: Answer.Type, timeout: TimeAmount = .seconds(60)
+        as type: Answer.Type, timeout: TimeAmount = Connection.answerWait
     ) async throws -> Answer {
         let bytes = try await ask(method, path, body, timeout: timeout)
         return try JSONDecoder().decode(type, from: Data(bytes.readableBytesView))
@@ -66,10 +99,14 @@ struct Connection: Sendable {
     @discardableResult
     func ask(
         _ method: HTTPMethod, _ path: String, _ body: (any Encodable & Sendable)? = nil,
-        timeout: TimeAmount = .seconds(60)
+        timeout: TimeAmount = Connection.answerWait
     ) async throws -> ByteBuffer {
         let response = try await send(method, path, body, accept: nil, timeout: timeout)
-        return try await response.body.collect(upTo: Connection.answerSizeBytesMax)
+        do {
+            return try await response.body.collect(upTo: Connection.answerSizeBytesMax)
+        } catch {
+            throw Unreachable(node: name, error)
+        }
     }
 
     /// Asks, and hands over the answer as it comes.
@@ -92,15 +129,17 @@ struct Connection: Sendable {
         do {
             response = try await Connection.http.execute(request, timeout: timeout)
         } catch {
-            throw Unreachable(node: name, cause: "\(error)")
+            throw Unreachable(node: name, error)
         }
         guard (200..<300).contains(response.status.code) else {
-            let bytes = try await response.body.collect(upTo: 1 << 20)
+            let bytes = (try? await response.body.collect(upTo: 1 << 20)) ?? ByteBuffer()
             let error = try? JSONDecoder().decode(
                 ErrorBody.self, from: Data(bytes.readableBytesView))
             throw ServerError(
                 status: Int(response.status.code), code: error?.error.code ?? "unknown",
-                message: error?.error.message ?? "the node answered \(response.status)")
+                message: error?.error.message
+                    ?? "\(name) answered \(response.status); it is no node of Magpie, or of "
+                    + "another version")
         }
         return response
     }
@@ -109,12 +148,45 @@ struct Connection: Sendable {
 /// The node can't be reached, or the connection broke.
 struct Unreachable: Error {
     var node: String
+    /// Why, in words.
     var cause: String
+    var remedy: String
+    /// Whether nobody listens there at all, so that asking again at once is no use.
+    var isRefused = false
 
-    var message: String {
-        "can't reach the node at \(node) (\(cause)). Is its daemon running? Start one with "
-            + "`daemon start`, or name another node with --node HOST:PORT or unix:PATH"
+    init(node: String, _ error: any Error) {
+        self.node = node
+        remedy =
+            "Is its daemon running? Start one with `daemon start`, or name another node with "
+            + "--node HOST:PORT or unix:PATH"
+        if let error = error as? IOError {
+            cause = String(cString: strerror(error.errnoCode))
+            isRefused = [ECONNREFUSED, ENOENT, EACCES, EPERM, ENOTSOCK].contains(error.errnoCode)
+            if [EACCES, EPERM].contains(error.errnoCode) {
+                remedy = "Run as the user whom its daemon runs as"
+            }
+        } else if let error = error as? HTTPClientError {
+            cause = Unreachable.words(for: error)
+            isRefused = error == .connectTimeout
+        } else if "\(error)".contains("UnknownHost") {
+            cause = "the name can't be resolved"
+            isRefused = true
+        } else {
+            cause = "\(error)"
+        }
     }
+
+    private static func words(for error: HTTPClientError) -> String {
+        switch error {
+        case .connectTimeout: "it does not answer"
+        case .deadlineExceeded, .readTimeout: "it took the request, but did not answer in time"
+        case .remoteConnectionClosed:
+            "it closed the connection; it may be going down, or the port is not that of its --api"
+        default: "\(error)"
+        }
+    }
+
+    var message: String { "can't reach the node at \(node) (\(cause)). \(remedy)" }
 }
 
 /// The node refused.
@@ -137,6 +209,7 @@ func reporting<Value>(
     } catch let error as InvalidInput {
         throw ClientFailure(error.description, code: code)
     } catch let error as DecodingError {
-        throw ClientFailure("the node's answer can't be read (\(error))", code: code)
+        throw ClientFailure(
+            "the node's answer can't be read; it may be of another version (\(error))", code: code)
     }
 }

@@ -1,8 +1,11 @@
+import Foundation
 import Glibc
 
 /// Writes to the standard streams without a buffer of our own.
 enum Output {
-    static func write(_ bytes: some Collection<UInt8>, to descriptor: Int32) {
+    /// - Returns: Whether all was written; `false` when nobody reads any more.
+    @discardableResult
+    static func write(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Bool {
         let bytes = Array(bytes)
         var written = 0
         while written < bytes.count {
@@ -10,10 +13,10 @@ enum Output {
                 Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
             if count < 0, errno == EINTR { continue }
-            // Nobody reads any more: what remains has no use.
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             written += count
         }
+        return true
     }
 
     static func line(_ text: String) { write((text + "\n").utf8, to: 1) }
@@ -46,4 +49,11 @@ struct Table {
             return line
         }
     }
+}
+
+/// JSON for people and programs alike.
+func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -50,17 +50,23 @@ struct RunCommand: AsyncParsableCommand {
     var command: [String] = []
 
     func run() async throws {
+        // What follows no known option counts as the command, a wish for help too.
+        if let first = command.first, ["-h", "--help"].contains(first) {
+            throw CleanExit.helpRequest(self)
+        }
         try await reporting(code: 125) {
             let connection = try Connection(common.node)
-            let request = SubmitRequest(id: newID(), spec: try spec(), ack: ack)
+            let id = newID()
+            let request = SubmitRequest(id: id, spec: try spec(), ack: ack)
+            let interrupts = detach ? nil : Interrupts(task: id)
             let reply = try await Submission(connection: connection, request: request).submit()
-            let wanted = ack.flatMap(Int.init) ?? 2
-            if reply.copies < wanted, ack != nil {
-                Output.error("client: only \(reply.copies) disk(s) hold the task so far")
-            }
-            if detach { return Output.line(reply.task.id) }
-            let code = try await Attachment(connection: connection, task: reply.task.id).follow()
-            throw ExitCode(code)
+            if let notice = reply.notice { Output.error("client: \(notice)") }
+            guard let interrupts else { return Output.line(reply.task.id) }
+            interrupts.attach(to: connection)
+            let ending = try await Attachment(connection: connection, task: id).follow()
+            interrupts.end()
+            if let gap = ending.gap { Output.error("client: \(gap)") }
+            throw ExitCode(Attachment.code(of: ending.task))
         }
     }
 
@@ -77,6 +83,12 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func spec() throws -> SpecView {
+        // The parser takes what it does not know for the command.
+        if let first = command.first, first.hasPrefix("-"), first != "--" {
+            throw ClientFailure(
+                "run: there is no option \(first); for a program of that name write: client run -- "
+                    + "\(first)", code: 125)
+        }
         var spec = SpecView(command: RunCommand.withoutSeparator(command))
         guard !spec.command.isEmpty else {
             throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
@@ -140,9 +152,7 @@ struct Submission {
                     .POST, APIPaths.tasks, request, as: SubmitReply.self)
             } catch let error as Unreachable {
                 // A daemon that does not listen at all will not do so in a second either.
-                guard tries < Submission.triesMax, !error.cause.contains("connect") else {
-                    throw error
-                }
+                guard tries < Submission.triesMax, !error.isRefused else { throw error }
                 tries += 1
                 try await Task.sleep(for: .milliseconds(200 * tries))
             }

@@ -1,52 +1,12 @@
 import ArgumentParser
-import AsyncHTTPClient
 import ControlAPI
 import Foundation
 import NIOCore
 import NIOHTTP1
 
-/// `client nodes`: the membership view.
-struct NodesCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "nodes", abstract: "Show the members of the cluster.")
-
-    @OptionGroup var common: CommonOptions
-    @OptionGroup var list: ListOptions
-
-    func run() async throws {
-        let nodes = try await reporting {
-            try await Connection(common.node).ask(.GET, APIPaths.nodes, as: [NodeView].self)
-        }
-        switch list.output {
-        case .json: Output.line(try json(nodes))
-        case .name: for node in nodes { Output.line(node.name) }
-        case .table, .wide:
-            for line in NodesCommand.table(nodes, isWide: list.output == .wide).lines {
-                Output.line(line)
-            }
-        }
-    }
-
-    static func table(_ nodes: [NodeView], isWide: Bool) -> Table {
-        var table = Table(
-            header: ["NAME", "STATE", "ADDRESS", "LOCK", "TASKS", "LOAD", "CPUS", "MEMORY"]
-                + (isWide ? ["ELIGIBLE", "INCARNATION", "VERSION", "LABELS", "ID"] : []))
-        for node in nodes.sorted(by: { $0.name < $1.name }) {
-            var row = [
-                node.name, node.state, node.address,
-                node.leader ? "leader" : node.voter ? "voter" : "-", "\(node.running)",
-                "\(Int((node.load * 100).rounded())) %", plain(node.cpus), size(node.memory),
-            ]
-            if isWide {
-                row += [
-                    node.eligible ? "yes" : "no", "\(node.incarnation)", node.version,
-                    node.labels.isEmpty ? "-" : node.labels.joined(separator: ","), node.id,
-                ]
-            }
-            table.rows.append(row)
-        }
-        return table
-    }
+/// The states of a task.
+enum TaskState: String, ExpressibleByArgument, CaseIterable {
+    case queued, claimed, running, complete, failed, canceled, lost
 }
 
 /// `client list`: all tasks.
@@ -56,11 +16,15 @@ struct ListCommand: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
     @OptionGroup var list: ListOptions
+    @Option(help: "Only tasks in this state, such as running or queued; may be repeated.")
+    var state: [TaskState] = []
 
     func run() async throws {
-        let tasks = try await reporting {
+        let all = try await reporting {
             try await Connection(common.node).ask(.GET, APIPaths.tasks, as: [TaskView].self)
         }
+        let wanted = Set(state.map(\.rawValue))
+        let tasks = wanted.isEmpty ? all : all.filter { wanted.contains($0.state) }
         switch list.output {
         case .json: Output.line(try json(tasks))
         case .name: for task in tasks { Output.line(task.id) }
@@ -105,7 +69,8 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let task = try await reporting {
-            try await Connection(common.node).ask(.GET, APIPaths.task(id), as: TaskView.self)
+            try await Connection(common.node).ask(
+                .GET, try Connection.task(id), as: TaskView.self)
         }
         switch list.output {
         case .json: Output.line(try json(task))
@@ -135,59 +100,41 @@ struct LogsCommand: AsyncParsableCommand {
         try await reporting {
             let connection = try Connection(common.node)
             let isBoth = stdout == stderr
-            if follow {
-                _ = try await Attachment(
-                    connection: connection, task: id, showsStdout: isBoth || stdout,
-                    showsStderr: isBoth || stderr, passesSignals: false
-                ).follow()
-                return
-            }
-            let body = try await connection.stream(
-                "\(APIPaths.task(id))/logs", accept: APIPaths.frames)
-            var lines = FrameLines()
-            for try await chunk in body {
-                for frame in try lines.take(Array(chunk.readableBytesView)) {
-                    guard let data = frame.data else { continue }
-                    let isError = frame.stream == "stderr"
-                    guard isBoth || isError == stderr else { continue }
-                    Output.write(data, to: isError ? 2 : 1)
-                }
-            }
+            // The whole ID: a part of it may fit more tasks by and by.
+            let task = try await connection.ask(
+                .GET, try Connection.task(id), as: TaskView.self)
+            let attachment = Attachment(
+                connection: connection, task: task.id, showsStdout: isBoth || stdout,
+                showsStderr: isBoth || stderr, isInteractive: false)
+            guard follow else { return try await attachment.showOnce() }
+            if let gap = try await attachment.follow().gap { throw ClientFailure(gap) }
         }
-    }
-}
-
-/// Splits a stream of bytes into log frames.
-struct FrameLines {
-    private var rest: [UInt8] = []
-
-    mutating func take(_ bytes: [UInt8]) throws -> [LogFrame] {
-        rest += bytes
-        var frames: [LogFrame] = []
-        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-            let line = Data(rest[..<end])
-            rest.removeFirst(end + 1)
-            if !line.isEmpty { frames.append(try JSONDecoder().decode(LogFrame.self, from: line)) }
-        }
-        return frames
     }
 }
 
 /// `client cancel`: ends tasks.
 struct CancelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cancel", abstract: "End tasks: SIGTERM, the grace, then SIGKILL.")
+        commandName: "cancel", abstract: "End tasks: SIGTERM, the grace, then SIGKILL.",
+        discussion: "One that has been canceled already is no error; one that ended otherwise is.")
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The tasks' IDs, or beginnings or ends that only they have.") var ids: [String]
 
     func run() async throws {
-        let connection = try Connection(common.node)
+        let connection = try await reporting { try Connection(common.node) }
+        var isRefused = false
         for id in ids {
-            try await reporting {
-                _ = try await connection.ask(.POST, "\(APIPaths.task(id))/cancel")
+            do {
+                try await reporting {
+                    _ = try await connection.ask(.POST, "\(try Connection.task(id))/cancel")
+                }
+            } catch let failure as ClientFailure where ids.count > 1 {
+                Output.error("client: \(failure.message)")
+                isRefused = true
             }
         }
+        if isRefused { throw ExitCode(1) }
     }
 }
 
@@ -195,39 +142,54 @@ struct CancelCommand: AsyncParsableCommand {
 struct WaitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "wait",
-        abstract: "Wait until tasks have ended; exit with the code of the first that failed.")
+        abstract: "Wait until tasks have ended; exit with the code of the first that failed.",
+        discussion: "Prints how each ended. With several, each line begins with the ID.")
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "The tasks' IDs, or beginnings or ends that only they have.") var ids: [String]
 
     func run() async throws {
-        let connection = try Connection(common.node)
-        var code: Int32 = 0
-        for id in ids {
-            let task = try await reporting(code: 125) { try await end(of: id, connection) }
-            Output.line(ids.count > 1 ? "\(task.id) \(task.state)" : task.state)
-            let own = Attachment.code(of: task)
-            if code == 0 { code = own }
+        try await reporting(code: 125) {
+            let connection = try Connection(common.node)
+            var tasks: [String] = []
+            // All are looked up first: a mistyped ID must not come out after hours.
+            for id in ids {
+                tasks.append(
+                    try await connection.ask(
+                        .GET, try Connection.task(id), as: TaskView.self
+                    ).id)
+            }
+            var code: Int32 = 0
+            for task in tasks {
+                let end = try await end(of: task, connection)
+                Output.line(tasks.count > 1 ? "\(task) \(end.state)" : end.state)
+                let own = Attachment.code(of: end, name: tasks.count > 1 ? task : nil)
+                if code == 0 { code = own }
+            }
+            throw ExitCode(code)
         }
-        throw ExitCode(code)
     }
 
-    private func end(of id: String, _ connection: Connection) async throws -> TaskView {
+    private func end(of task: String, _ connection: Connection) async throws -> TaskView {
         let clock = ContinuousClock()
         var lastSign = clock.now
         while true {
             do {
-                let task = try await connection.ask(
-                    .GET, "\(APIPaths.task(id))?wait=30", as: TaskView.self)
-                if task.isTerminal { return task }
+                let view = try await connection.ask(
+                    .GET, "\(APIPaths.task(task))?wait=30", as: TaskView.self,
+                    timeout: .seconds(60))
+                if view.isTerminal { return view }
                 lastSign = clock.now
-            } catch let error as Unreachable {
-                guard clock.now - lastSign < Attachment.absenceMax,
-                    !error.cause.contains("connect")
-                else { throw error }
+            } catch let error where error is Unreachable || isGoingDown(error) {
+                // A daemon that is restarted comes back.
+                guard clock.now - lastSign < Attachment.absenceMax else { throw error }
                 try await Task.sleep(for: .milliseconds(300))
             }
         }
+    }
+
+    private func isGoingDown(_ error: any Error) -> Bool {
+        (error as? ServerError)?.code == "unavailable"
     }
 }
 
@@ -243,7 +205,8 @@ struct WhyCommand: AsyncParsableCommand {
     func run() async throws {
         let reasons = try await reporting {
             try await Connection(common.node).ask(
-                .GET, "\(APIPaths.task(id))/why", as: [WhyView].self)
+                .GET, "\(try Connection.task(id))/why", as: [WhyView].self
+            ).sorted { $0.node < $1.node }
         }
         switch list.output {
         case .json: Output.line(try json(reasons))
@@ -254,25 +217,4 @@ struct WhyCommand: AsyncParsableCommand {
             for line in table.lines { Output.line(line) }
         }
     }
-}
-
-/// JSON for people and programs alike.
-func json(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
-}
-
-private func plain(_ number: Double) -> String {
-    number == number.rounded() ? "\(Int(number))" : "\(number)"
-}
-
-/// A size in the largest unit that leaves a whole number, or one decimal.
-private func size(_ bytes: UInt64) -> String {
-    for (unit, factor) in [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)] as [(String, UInt64)]
-    where bytes >= factor {
-        let tenths = bytes * 10 / factor
-        return tenths % 10 == 0 ? "\(tenths / 10)\(unit)" : "\(tenths / 10).\(tenths % 10)\(unit)"
-    }
-    return "\(bytes)"
 }

@@ -110,14 +110,18 @@ extension Node {
         _ request: RequestID, _ container: ContainerID, _ chunk: LogChunk?,
         emit: (NodeEffect) -> Void
     ) {
-        if let chunk {
-            emit(.reply(request, .log(chunk, attempt: container.token)))
-        } else {
-            emit(
+        if let chunk { return emit(.reply(request, .log(chunk, attempt: container.token))) }
+        let row = table.record(container.task)?.attempts.last { $0.token == container.token }
+        guard let row, row.started == nil else {
+            return emit(
                 .reply(
                     request,
                     .refused(
                         Refusal(.notFound, "the output of \(container.task) was removed"))))
         }
+        // Its program never ran, or does not yet: so far it has written nothing.
+        let nothing = LogChunk(entries: [], next: .beginning, isEnd: row.phase.isTerminal)
+        let attempt = row.phase.isTerminal ? container.token : nil
+        emit(.reply(request, .log(nothing, attempt: attempt)))
     }
 }

@@ -169,6 +169,8 @@ extension Node {
         guard let record = table.record(task) else {
             return emit(.reply(request, .refused(.noSuchTask(task))))
         }
+        // What was wished for already is so.
+        if record.outcome?.kind == .canceled { return emit(.reply(request, .accepted)) }
         guard record.outcome == nil else {
             return emit(
                 .reply(

@@ -17,6 +17,9 @@ package enum APIPaths {
     /// Counters in the text format of Prometheus.
     package static let metrics = "/metrics"
 
+    /// The API's description in the format of OpenAPI.
+    package static let description = "/openapi.json"
+
     /// One task; `fragment` is its ID, or a beginning or end of it that only it has.
     package static func task(_ fragment: String) -> String { "\(tasks)/\(fragment)" }
     /// The media type of log frames, one JSON object a line.

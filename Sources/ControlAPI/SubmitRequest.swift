@@ -9,11 +9,44 @@ package struct SubmitRequest: Codable, Hashable, Sendable {
     /// How many disks must hold the task: a number, or `majority`; 2 when absent.
     package var ack: String?
 
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case id, spec, ack
+    }
+
     /// Makes a request.
     package init(id: String? = nil, spec: SpecView, ack: String? = nil) {
         self.id = id
         self.spec = spec
         self.ack = ack
+    }
+}
+
+/// Fields of a submission that no version of the API so far knows.
+///
+/// They are refused: a limit whose name is misspelt must not silently be no limit.
+package struct UnknownFields: Decodable, Sendable {
+    /// The fields, with the path to them, sorted.
+    package var names: [String]
+
+    private struct AnyKey: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// Looks at the fields of a submission; never fails on what it does not know.
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: AnyKey.self)
+        let known = Set(SubmitRequest.CodingKeys.allCases.map(\.rawValue))
+        names = fields.allKeys.map(\.stringValue).filter { !known.contains($0) }
+        if let key = fields.allKeys.first(where: { $0.stringValue == "spec" }) {
+            let spec = try fields.nestedContainer(keyedBy: AnyKey.self, forKey: key)
+            let known = Set(SpecView.CodingKeys.allCases.map(\.rawValue))
+            names += spec.allKeys.map(\.stringValue).filter { !known.contains($0) }
+                .map { "spec.\($0)" }
+        }
+        names.sort()
     }
 }
 
@@ -23,11 +56,14 @@ package struct SubmitReply: Codable, Hashable, Sendable {
     package var task: TaskView
     /// How many disks hold it.
     package var copies: Int
+    /// What a person should know: too few disks, no lock quorum; absent when all is well.
+    package var notice: String?
 
     /// Makes a reply.
-    package init(task: TaskView, copies: Int) {
+    package init(task: TaskView, copies: Int, notice: String? = nil) {
         self.task = task
         self.copies = copies
+        self.notice = notice
     }
 }
 
@@ -60,7 +96,7 @@ package struct SpecView: Codable, Hashable, Sendable {
     /// Labels that a node must carry.
     package var constraints: [String]?
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
         case constraints
         case onPartition = "on_partition"

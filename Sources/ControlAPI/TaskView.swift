@@ -209,7 +209,7 @@ package struct LogFrame: Codable, Hashable, Sendable {
     package var time: String?
     /// The output, in base 64.
     package var data: Data?
-    /// Where to go on after this frame: `ATTEMPT/SEGMENT/OFFSET`.
+    /// Where to go on after this frame: what `from` takes.
     package var cursor: String?
     /// The task as it ended; in the last frame alone.
     package var end: TaskView?

@@ -19,7 +19,7 @@ extension APIServer {
         var cursor = AttemptCursor.beginning
         if let text = query.get("from") {
             guard let from = AttemptCursor(text) else {
-                throw InvalidInput("from: \(text) is no cursor")
+                throw InvalidInput("from: \(text) is no cursor of a frame")
             }
             cursor = from
         }
@@ -69,11 +69,14 @@ extension APIServer {
         guard attempt == nil || chunk.isEnd else { return Look(chunk: chunk, cursor: next) }
         // Not begun, or this attempt is over: the task's end, or its next attempt, tells what follows.
         let status = try await driver.task(id, waitAtMost: wait) { status in
-            status.state.isTerminal || status.token != attempt
+            status.state.isTerminal
+                || (attempt == nil ? status.started != nil : status.token != attempt)
         }
         guard let status else { throw Refusal(.notFound, "task \(id) was collected") }
         if status.token != attempt, status.token != nil {
-            next = AttemptCursor(attempt: status.token, place: .beginning)
+            if attempt != nil || status.started != nil || status.state.isTerminal {
+                next = AttemptCursor(attempt: status.token, place: .beginning)
+            }
             return Look(chunk: chunk, cursor: next)
         }
         return Look(chunk: chunk, cursor: next, end: status.state.isTerminal ? status : nil)
@@ -87,11 +90,12 @@ extension APIServer {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        for (index, entry) in look.chunk.entries.enumerated() {
-            let isLast = index == look.chunk.entries.count - 1
+        let runs = APIServer.runs(of: look.chunk.entries)
+        for (index, run) in runs.enumerated() {
+            let isLast = index == runs.count - 1
             let frame = LogFrame(
-                stream: entry.stream == .stderr ? "stderr" : "stdout",
-                time: Quantities.text(entry.time), data: Data(entry.bytes),
+                stream: run.stream == .stderr ? "stderr" : "stdout",
+                time: Quantities.text(run.time), data: Data(run.bytes),
                 cursor: isLast ? look.cursor.text : nil)
             buffer.writeBytes(try encoder.encode(frame))
             buffer.writeString("\n")
@@ -101,5 +105,18 @@ extension APIServer {
             buffer.writeString("\n")
         }
         return buffer
+    }
+
+    /// Joins neighbours of one stream: a frame for each line would cost more than the line.
+    static func runs(of entries: [LogEntry]) -> [LogEntry] {
+        var runs: [LogEntry] = []
+        for entry in entries {
+            if runs.last?.stream == entry.stream {
+                runs[runs.count - 1].bytes += entry.bytes
+            } else {
+                runs.append(entry)
+            }
+        }
+        return runs
     }
 }

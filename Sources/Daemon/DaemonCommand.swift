@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Model
 
 /// The daemon's command line.
 @main
@@ -9,9 +10,13 @@ struct DaemonCommand: AsyncParsableCommand {
         abstract: "One node of a Magpie cluster.",
         discussion: """
             Every option may also stand in the file that --config names, as 'data-dir = /srv/magpie', \
-            or in an environment variable, as MAGPIE_DATA_DIR. The command line outranks the \
-            environment, and that the file.
+            or in an environment variable, as MAGPIE_DATA_DIR; several labels there are parted by \
+            commas. The command line outranks the environment, and that the file.
+
+            Exit codes: 0 after SIGTERM, SIGINT or 'leave' (tasks run on after the first two), 1 for \
+            an error, 64 for a command line that makes no sense.
             """,
+        version: SoftwareVersion.text,
         subcommands: [
             StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
             PurgeCommand.self,
@@ -47,7 +52,12 @@ struct StartFailure: Error {
 /// `daemon start`: founds a cluster in an empty data directory, else goes on as the member that it is.
 struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "start", abstract: "Found a cluster, or go on as a member.")
+        commandName: "start", abstract: "Found a cluster, or go on as a member.",
+        discussion: """
+            With an empty data directory this founds a cluster of one and prints how other machines \
+            join it; else the node goes on as the member that its directory describes. When ready \
+            it prints one line: ready name=… id=… gossip=… api=…
+            """)
 
     @OptionGroup var options: DaemonOptions
 
@@ -59,20 +69,20 @@ struct StartCommand: AsyncParsableCommand {
 /// `daemon join`: enters a cluster with a token.
 struct JoinCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "join", abstract: "Join the cluster of a token, by way of its members.")
+        commandName: "join", abstract: "Join the cluster of a token, by way of its members.",
+        discussion: """
+            Seeds are asked one after the other until one answers; any member will do. A node whose \
+            directory belongs to the cluster already just goes on, and needs no token.
+            """)
 
     @OptionGroup var options: DaemonOptions
     @Option(help: "A join token, from `daemon token` on a member (or MAGPIE_TOKEN).")
     var token: String?
-    @Argument(help: "Members to ask: HOST:PORT.") var seeds: [String]
+    @Argument(help: "Members to ask: HOST[:PORT], 7946 being the usual port.") var seeds: [String]
 
     func run() async throws {
         let settings = try options.settings()
-        guard let token = token ?? settings.value(of: "token") else {
-            throw StartFailure(
-                "join: the token is missing; make one with `daemon token` on a member and give it "
-                    + "with --token or MAGPIE_TOKEN")
-        }
+        let token = token ?? settings.value(of: "token")
         try await Daemon.run(settings, joining: Daemon.Join(seeds: seeds, token: token))
     }
 }

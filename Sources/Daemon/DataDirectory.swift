@@ -6,22 +6,21 @@ struct DataDirectory: ~Copyable {
     let path: String
     private let lock: Int32
 
+    /// With less room than this a node neither begins its life nor takes in tasks, in bytes.
+    static let roomBytesMin: UInt64 = 64 << 20
+
     /// Opens the directory and locks it against other daemons.
     init(_ path: String) throws {
         self.path = path
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        } catch {
+        guard DataDirectory.socket(in: path).utf8.count < LocalAPI.socketPathSizeBytesMax else {
             throw StartFailure(
-                "--data-dir \(path): can't be made (\(Self.cause(errno))); run as root or choose "
-                    + "a directory that you may write to")
+                "--data-dir \(path): the path is too long for the socket in it (a socket's path "
+                    + "has \(LocalAPI.socketPathSizeBytesMax - 1) bytes at most); choose a shorter "
+                    + "one")
         }
+        try DataDirectory.make(path)
         let descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw StartFailure("--data-dir \(path): no permission to write (\(Self.cause(errno)))")
-        }
+        guard descriptor >= 0 else { throw DataDirectory.unusable(path, "can't be written to") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let holder = (try? String(contentsOfFile: "\(path)/lock", encoding: .utf8)) ?? ""
             close(descriptor)
@@ -38,12 +37,84 @@ struct DataDirectory: ~Copyable {
 
     deinit { close(lock) }
 
+    /// Where the local API listens.
+    var socket: String { DataDirectory.socket(in: path) }
+
+    /// Where the local API of a directory's daemon listens.
+    static func socket(in path: String) -> String { "\(path)/api.sock" }
+
+    private static func make(_ path: String) throws {
+        var status = stat()
+        if stat(path, &status) == 0 {
+            guard status.st_mode & S_IFMT == S_IFDIR else {
+                throw StartFailure(
+                    "--data-dir \(path): is no directory; choose another path, or move the file away"
+                )
+            }
+            return try refuseStrangers(path)
+        }
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/\(part)"
+            guard mkdir(made, 0o700) == 0 || errno == EEXIST else {
+                throw unusable(path, "can't be made")
+            }
+        }
+    }
+
+    private static func unusable(_ path: String, _ what: String) -> StartFailure {
+        let code = errno
+        let remedy =
+            switch code {
+            case EACCES, EPERM: "run as the user who owns it, or choose another with --data-dir"
+            case ENOSPC, EDQUOT: "make room, or choose a directory on another disk"
+            case EROFS: "its file system can't be changed; choose another with --data-dir"
+            default: "choose another with --data-dir"
+            }
+        return StartFailure("--data-dir \(path): \(what) (\(cause(code))); \(remedy)")
+    }
+
+    /// A directory that is no node's must stay as it is.
+    private static func refuseStrangers(_ path: String) throws {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        guard !names.contains("state.sqlite"), let stranger = names.filter({ !isOurs($0) }).min()
+        else { return }
+        throw StartFailure(
+            "--data-dir \(path): holds files that are not a node's (such as \(stranger)); a new "
+                + "node wants an empty directory of its own")
+    }
+
+    private static func isOurs(_ name: String) -> Bool {
+        let own: Set<String> = [
+            "lock", "node.key", "node.key.new", "machine-boot", "machine-boot.new", "api.sock",
+            "host-rootfs", "layers", "logs", "lost+found",
+        ]
+        return own.contains(name) || name.hasPrefix("state.sqlite")
+    }
+
+    /// Refuses a directory whose disk has too little room for a node to begin its life there.
+    func checkRoom() throws {
+        var room = statvfs()
+        guard statvfs(path, &room) == 0 else { return }
+        let left = UInt64(room.f_bavail) * UInt64(room.f_frsize)
+        guard left >= DataDirectory.roomBytesMin else {
+            throw StartFailure(
+                "--data-dir \(path): its disk is full (\(left >> 20) MiB left, a node needs "
+                    + "\(DataDirectory.roomBytesMin >> 20) MiB at least); make room, or choose a "
+                    + "directory on another disk")
+        }
+    }
+
+    // MARK: Small files
+
     /// The node's secret seed; drawn at the first start, readable by its owner alone.
     func seed() throws -> [UInt8] {
         let file = "\(path)/node.key"
         if let data = FileManager.default.contents(atPath: file) {
             guard data.count == 32 else {
-                throw StartFailure("\(file): damaged; restore it from a backup")
+                throw StartFailure(
+                    "\(file): damaged; restore it from a backup, or move the data directory away "
+                        + "and join anew: the other nodes hold its tasks")
             }
             return Array(data)
         }
@@ -67,14 +138,14 @@ struct DataDirectory: ~Copyable {
     private func write(_ bytes: [UInt8], to file: String) throws {
         let temporary = file + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw StartFailure("\(temporary): can't be written (\(Self.cause(errno)))")
-        }
+        guard descriptor >= 0 else { throw DataDirectory.unusable(file, "can't be written") }
         let isWritten = Glibc.write(descriptor, bytes, bytes.count) == bytes.count
-        let isSynced = fsync(descriptor) == 0
+        let isSynced = isWritten && fsync(descriptor) == 0
+        let failure = errno
         close(descriptor)
-        guard isWritten, isSynced, rename(temporary, file) == 0 else {
-            throw StartFailure("\(file): can't be written (\(Self.cause(errno)))")
+        errno = failure
+        guard isSynced, rename(temporary, file) == 0 else {
+            throw DataDirectory.unusable(file, "can't be written")
         }
     }
 

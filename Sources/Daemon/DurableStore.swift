@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import GRDB
+import Glibc
 import Model
 
 /// The node's durable state: an ordered map per space, in one SQLite database.
@@ -47,6 +48,8 @@ final class DurableStore: @unchecked Sendable {
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = FULL")
         }
+        // Tasks' environments are in it: for the owner's eyes, whatever the directory permits.
+        close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             try database.write { database in
@@ -59,14 +62,39 @@ final class DurableStore: @unchecked Sendable {
                         """)
             }
         } catch {
-            throw StartFailure(
-                "\(path): can't be opened as the node's database (\(error)); if it is damaged, "
-                    + "move the data directory away and join anew: the other nodes hold its tasks")
+            throw DurableStore.failure(error, opening: path)
         }
+    }
+
+    private static func failure(_ error: any Error, opening path: String) -> StartFailure {
+        let code = (error as? DatabaseError)?.resultCode
+        let cause = (error as? DatabaseError)?.message ?? "\(error)"
+        let remedy =
+            switch code {
+            case DatabaseError.SQLITE_FULL, DatabaseError.SQLITE_IOERR:
+                "its disk is full or fails; make room on it, or mend it"
+            case DatabaseError.SQLITE_CANTOPEN, DatabaseError.SQLITE_READONLY,
+                DatabaseError.SQLITE_PERM:
+                "run as the user who owns it"
+            case DatabaseError.SQLITE_BUSY, DatabaseError.SQLITE_LOCKED:
+                "another program holds it open; end that program"
+            default:
+                "it is damaged: move the data directory away and join anew, the other nodes hold "
+                    + "its tasks"
+            }
+        return StartFailure("\(path): can't be opened as the node's database (\(cause)); \(remedy)")
     }
 
     /// Everything on disk.
     func load() throws -> DurableImage {
+        do {
+            return try image()
+        } catch let error as DatabaseError {
+            throw DurableStore.failure(error, opening: database.path)
+        }
+    }
+
+    private func image() throws -> DurableImage {
         var image = DurableImage()
         try database.read { database in
             for space in DurableSpace.allCases {

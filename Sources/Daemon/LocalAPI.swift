@@ -6,6 +6,9 @@ import Glibc
 struct LocalAPI {
     let dataDirectory: String
 
+    /// How long a socket's path may be, with the zero byte at its end.
+    static let socketPathSizeBytesMax = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
+
     func token(lifetime: String) throws -> String {
         let seconds: Double
         do {
@@ -71,16 +74,16 @@ struct LocalAPI {
     }
 
     private func connect() throws -> Int32 {
-        let path = "\(dataDirectory)/api.sock"
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw StartFailure("no socket: \(errno)") }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < capacity else {
-            close(descriptor)
+        let path = DataDirectory.socket(in: dataDirectory)
+        guard path.utf8.count < LocalAPI.socketPathSizeBytesMax else {
             throw StartFailure("--data-dir \(dataDirectory): the path is too long for a socket")
         }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else {
+            throw StartFailure("no socket can be opened (\(String(cString: strerror(errno))))")
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         let status = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -88,11 +91,15 @@ struct LocalAPI {
             }
         }
         guard status == 0 else {
+            let code = errno
             close(descriptor)
+            let remedy =
+                code == EACCES
+                ? "run as the user whom the daemon runs as"
+                : "start it with `daemon start`, or name its directory with --data-dir"
             throw StartFailure(
-                "--data-dir \(dataDirectory): no daemon answers there "
-                    + "(\(String(cString: strerror(errno)))); start it with `daemon start`, or name "
-                    + "its directory")
+                "--data-dir \(dataDirectory): no daemon can be asked there "
+                    + "(\(String(cString: strerror(code)))); \(remedy)")
         }
         return descriptor
     }

@@ -25,7 +25,7 @@ final class NodeDriver: @unchecked Sendable {
     private var watchers: [TaskID: [UInt64: EventLoopPromise<Void>]] = [:]
     private var lastWatcher: UInt64 = 0
     private var followers: [UInt64: AsyncStream<ClusterEvent>.Continuation] = [:]
-    private var counters: [String: UInt64] = [:]
+    private var counters: [Counter: UInt64] = [:]
     /// Called once the node has left its cluster.
     private var leaveHandler: (@Sendable () -> Void)?
 
@@ -33,10 +33,16 @@ final class NodeDriver: @unchecked Sendable {
     enum ClusterEvent: Sendable {
         case task(TaskStatus)
         case member(NodeStatus)
+        /// Now and then, so that a listener that went away is noticed.
+        case nothing
     }
 
     /// How many changes wait for a slow reader of events; older ones are dropped.
     static let eventsWaitingMax = 1_024
+    /// How many streams of events are open at a time.
+    static let followersMax = 1_024
+    /// How often a stream of events says something even when nothing happens.
+    static let silenceMax: TimeAmount = .seconds(15)
 
     init(
         loop: any EventLoop, transport: Transport, runner: ContainerRunner?,
@@ -63,6 +69,11 @@ final class NodeDriver: @unchecked Sendable {
             }
             _ = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(2)) {
                 [self] _ in handle(.pressure(pressure))
+            }
+            _ = loop.scheduleRepeatedTask(
+                initialDelay: NodeDriver.silenceMax, delay: NodeDriver.silenceMax
+            ) { [self] _ in
+                for follower in followers.values { follower.yield(.nothing) }
             }
         }.get()
         if let runner {
@@ -171,7 +182,7 @@ final class NodeDriver: @unchecked Sendable {
     private func perform(_ effect: NodeEffect) {
         switch effect {
         case .send(let bytes, let peer, let channel):
-            count(channel == .datagram ? "datagrams_sent" : "frames_sent")
+            count(channel == .datagram ? .datagramsSent : .framesSent)
             transport.send(bytes, to: peer, via: channel)
         case .persist(let writes, let ticket):
             store?.submit(writes, ticket)
@@ -212,16 +223,16 @@ final class NodeDriver: @unchecked Sendable {
                 let status = node?.nodes(at: NodeDriver.now).first(where: { $0.id == id })
             else { return }
             for follower in followers.values { follower.yield(.member(status)) }
-        case .dropped(let reason): count("packets_dropped{reason=\"\(reason)\"}")
-        case .claimsRequested(let number): count("claims_requested", by: UInt64(number))
+        case .dropped(let reason): count(.packetsDropped(reason: reason))
+        case .claimsRequested(let number): count(.claimsRequested, by: UInt64(number))
         case .claimGranted(let task, let token):
-            count("claims_granted")
+            count(.claimsGranted)
             logger.debug("claimed", metadata: ["task": "\(task)", "token": "\(token)"])
-        case .claimDenied: count("claims_denied")
+        case .claimDenied: count(.claimsDenied)
         case .leaseLapsed(let session):
-            count("leases_lapsed")
+            count(.leasesLapsed)
             logger.warning("lease lapsed", metadata: ["session": "\(session)"])
-        case .leaseExtended: count("leases_extended")
+        case .leaseExtended: count(.leasesExtended)
         case .lockLeader(let isLeader):
             logger.info("lock leader changed", metadata: ["self": "\(isLeader)"])
         case .votersChanged(let voters):
@@ -235,12 +246,17 @@ final class NodeDriver: @unchecked Sendable {
         }
     }
 
-    private func count(_ name: String, by number: UInt64 = 1) {
+    private func count(_ name: Counter, by number: UInt64 = 1) {
         counters[name, default: 0] += number
     }
 
+    /// How many streams of events are open.
+    func followerCount() async throws -> Int {
+        try await loop.submit { [self] in followers.count }.get()
+    }
+
     /// The counters so far.
-    func metrics() async throws -> [String: UInt64] {
+    func metrics() async throws -> [Counter: UInt64] {
         try await loop.submit { [self] in counters }.get()
     }
 
@@ -290,6 +306,10 @@ final class NodeDriver: @unchecked Sendable {
         let (stream, continuation) = AsyncStream<ClusterEvent>.makeStream(
             bufferingPolicy: .bufferingNewest(NodeDriver.eventsWaitingMax))
         try await loop.submit { [self] in
+            guard node != nil else { throw CancellationError() }
+            guard followers.count < NodeDriver.followersMax else {
+                throw Refusal(.overloaded, "too many streams of events; try again later")
+            }
             lastWatcher += 1
             let number = lastWatcher
             followers[number] = continuation
@@ -302,9 +322,6 @@ final class NodeDriver: @unchecked Sendable {
 
     // MARK: The machine
 
-    /// With less room than this, no more tasks are taken in.
-    static let diskRoomBytesMin: UInt64 = 64 << 20
-
     private var pressure: MachinePressure {
         var available = UInt64.max
         if let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
@@ -316,7 +333,7 @@ final class NodeDriver: @unchecked Sendable {
         var room = statvfs()
         let isFull =
             statvfs(dataDirectory, &room) == 0
-            && UInt64(room.f_bavail) * UInt64(room.f_frsize) < NodeDriver.diskRoomBytesMin
+            && UInt64(room.f_bavail) * UInt64(room.f_frsize) < DataDirectory.roomBytesMin
         return MachinePressure(memoryAvailableBytes: available, isDiskFull: isFull)
     }
 }

@@ -251,8 +251,13 @@ final class DatagramReader: ChannelInboundHandler {
 
 extension PeerAddress {
     init?(_ socket: SocketAddress) {
-        guard case .v4(let address) = socket, let port = socket.port else { return nil }
-        let ip = withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
+        guard let port = socket.port else { return nil }
+        let ip: [UInt8]
+        switch socket {
+        case .v4(let address): ip = withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
+        case .v6(let address): ip = withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
+        case .unixDomainSocket: return nil
+        }
         self.init(ip: ip, port: UInt16(port))
     }
 }

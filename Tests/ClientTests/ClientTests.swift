@@ -21,6 +21,8 @@ import Testing
         Row(words: ["git", "log", "--", "f"], command: ["git", "log", "--", "f"]),
         Row(words: ["ls", "--help"], command: ["ls", "--help"]),
         Row(words: ["echo", "-N", "x"], command: ["echo", "-N", "x"]),
+        Row(words: ["--", "-x", "y"], command: ["-x", "y"]),
+        Row(words: ["echo", "", ""], command: ["echo", "", ""]),
     ])
     func `options end at the command`(row: Row) throws {
         let parsed = try RunCommand.parse(row.words)
@@ -43,7 +45,8 @@ import Testing
 
     @Test(arguments: [
         ["--memory", "lots", "true"], ["-v", "a:b", "true"], ["--restart", "always", "true"],
-        ["--timeout", "soon", "true"], ["--cpus", "0", "true"], [],
+        ["--timeout", "soon", "true"], ["--cpus", "0", "true"], [], ["--bogus", "true"], ["-x"],
+        [""], ["-e", "=1", "true"], ["-w", "here", "true"],
     ])
     func `bad input is refused before anything is sent`(words: [String]) throws {
         let command = try RunCommand.parse(words)
@@ -58,6 +61,10 @@ import Testing
         #expect(
             ClientCommand.withNodeBehindCommand(["--node=h:1", "nodes", "-o", "json"])
                 == ["nodes", "--node=h:1", "-o", "json"])
+        #expect(
+            ClientCommand.withNodeBehindCommand(["-N", "h:1", "nodes", "forget", "x"])
+                == ["nodes", "forget", "-N", "h:1", "x"])
+        #expect(ClientCommand.withNodeBehindCommand(["-N", "h:1"]) == ["-N", "h:1"])
         #expect(ClientCommand.withNodeBehindCommand(["run", "ls"]) == ["run", "ls"])
         #expect(ClientCommand.withNodeBehindCommand([]) == [])
     }
@@ -103,9 +110,32 @@ import Testing
 }
 
 @Suite struct ConnectionTests {
-    @Test(arguments: ["unix:", "host", "host:port", "a:b:c"])
+    @Test(arguments: [
+        "unix:", "host", "host:port", "a:b:c", "", "http://x:1", ":80", "h/p:1", "u@h:1", "h:70000",
+        "unix:/" + String(repeating: "x", count: 107),
+    ])
     func `a node that can't be one is refused`(name: String) {
-        #expect(throws: ClientFailure.self) { try Connection(name) }
+        #expect(throws: InvalidInput.self) { try Connection(name, environment: [:]) }
+    }
+
+    @Test func `the node is the option's, else the variable's, else this machine's`() throws {
+        let set = ["MAGPIE_NODE": "h:2", "MAGPIE_DATA_DIR": "/d"]
+        #expect(try Connection("h:1", environment: set).name == "h:1")
+        #expect(try Connection(nil, environment: set).name == "h:2")
+        #expect(
+            try Connection(nil, environment: ["MAGPIE_NODE": "", "MAGPIE_DATA_DIR": "/d"]).name
+                == "unix:/d/api.sock")
+        #expect(try Connection("[::1]:80", environment: [:]).name == "[::1]:80")
+        #expect(throws: InvalidInput.self) { try Connection("", environment: set) }
+    }
+
+    @Test(arguments: ["", "a/b", "a?b", "../x", "zz"])
+    func `what can be no task's ID is not sent`(fragment: String) {
+        #expect(throws: InvalidInput.self) { try Connection.task(fragment) }
+    }
+
+    @Test func `an ID may be written large`() throws {
+        #expect(try Connection.task("01A2-F") == "/v1/tasks/01A2-F")
     }
 
     @Test func `a node without a daemon says how to start one`() async {
@@ -115,6 +145,8 @@ import Testing
             Issue.record("there is no daemon")
         } catch let error as Unreachable {
             #expect(error.message.contains("daemon start"))
+            #expect(error.cause == "No such file or directory")
+            #expect(error.isRefused)
         } catch {
             Issue.record("\(error)")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Subprocess
 import SystemPackage
 
@@ -36,6 +37,39 @@ enum Program {
         return ProgramResult(
             code: result.terminationStatus.shellCode, output: result.standardOutput,
             errors: result.standardError)
+    }
+}
+
+extension Program {
+    /// Runs the client, and calls back for each line that it prints, with its process ID.
+    static func watchClient(
+        _ arguments: [String], of node: TestNode, errors: URL,
+        onLine: @escaping @Sendable (String, pid_t) async throws -> Void
+    ) async throws -> ProgramResult {
+        let overrides = Dictionary(
+            uniqueKeysWithValues: node.environment.map {
+                (Environment.Key(stringLiteral: $0), Optional($1))
+            })
+        let file = try FileDescriptor.open(
+            FilePath(errors.path), .writeOnly, options: [.create, .truncate],
+            permissions: .ownerReadWrite)
+        let result = try await Subprocess.run(
+            .path(path("client")), arguments: Arguments(arguments),
+            environment: .inherit.updating(overrides), input: .none, output: .sequence,
+            error: .fileDescriptor(file, closeAfterSpawningProcess: true)
+        ) { execution in
+            var lines = ""
+            for try await line in execution.standardOutput.strings() {
+                lines += line.hasSuffix("\n") ? line : line + "\n"
+                try await onLine(
+                    line.trimmingCharacters(in: .newlines),
+                    pid_t(execution.processIdentifier.value))
+            }
+            return lines
+        }
+        return ProgramResult(
+            code: result.terminationStatus.shellCode, output: result.closureResult,
+            errors: (try? String(contentsOf: errors, encoding: .utf8)) ?? "")
     }
 }
 

@@ -11,7 +11,7 @@ actor TestNode {
     private let options: [String]
     /// What stands before the daemon's own command.
     private let entrance: [String]
-    private var process: (id: pid_t, run: Task<Void, any Error>)?
+    private var process: (id: pid_t, run: Task<Int32, any Error>)?
 
     init(name: String, address: String, dataDirectory: URL, options: [String], entrance: [String]) {
         self.name = name
@@ -37,7 +37,7 @@ actor TestNode {
             logPath, .writeOnly, options: [.create, .append], permissions: .ownerReadWrite)
         let run = Task {
             defer { announce.finish(throwing: NeverHappened(description: "daemon ended early")) }
-            _ = try await Subprocess.run(
+            return try await Subprocess.run(
                 .path(FilePath(arguments[0])), arguments: Arguments(Array(arguments.dropFirst())),
                 input: .none,
                 output: .sequence,
@@ -47,7 +47,7 @@ actor TestNode {
                 where line.hasPrefix("ready ") {
                     announce.yield(pid_t(execution.processIdentifier.value))
                 }
-            }
+            }.terminationStatus.shellCode
         }
         for try await id in ready {
             process = (id, run)
@@ -64,9 +64,18 @@ actor TestNode {
         await end(with: SIGKILL)
     }
 
-    /// Sends SIGTERM to the daemon; its containers live on.
-    func stop() async {
-        await end(with: SIGTERM)
+    /// Sends SIGTERM, or another signal, to the daemon; its containers live on.
+    ///
+    /// - Returns: The daemon's exit code; `nil` when it did not run.
+    @discardableResult
+    func stop(_ signal: Int32 = SIGTERM) async -> Int32? {
+        await end(with: signal)
+    }
+
+    /// How many descriptors the daemon has open.
+    func descriptorCount() throws -> Int {
+        guard let process else { return 0 }
+        return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.id)/fd").count
     }
 
     /// Sends a signal that does not end the daemon.
@@ -81,13 +90,15 @@ actor TestNode {
         self.process = nil
     }
 
-    private func end(with signal: Int32) async {
-        guard let process else { return }
+    @discardableResult
+    private func end(with signal: Int32) async -> Int32? {
+        guard let process else { return nil }
         Glibc.kill(process.id, signal)
         // A daemon that a failed test left standing still hears nothing else.
         Glibc.kill(process.id, SIGCONT)
-        _ = try? await process.run.value
+        let code = try? await process.run.value
         self.process = nil
+        return code
     }
 
     /// Removes every container that the ended daemon left behind.
@@ -102,10 +113,14 @@ actor TestNode {
         try await client(arguments)
     }
 
+    /// Where this node's client finds it.
+    nonisolated var environment: [String: String] {
+        ["MAGPIE_NODE": "unix:\(dataDirectory.path)/api.sock"]
+    }
+
     /// Runs the client against this node.
     nonisolated func client(_ arguments: [String]) async throws -> ProgramResult {
         try await Program.run(
-            "client", arguments,
-            environment: ["MAGPIE_NODE": "unix:\(dataDirectory.path)/api.sock"])
+            "client", arguments, environment: environment)
     }
 }

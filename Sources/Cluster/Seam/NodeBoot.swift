@@ -65,7 +65,7 @@ package struct NodeConfiguration: Sendable {
     /// How long a submission waits for other nodes' disks before it settles for fewer.
     package var ackWait: Duration = .seconds(2)
     /// The version of this software.
-    package var version: String = "0.1.0"
+    package var version: String = SoftwareVersion.text
     /// Directories below which tasks may mount volumes; used for `eligible` and `why`.
     package var volumesAllowed: [String] = []
     /// Whether this node takes tasks at all (it has a container runtime).

@@ -1,0 +1,114 @@
+import Cluster
+import ControlAPI
+import HTTPTypes
+import Hummingbird
+import Model
+import NIOCore
+
+/// One operation of the HTTP API.
+struct APIRoute: Sendable {
+    let method: HTTPRequest.Method
+    /// The path as OpenAPI writes it, such as `/v1/tasks/{id}`.
+    let path: String
+    /// Answers; the last argument is what stands in the place of `{id}`.
+    let answer: @Sendable (APIServer, Request, String) async throws -> Response
+
+    init(
+        _ method: HTTPRequest.Method, _ path: String,
+        _ answer: @escaping @Sendable (APIServer, Request, String) async throws -> Response
+    ) {
+        self.method = method
+        self.path = path
+        self.answer = answer
+    }
+
+    /// The path as the router writes it.
+    var pattern: String { path.replacing("{id}", with: ":id") }
+
+    /// Whether a request for `other` means this path.
+    func matches(_ other: String) -> Bool {
+        let own = path.split(separator: "/", omittingEmptySubsequences: true)
+        let asked = other.split(separator: "/", omittingEmptySubsequences: true)
+        return own.count == asked.count && zip(own, asked).allSatisfy { $0 == "{id}" || $0 == $1 }
+    }
+}
+
+extension APIServer {
+    /// All that the API offers; `openapi.json` describes the same.
+    static let routes: [APIRoute] = taskRoutes + clusterRoutes + operatorRoutes
+
+    private static let taskRoutes = [
+        APIRoute(.get, APIPaths.tasks) { server, _, _ in try await server.list() },
+        APIRoute(.post, APIPaths.tasks) { server, request, _ in try await server.submit(request) },
+        APIRoute(.get, APIPaths.task("{id}")) { try await $0.status($1, $2) },
+        APIRoute(.get, APIPaths.task("{id}") + "/why") { server, _, id in
+            try await server.why(id)
+        },
+        APIRoute(.get, APIPaths.task("{id}") + "/logs") { try await $0.logs($1, $2) },
+        APIRoute(.get, APIPaths.task("{id}") + "/events") { server, _, id in
+            try await server.events(of: id)
+        },
+        APIRoute(.post, APIPaths.task("{id}") + "/cancel") { server, _, id in
+            try await server.accepted(.cancel(try await server.resolve(id)))
+        },
+        APIRoute(.post, APIPaths.task("{id}") + "/signal") { server, request, id in
+            let task = try await server.resolve(id)
+            let body: SignalRequest = try await server.decode(request)
+            return try await server.accepted(.signal(task, body.signal))
+        },
+    ]
+
+    private static let clusterRoutes = [
+        APIRoute(.get, APIPaths.nodes) { server, _, _ in
+            let nodes = try await server.driver.read { $0.nodes(at: NodeDriver.now) }
+            return try server.json(nodes.map(NodeView.init))
+        },
+        APIRoute(.post, APIPaths.nodes + "/{id}/forget") { server, _, id in
+            try await server.forget(id)
+        },
+        APIRoute(.post, APIPaths.tokens) { server, request, _ in
+            let body: TokenRequest = try await server.decode(request)
+            let lifetime = Duration.seconds(min(max(body.lifetimeSeconds, 0), 1 << 40))
+            guard case .token(let token) = try await server.ask(.issueToken(lifetime: lifetime))
+            else { throw Refusal(.unavailable, "the node made no token") }
+            return try server.json(TokenView(token: token))
+        },
+        APIRoute(.post, APIPaths.leave) { server, _, _ in try await server.accepted(.leave) },
+        APIRoute(.get, APIPaths.events) { server, _, _ in try await server.events() },
+    ]
+
+    private static let operatorRoutes = [
+        APIRoute(.get, APIPaths.metrics) { server, _, _ in try await server.metrics() },
+        APIRoute(.get, APIPaths.health) { _, _, _ in plain("ok\n") },
+        APIRoute(.get, APIPaths.readiness) { server, _, _ in
+            guard try await server.driver.read({ $0.isMember }) else {
+                throw Refusal(.unavailable, "not a member yet")
+            }
+            return plain("ready\n")
+        },
+        APIRoute(.get, APIPaths.description) { _, _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "application/json"],
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: APIDescription.openAPI)))
+        },
+    ]
+
+    static func plain(_ text: String, type: String = "text/plain; charset=utf-8") -> Response {
+        Response(
+            status: .ok, headers: [.contentType: type],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    private func forget(_ wanted: String) async throws -> Response {
+        let nodes = try await driver.read { $0.nodes(at: NodeDriver.now) }
+        let found = nodes.filter { "\($0.id)" == wanted || $0.name == wanted }
+        guard let node = found.first else {
+            throw Refusal(.notFound, "there is no node \(wanted)")
+        }
+        guard found.count == 1 else {
+            let list = found.map { "\($0.id)" }.joined(separator: ", ")
+            throw Refusal(.conflict, "\(wanted) is the name of several nodes: \(list); give an ID")
+        }
+        return try await accepted(.forget(node.id))
+    }
+}

@@ -1,0 +1,227 @@
+import ControlAPI
+import Foundation
+import Glibc
+import Logging
+import Model
+
+/// What an operator has set, checked and with defaults.
+struct DaemonSettings {
+    var dataDirectory: String
+    var name: String
+    var bind: PeerAddress
+    var advertise: PeerAddress?
+    var api: PeerAddress?
+    var rootfs: String?
+    var capacity: Resources
+    var labels: [String]
+    var profile: TimingProfile
+    var volumesAllowed: [String]
+    var runtime: String?
+    var retention: Duration
+    var logLevel: Logger.Level
+    var takesTasks: Bool
+    private let values: [String: [String]]
+
+    static let known: Set<String> = [
+        "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
+        "profile", "allow-volume", "runtime", "retain", "log-level", "no-tasks", "token",
+    ]
+
+    /// Options that may be given several times; in a variable they are parted by commas.
+    static let repeatable: Set<String> = ["label", "allow-volume"]
+
+    /// The least memory that a node can give: that of the smallest task.
+    static let memoryBytesMin: UInt64 = 4 << 20
+
+    func value(of option: String) -> String? { values[option]?.last }
+
+    init(_ values: [String: [String]]) throws {
+        func last(_ option: String) -> String? { values[option]?.last }
+        self.values = values
+        dataDirectory = DaemonOptions.dataDirectory(last("data-dir"))
+        name = try DaemonSettings.name(last("name"))
+        bind = try DaemonSettings.address(last("bind") ?? "0.0.0.0:7946", option: "--bind")
+        guard bind.ip.count == 4 || bind.ip.contains(where: { $0 != 0 }) else {
+            throw StartFailure(
+                "--bind \(bind): over IPv6 a node listens on one address; name it, such as "
+                    + "[fd00::1]:7946")
+        }
+        advertise = try last("advertise").map {
+            try DaemonSettings.address($0, option: "--advertise")
+        }
+        api = try last("api").flatMap { $0 == "none" ? nil : $0 }.map(DaemonSettings.api)
+        rootfs = try last("rootfs").map(DaemonSettings.rootfs)
+        runtime = last("runtime")
+        labels = try DaemonSettings.labels(values["label"] ?? [])
+        let profileName = last("profile") ?? "lan"
+        guard let profile = TimingProfile(rawValue: profileName) else {
+            throw StartFailure("--profile \(profileName): write lan, wan or local")
+        }
+        self.profile = profile
+        volumesAllowed = values["allow-volume"] ?? []
+        for directory in volumesAllowed where !directory.hasPrefix("/") {
+            throw StartFailure("--allow-volume \(directory): write an absolute path")
+        }
+        let levelName = last("log-level") ?? "info"
+        guard let level = Logger.Level(rawValue: levelName.lowercased()) else {
+            throw StartFailure(
+                "--log-level \(levelName): write trace, debug, info, warning or error")
+        }
+        logLevel = level
+        takesTasks = !(try DaemonSettings.flag(last("no-tasks") ?? "false", option: "--no-tasks"))
+        retention = try DaemonSettings.reading("--retain") {
+            .seconds(try Quantities.seconds(last("retain") ?? "1h"))
+        }
+        capacity = try DaemonSettings.capacity(cpus: last("cpus"), memory: last("memory"))
+    }
+
+    // MARK: Single options
+
+    /// How long all labels of a node may be together, in bytes: they travel in every packet about it.
+    static let labelsSizeBytesMax = 320
+
+    private static func labels(_ wanted: [String]) throws -> [String] {
+        for label in wanted where !label.dropFirst().contains("=") || isUnprintable(label) {
+            throw StartFailure("--label \(label): write KEY=VALUE, without blanks")
+        }
+        let labels = Set(wanted).sorted()
+        guard labels.reduce(0, { $0 + $1.utf8.count + 2 }) <= labelsSizeBytesMax else {
+            throw StartFailure(
+                "--label: all labels together are longer than \(labelsSizeBytesMax) bytes; take "
+                    + "fewer or shorter ones")
+        }
+        return labels
+    }
+
+    private static func name(_ wanted: String?) throws -> String {
+        let name = wanted ?? ProcessInfo.processInfo.hostName
+        guard (1...63).contains(name.utf8.count), !isUnprintable(name) else {
+            throw StartFailure(
+                "--name \(name.debugDescription): a name has 1 to 63 bytes, and no blanks or "
+                    + "control characters")
+        }
+        return name
+    }
+
+    /// Whether a text would tear a line of output apart.
+    private static func isUnprintable(_ text: String) -> Bool {
+        text.unicodeScalars.contains {
+            $0.properties.isWhitespace || $0.properties.generalCategory == .control
+        }
+    }
+
+    private static func api(_ text: String) throws -> PeerAddress {
+        let api = try address(text, option: "--api")
+        let isLoopback =
+            api.ip.count == 4
+            ? api.ip.first == 127 : api.ip == Array(repeating: 0, count: 15) + [1]
+        guard isLoopback else {
+            throw StartFailure(
+                "--api \(text): over TCP the API is only allowed on loopback (127.0.0.0/8), since "
+                    + "it is neither encrypted nor protected by a token yet; use the local socket "
+                    + "by way of ssh instead")
+        }
+        return api
+    }
+
+    private static func rootfs(_ path: String) throws -> String {
+        guard path.hasPrefix("/") else {
+            throw StartFailure("--rootfs \(path): write an absolute path")
+        }
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
+            isDirectory.boolValue
+        else { throw StartFailure("--rootfs \(path): there is no such directory") }
+        return path
+    }
+
+    private static func flag(_ text: String, option: String) throws -> Bool {
+        switch text.lowercased() {
+        case "true", "1", "yes": return true
+        case "false", "0", "no": return false
+        default: throw StartFailure("\(option) \(text): write true or false")
+        }
+    }
+
+    private static func capacity(cpus: String?, memory: String?) throws -> Resources {
+        var cores = Double(ProcessInfo.processInfo.activeProcessorCount)
+        if let cpus {
+            guard let number = Double(cpus), number >= 0.001, number <= 4_096 else {
+                throw StartFailure("--cpus \(cpus): write a count of cores, such as 4 or 0.5")
+            }
+            cores = number
+        }
+        var bytes = ProcessInfo.processInfo.physicalMemory / 5 * 4
+        if let memory {
+            bytes = try reading("--memory") { try Quantities.bytes(memory) }
+            guard bytes >= memoryBytesMin else {
+                throw StartFailure(
+                    "--memory \(memory): a node gives tasks 4M at least; for a node that runs "
+                        + "nothing there is --no-tasks")
+            }
+        }
+        return Resources(cpuMillis: UInt32(cores * 1_000), memoryBytes: bytes)
+    }
+
+    /// Names the option whose value could not be read.
+    private static func reading<Value>(
+        _ option: String, _ body: () throws -> Value
+    ) throws -> Value {
+        do {
+            return try body()
+        } catch let error as InvalidInput {
+            throw StartFailure("\(option): \(error.description)")
+        }
+    }
+}
+
+// MARK: Sources of options
+
+extension DaemonSettings {
+    /// The options that variables `MAGPIE_…` hold; an empty one counts as absent.
+    static func environment(_ variables: [String: String]) -> [String: [String]] {
+        var values: [String: [String]] = [:]
+        for (key, value) in variables where key.hasPrefix("MAGPIE_") && !value.isEmpty {
+            let option = key.dropFirst(7).lowercased().replacing("_", with: "-")
+            guard known.contains(option) else { continue }
+            values[option] =
+                repeatable.contains(option)
+                ? value.split(separator: ",").map(String.init) : [value]
+        }
+        return values
+    }
+
+    static func file(_ path: String?) throws -> [String: [String]] {
+        guard let path = path ?? ProcessInfo.processInfo.environment["MAGPIE_CONFIG"] else {
+            return [:]
+        }
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw StartFailure("--config \(path): there is no such file, or it can't be read")
+        }
+        return try parse(text, path: path)
+    }
+
+    static func parse(_ text: String, path: String) throws -> [String: [String]] {
+        var values: [String: [String]] = [:]
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let content = line.trimmingCharacters(in: .whitespaces)
+            if content.isEmpty || content.hasPrefix("#") { continue }
+            guard let equals = content.firstIndex(of: "=") else {
+                throw StartFailure("\(path), line \(number + 1): write 'option = value'")
+            }
+            let option = content[..<equals].trimmingCharacters(in: .whitespaces)
+            let value = content[content.index(after: equals)...].trimmingCharacters(
+                in: .whitespaces)
+            guard known.contains(option) else {
+                throw StartFailure("\(path), line \(number + 1): there is no option '\(option)'")
+            }
+            values[option, default: []].append(value)
+        }
+        return values
+    }
+
+    /// The port of nodes that name none.
+    static let portUsual: UInt16 = 7946
+}

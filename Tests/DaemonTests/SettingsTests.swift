@@ -1,0 +1,156 @@
+import Foundation
+import Model
+import Testing
+
+@testable import Daemon
+
+@Suite struct DataDirectoryTests {
+    @Test func `a directory has one daemon at a time, and one key`() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let seed: [UInt8]
+        do {
+            let first = try DataDirectory(path)
+            seed = try first.seed()
+            #expect(throws: StartFailure.self) { _ = try DataDirectory(path) }
+            _ = consume first
+        }
+        let second = try DataDirectory(path)
+        #expect(try second.seed() == seed)
+        let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/node.key")
+        #expect((attributes[.posixPermissions] as? Int) == 0o600)
+        let first = try second.isSameMachineBoot()
+        #expect(!first)
+        #expect(try second.isSameMachineBoot())
+    }
+}
+
+extension DataDirectoryTests {
+    private func message(_ path: String) -> String {
+        do {
+            _ = try DataDirectory(path)
+            return ""
+        } catch let failure as StartFailure {
+            return failure.message
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func `a path that can't be a data directory is refused with the reason`() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID())"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(FileManager.default.createFile(atPath: "\(folder)/notes.txt", contents: nil))
+        #expect(message(folder).contains("notes.txt"), "it belongs to somebody else")
+        #expect(!FileManager.default.fileExists(atPath: "\(folder)/lock"), "it stays as it was")
+        #expect(message("\(folder)/notes.txt").contains("is no directory"))
+        #expect(message("\(folder)/notes.txt/x").contains("Not a directory"))
+        let long = "\(folder)/" + String(repeating: "x", count: 108 - folder.utf8.count)
+        #expect(message(long).contains("too long"))
+        #expect(message("\(folder)/new/deep").isEmpty)
+        #expect(FileManager.default.createFile(atPath: "\(folder)/new/deep/x", contents: nil))
+        #expect(!message("\(folder)/new/deep").isEmpty)
+        #expect(
+            FileManager.default.createFile(
+                atPath: "\(folder)/new/deep/state.sqlite", contents: nil))
+        #expect(message("\(folder)/new/deep").isEmpty, "a node's directory may hold other things")
+    }
+
+    @Test func `a path for a socket may just fit`() throws {
+        let number = UInt32.random(in: 0...(.max))
+        let folder = FileManager.default.temporaryDirectory.path + "/m\(number)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let room = LocalAPI.socketPathSizeBytesMax - 1 - "/api.sock".utf8.count
+        let fits = "\(folder)/" + String(repeating: "x", count: room - folder.utf8.count - 1)
+        #expect(message(fits).isEmpty)
+        #expect(message(fits + "x").contains("too long"))
+    }
+}
+
+@Suite struct SettingsTests {
+    @Test func `a file's options are read, and unknown ones named`() throws {
+        let values = try DaemonSettings.parse(
+            "# comment\nname = alpha\nlabel = a=1\nlabel = b=2\n", path: "f")
+        #expect(values == ["name": ["alpha"], "label": ["a=1", "b=2"]])
+        #expect(throws: StartFailure.self) { try DaemonSettings.parse("nmae = x", path: "f") }
+        #expect(throws: StartFailure.self) { try DaemonSettings.parse("name", path: "f") }
+    }
+
+    @Test(arguments: [
+        ["api": ["10.0.0.1:80"]], ["api": ["0.0.0.0:80"]], ["profile": ["moon"]],
+        ["label": ["x"]], ["cpus": ["none"]], ["memory": ["much"]], ["name": ["a b"]],
+        ["bind": ["here"]], ["allow-volume": ["relative"]], ["retain": ["long"]],
+        ["bind": ["127.0.0.1:70000"]], ["bind": ["::1:7946"]], ["bind": ["[::]:7946"]],
+        ["advertise": [":7946"]], ["api": ["[fd00::1]:80"]], ["cpus": ["0"]], ["cpus": ["-1"]],
+        ["memory": ["1"]], ["label": ["=x"]], ["label": ["a=b c"]],
+        ["label": ["a=" + String(repeating: "x", count: 400)]], ["name": ["a\u{1B}[31m"]],
+        ["name": [String(repeating: "n", count: 64)]], ["log-level": ["loud"]],
+        ["no-tasks": ["maybe"]], ["rootfs": ["relative"]], ["rootfs": ["/nonexistent"]],
+    ])
+    func `a setting that makes no sense is refused`(values: [String: [String]]) {
+        #expect(throws: StartFailure.self) { _ = try DaemonSettings(values) }
+    }
+
+    @Test func `settings become a node's configuration`() throws {
+        let settings = try DaemonSettings([
+            "name": ["a"], "cpus": ["1.5"], "memory": ["1G"], "label": ["z=1", "a=2"],
+            "api": ["127.0.0.1:8080"], "no-tasks": ["true"],
+        ])
+        #expect(settings.capacity == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
+        #expect(settings.labels == ["a=2", "z=1"])
+        #expect(settings.api == PeerAddress("127.0.0.1:8080"))
+        #expect(!settings.takesTasks)
+    }
+
+    @Test func `an error names its option`() {
+        for (option, value) in [
+            ("memory", "much"), ("retain", "long"), ("bind", "here"), ("rootfs", "x"),
+        ] {
+            do {
+                _ = try DaemonSettings([option: [value]])
+                Issue.record("\(option) \(value) is no good")
+            } catch let failure as StartFailure {
+                #expect(failure.message.hasPrefix("--\(option)"), "\(failure.message)")
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+    }
+
+    @Test func `variables hold options, several parted by commas, empty ones none`() {
+        let values = DaemonSettings.environment([
+            "MAGPIE_NAME": "a", "MAGPIE_LABEL": "x=1,y=2", "MAGPIE_LOG_LEVEL": "",
+            "MAGPIE_NODE": "unix:/x", "HOME": "/root",
+        ])
+        #expect(values == ["name": ["a"], "label": ["x=1", "y=2"]])
+    }
+
+    @Test func `addresses are numbers, or names that are looked up`() throws {
+        #expect(
+            try DaemonSettings.address("127.0.0.1:1", option: "--x") == PeerAddress("127.0.0.1:1"))
+        #expect(try DaemonSettings.address("[::1]:80", option: "--x").ip.last == 1)
+        #expect(try DaemonSettings.address("localhost:7", option: "--x").ip == [127, 0, 0, 1])
+        #expect(throws: StartFailure.self) {
+            try DaemonSettings.address("127.0.0.1", option: "--x")
+        }
+    }
+
+    @Test func `a seed without a port has the usual one, an unknown name is passed over`() throws {
+        let seeds = try DaemonSettings.seeds([
+            "no.such.host.invalid:1", "127.0.0.9", "127.0.0.9:7946",
+        ])
+        #expect(seeds == [PeerAddress(ip: [127, 0, 0, 9], port: 7946)])
+        #expect(throws: StartFailure.self) { try DaemonSettings.seeds(["no.such.host.invalid:1"]) }
+        #expect(throws: StartFailure.self) { try DaemonSettings.seeds(["127.0.0.1:port"]) }
+    }
+
+    @Test func `a cursor's text comes back`() {
+        let cursor = AttemptCursor(
+            attempt: FencingToken(generation: 1, index: 42),
+            place: LogCursor(segment: 3, offset: 99))
+        #expect(cursor.text.flatMap { AttemptCursor($0) } == cursor)
+        for text in ["", "1", "1.2-3", "1-2-3", "a.b-1-2"] { #expect(AttemptCursor(text) == nil) }
+    }
+}
