@@ -101,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Model", "Gossip", "ControlAPI",
+                "Model", "Gossip", "Cluster", "ControlAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -112,11 +112,15 @@ let package = Package(
             path: "Benchmarks", swiftSettings: settings),
 
         tests("ModelTests", ["Model"]),
-        tests("CRDTTests", ["CRDT"]),
+        // The laws of lattices, for the tests of every target that has some.
+        .target(
+            name: "LatticeLaws", dependencies: ["CRDT"], path: "Tests/LatticeLaws",
+            swiftSettings: settings),
+        tests("CRDTTests", ["CRDT", "LatticeLaws"]),
         tests("GossipTests", ["Model", "Gossip"]),
         tests("RaftTests", ["Model", "Raft"], exclude: ["Transcripts"]),
         tests("LockTests", ["Model", "Raft", "Lock"]),
-        tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster"]),
+        tests("ClusterTests", ["Model", "Gossip", "CRDT", "Lock", "Cluster", "LatticeLaws"]),
         tests("RunnerTests", ["CShims", "Model", "Runner"]),
         tests("ControlAPITests", ["Model", "ControlAPI"]),
         tests(

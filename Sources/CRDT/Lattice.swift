@@ -63,52 +63,59 @@ extension MaxRegister: Sendable where Value: Sendable {}
 package struct TopMap<Key: Comparable, Value: Lattice>: Lattice {
     /// How many of the largest keys are kept.
     package let capacity: Int
+    @usableFromInline var kept: [(key: Key, value: Value)] = []
+
     /// The entries, in rising order of their keys.
-    package private(set) var entries: [(key: Key, value: Value)] = []
+    @inlinable package var entries: [(key: Key, value: Value)] { kept }
 
     /// Makes an empty map; `capacity` is 1 or more.
+    @inlinable
     package init(capacity: Int) {
         precondition(capacity > 0, "a map without room can't be joined into")
         self.capacity = capacity
     }
 
     /// The value of a key.
+    @inlinable
     package subscript(key: Key) -> Value? {
         let index = firstIndex(notBelow: key)
-        return index < entries.count && entries[index].key == key ? entries[index].value : nil
+        return index < kept.count && kept[index].key == key ? kept[index].value : nil
     }
 
     /// Joins a value into a key's; nothing happens to a key that is too small to be kept.
+    @inlinable
     @discardableResult
     package mutating func join(_ value: Value, at key: Key) -> Bool {
         let index = firstIndex(notBelow: key)
-        if index < entries.count, entries[index].key == key {
-            return entries[index].value.join(value)
+        if index < kept.count, kept[index].key == key {
+            return kept[index].value.join(value)
         }
-        if entries.count == capacity {
+        if kept.count == capacity {
             guard index > 0 else { return false }
-            entries.insert((key, value), at: index)
-            entries.removeFirst()
+            kept.insert((key, value), at: index)
+            kept.removeFirst()
         } else {
-            entries.insert((key, value), at: index)
+            kept.insert((key, value), at: index)
         }
         return true
     }
 
     /// Joins every entry of another map.
+    @inlinable
     @discardableResult
     package mutating func join(_ other: TopMap) -> Bool {
         var hasGrown = false
-        for (key, value) in other.entries where join(value, at: key) { hasGrown = true }
+        for (key, value) in other.kept where join(value, at: key) { hasGrown = true }
         return hasGrown
     }
 
-    private func firstIndex(notBelow key: Key) -> Int {
+    @inlinable
+    func firstIndex(notBelow key: Key) -> Int {
         var low = 0
-        var high = entries.count
+        var high = kept.count
         while low < high {
             let middle = (low + high) / 2
-            if entries[middle].key < key { low = middle + 1 } else { high = middle }
+            if kept[middle].key < key { low = middle + 1 } else { high = middle }
         }
         return low
     }

@@ -93,6 +93,13 @@ extension Node {
                 "the task's description is larger than \(TaskSpec.sizeBytesMax >> 10) KiB; "
                     + "put large inputs into a volume")
         }
+        guard spec.isReadable else {
+            return Refusal(
+                .invalid,
+                "the task's description has more than \(TaskSpec.listCountMax) arguments, variables, "
+                    + "volumes or constraints, or a text of more than "
+                    + "\(TaskSpec.textSizeBytesMax >> 10) KiB; put large inputs into a volume")
+        }
         guard pressure?.isDiskFull != true else {
             return Refusal(
                 .storage, "the disk of the data directory is full; the task was not taken in")

@@ -12,6 +12,14 @@ extension Node {
             isFounding = false
             emit(.persist(membership.foundingRows, persistence.ticket(for: nil)))
         }
+        if table.damagedRows > 0 {
+            emit(
+                .observe(
+                    .notice(
+                        .warning,
+                        "\(table.damagedRows) rows of the task table on disk could not be read: "
+                            + "what they held is fetched from the other nodes")))
+        }
         for container in adopted { adopt(container, at: now, emit: emit) }
         adopted = []
         for record in table.records where record.outcome == nil {

@@ -32,8 +32,8 @@ extension Node {
             }
         case .submitFailed(let task, let reason):
             submissionFailed(task, reason: reason, emit: emit)
-        case .collected(let task, let birth, let attempts):
-            collected(task, birth: birth, attempts: attempts, at: now, emit: emit)
+        case .collected(let task, let births, let attempts):
+            collected(task, births: births, attempts: attempts, at: now, emit: emit)
         case .cloneSuspected:
             emit(
                 .observe(
@@ -115,7 +115,7 @@ extension Node {
     }
 
     private mutating func collected(
-        _ task: TaskID, birth: BirthDot, attempts: [FencingToken], at now: Instant,
+        _ task: TaskID, births: [BirthDot], attempts: [FencingToken], at now: Instant,
         emit: (NodeEffect) -> Void
     ) {
         queue.remove(task)
@@ -127,7 +127,7 @@ extension Node {
         for request in cancelReplies.removeValue(forKey: task) ?? [] {
             emit(.reply(request, .accepted))
         }
-        lock(.collected([birth]), at: now, emit: emit)
+        lock(.collected(births), at: now, emit: emit)
         for token in attempts {
             let container = ContainerID(task: task, token: token)
             if holdings[container] != nil {

@@ -20,19 +20,33 @@ package enum PacketInspection {
         }
     }
 
+    /// How many deltas of tasks a message of the table carries.
+    package static func deltaCount(table bytes: [UInt8]) -> Int {
+        switch try? TableMessage(decoding: bytes) {
+        case .push(_, _, let deltas): deltas.readable.count
+        case .records(let deltas, _, _): deltas.readable.count
+        default: 0
+        }
+    }
+
     private static func describe(table bytes: [UInt8]) -> String {
         guard let message = try? TableMessage(decoding: bytes) else { return "unreadable" }
         switch message {
         case .push(let ack, let hops, let deltas):
-            return "push ack \(ack) hops \(hops) [\(list(deltas))]"
-        case .records(let deltas, let voids):
-            return "records [\(list(deltas))], \(voids.count) voids"
-        case .vector(let context, let wantsReply):
-            return "vector\(wantsReply ? "?" : "") of \(context.intervalCount) intervals"
+            return "push ack \(ack) hops \(hops) [\(list(deltas.readable))]"
+        case .records(let deltas, let voids, let isMore):
+            return "records [\(list(deltas.readable))], \(voids.count) voids"
+                + (isMore ? " and more" : "")
+        case .context(let page, let wantsReply):
+            return "context\(wantsReply ? "?" : "") of \(page.set.intervalCount) intervals"
         case .stored(let ack): return "stored \(ack)"
-        case .digest(let context, _): return "digest \(String(context, radix: 16))"
+        case .digest(let digest): return "digest \(String(digest.context, radix: 16))"
         case .same: return "same"
-        case .collected(let births): return "collected \(births.intervalCount) intervals"
+        case .buckets: return "buckets"
+        case .collected(let page, let wantsReply):
+            return "collected\(wantsReply ? "?" : "") \(page.set.intervalCount) intervals"
+        case .lacking(let ids): return "lacking \(ids.count)"
+        case .ranges(let ranges): return "\(ranges.count) ranges"
         }
     }
 

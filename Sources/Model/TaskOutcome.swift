@@ -20,7 +20,9 @@ package struct TaskOutcome: Hashable, Sendable {
     /// What became of the process, when one ran.
     package var exit: ExitStatus?
     /// Why, in words for a person; at most `reasonSizeBytesMax` bytes of UTF-8.
-    package var reason: String
+    package var reason: String {
+        didSet { reason = TaskOutcome.cut(reason) }
+    }
 
     /// The longest reason that a record carries.
     package static let reasonSizeBytesMax = 512
@@ -29,9 +31,15 @@ package struct TaskOutcome: Hashable, Sendable {
     package init(kind: Kind, exit: ExitStatus? = nil, reason: String = "") {
         self.kind = kind
         self.exit = exit
-        var kept = reason
-        while kept.utf8.count > TaskOutcome.reasonSizeBytesMax { kept.removeLast() }
-        self.reason = kept
+        self.reason = TaskOutcome.cut(reason)
+    }
+
+    /// As much of a reason as a record carries, cut between two characters.
+    package static func cut(_ reason: String) -> String {
+        guard reason.utf8.count > reasonSizeBytesMax else { return reason }
+        var kept = reason.prefix(reasonSizeBytesMax)
+        while kept.utf8.count > reasonSizeBytesMax { kept.removeLast() }
+        return String(kept)
     }
 }
 

@@ -39,6 +39,7 @@ extension TaskSpec: WireCodable {
         if let timeout { content.field(10) { $0.signed(timeout.nanoseconds) } }
         content.field(11) { $0.signed(grace.nanoseconds) }
         texts(12, constraints, &content)
+        if let retention { content.field(13) { $0.signed(retention.nanoseconds) } }
         content.raw(unknownFields)
         writer.blob(content.bytes)
     }
@@ -52,6 +53,14 @@ extension TaskSpec: WireCodable {
         }
         guard !spec.command.isEmpty else { throw .malformed }
         self = spec
+    }
+
+    /// Whether other nodes, and this one after a restart, can read the spec as it is.
+    ///
+    /// A spec beyond the bounds of its codec could be written, but never be read again.
+    package var isReadable: Bool {
+        let bytes = encoded
+        return bytes.count <= TaskSpec.sizeBytesMax && (try? TaskSpec(decoding: bytes)) == self
     }
 
     private mutating func read(
@@ -85,6 +94,7 @@ extension TaskSpec: WireCodable {
         case 10: timeout = .nanoseconds(try content.signed())
         case 11: grace = .nanoseconds(try content.signed())
         case 12: constraints = try texts(&content)
+        case 13: retention = .nanoseconds(try content.signed())
         default: return false
         }
         return true

@@ -24,6 +24,8 @@ package struct TaskSpec: Hashable, Sendable {
     package var grace: Duration = .seconds(10)
     /// Labels `K=V` that a node must carry to take the task.
     package var constraints: [String] = []
+    /// How long the ended task is kept before it may be collected; `nil` for the node's own setting.
+    package var retention: Duration?
     /// Fields written by a newer version, kept as they came so that they are passed on.
     package var unknownFields: [UInt8] = []
 

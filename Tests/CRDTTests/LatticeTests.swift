@@ -1,91 +1,141 @@
+import LatticeLaws
 import Testing
 
 @testable import CRDT
 
-/// The laws of joins over seeded random values; a counterexample is shrunk to a small seed.
+/// The laws of joins over seeded random values; a counterexample is shrunk to few steps.
 @Suite struct LatticeTests {
-    /// SplitMix64; the CRDT module knows no other.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
+    typealias Interval = (origin: UInt64, interval: ClosedRange<UInt64>)
 
-    private func laws<Value: Lattice & Equatable>(
-        _ name: String, _ draw: (inout Generator) -> Value
+    private func expectLaws<Step, Value: Lattice & Equatable>(
+        _ name: String, _ laws: LatticeLaws<Step, Value>
     ) {
-        for seed in 0..<300 as Range<UInt64> {
-            var generator = Generator(state: seed)
-            let a = draw(&generator)
-            let b = draw(&generator)
-            let c = draw(&generator)
-            func join(_ left: Value, _ right: Value) -> Value {
-                var joined = left
-                joined.join(right)
-                return joined
-            }
-            #expect(join(a, b) == join(b, a), "\(name) is not commutative, seed \(seed)")
-            #expect(
-                join(join(a, b), c) == join(a, join(b, c)),
-                "\(name) is not associative, seed \(seed)")
-            #expect(join(a, a) == a, "\(name) is not idempotent, seed \(seed)")
-            var grown = a
-            let hasGrown = grown.join(b)
-            #expect(hasGrown == (grown != a), "\(name) misjudges its growth, seed \(seed)")
-            #expect(join(grown, b) == grown, "\(name) is not inflationary, seed \(seed)")
-        }
+        guard let found = laws.counterexample(seeds: 0..<400) else { return }
+        Issue.record("\(name) is not \(found.law), seed \(found.seed): \(found.steps)")
     }
 
-    private func dots(_ generator: inout Generator) -> DotSet {
+    private static func interval(_ generator: inout Splitmix) -> Interval {
+        let lower = UInt64.random(in: 0..<20, using: &generator)
+        return (
+            UInt64.random(in: 1...2, using: &generator),
+            lower...(lower + UInt64.random(in: 0..<5, using: &generator))
+        )
+    }
+
+    private static func set(_ steps: [Interval]) -> DotSet {
         var set = DotSet()
-        for _ in 0..<Int.random(in: 0..<12, using: &generator) {
-            let lower = UInt64.random(in: 0..<20, using: &generator)
-            set.insert(
-                lower...(lower + UInt64.random(in: 0..<5, using: &generator)),
-                of: UInt64.random(in: 1...2, using: &generator))
-        }
+        for step in steps { set.insert(step.interval, of: step.origin) }
         return set
     }
 
     @Test func `all lattices obey the laws`() {
-        laws("RaisedFlag") { RaisedFlag(isRaised: Bool.random(using: &$0)) }
-        laws("MaxRegister") { MaxRegister(Int.random(in: 0..<5, using: &$0)) }
-        laws("TopMap") { generator in
-            var map = TopMap<Int, MaxRegister<Int>>(capacity: 3)
-            for _ in 0..<Int.random(in: 0..<6, using: &generator) {
-                map.join(
-                    MaxRegister(Int.random(in: 0..<4, using: &generator)),
-                    at: Int.random(in: 0..<8, using: &generator))
-            }
-            return map
+        expectLaws(
+            "RaisedFlag",
+            LatticeLaws(
+                hasDeltas: true, draw: { Bool.random(using: &$0) },
+                build: { RaisedFlag(isRaised: $0.contains(true)) }))
+        expectLaws(
+            "MaxRegister",
+            LatticeLaws(
+                hasDeltas: true, draw: { Int.random(in: 0..<5, using: &$0) },
+                build: { MaxRegister($0.max()) }))
+        expectLaws(
+            "TopMap",
+            LatticeLaws(hasDeltas: true) { generator in
+                (
+                    Int.random(in: 0..<8, using: &generator),
+                    Int.random(in: 0..<4, using: &generator)
+                )
+            } build: { steps in
+                var map = TopMap<Int, MaxRegister<Int>>(capacity: 3)
+                for (key, value) in steps { map.join(MaxRegister(value), at: key) }
+                return map
+            })
+        expectLaws(
+            "DotSet",
+            LatticeLaws(hasDeltas: true, draw: LatticeTests.interval, build: LatticeTests.set))
+    }
+
+    /// The value that was joined last: no lattice.
+    private struct LastWriter: Lattice, Equatable {
+        var value: Int?
+        mutating func join(_ other: LastWriter) -> Bool {
+            defer { value = other.value ?? value }
+            return other.value.map { $0 != value } ?? false
         }
-        laws("DotSet", dots)
+    }
+
+    @Test func `a value that is no lattice is found out, in few steps`() {
+        let laws = LatticeLaws<Int, LastWriter>(hasDeltas: false) {
+            Int.random(in: 0..<3, using: &$0)
+        } build: { steps in
+            LastWriter(value: steps.last)
+        }
+        let found = laws.counterexample(seeds: 0..<400)
+        #expect(found?.law == .commutative)
+        #expect(found?.steps.map(\.count).reduce(0, +) == 2)
     }
 
     @Test func `a set of dots agrees with a plain set`() {
         for seed in 0..<200 as Range<UInt64> {
-            var generator = Generator(state: seed)
-            let left = dots(&generator)
-            let right = dots(&generator)
+            var generator = Splitmix(state: seed)
+            func draw() -> DotSet {
+                LatticeTests.set(
+                    (0..<Int.random(in: 0..<12, using: &generator)).map { _ in
+                        LatticeTests.interval(&generator)
+                    })
+            }
+            let left = draw()
+            let right = draw()
             let all = (1...2 as ClosedRange<UInt64>).flatMap { origin in
                 (0..<30 as Range<UInt64>).map { Dot(origin: origin, sequence: $0) }
             }
-            var difference = DotSet()
-            for (origin, interval) in left.subtracting(right) {
-                difference.insert(interval, of: origin)
-            }
+            let difference = LatticeTests.set(left.subtracting(right))
             for dot in all {
                 let expected = left.contains(dot) && !right.contains(dot)
                 #expect(difference.contains(dot) == expected, "seed \(seed), \(dot)")
             }
+            // Minimal: what is joined back is what was missing, in no more pieces than needed.
             var union = right
-            union.join(left)
-            #expect(left.isSubset(of: union))
+            union.join(difference)
+            var whole = right
+            whole.join(left)
+            #expect(union == whole && left.isSubset(of: union))
+            #expect(difference.intervalCount == left.subtracting(right).count)
+            let numbers = left.origins.flatMap { left.intervals(of: $0) }.count
+            #expect(left.intervalCount == numbers)
+        }
+    }
+
+    @Test func `fingerprints follow the content, however it came about`() {
+        for seed in 0..<200 as Range<UInt64> {
+            var generator = Splitmix(state: seed)
+            let steps = (0..<12).map { _ in LatticeTests.interval(&generator) }
+            let left = LatticeTests.set(steps)
+            let right = LatticeTests.set(steps.shuffled(using: &generator))
+            #expect(left == right)
+            #expect(left.fingerprint == right.fingerprint)
+            #expect(left.bucketFingerprints.reduce(0, &+) == left.fingerprint)
+            var other = right
+            other.insert(Dot(origin: 3, sequence: seed))
+            #expect(other.fingerprint != left.fingerprint)
+        }
+    }
+
+    @Test func `pages tell all of a set, each its own part`() {
+        for seed in 0..<200 as Range<UInt64> {
+            var generator = Splitmix(state: seed)
+            let set = LatticeTests.set((0..<12).map { _ in LatticeTests.interval(&generator) })
+            var joined = DotSet()
+            var next = Dot.first
+            for _ in 0..<100 {
+                let (part, end) = set.page(from: next, through: .last, intervalsMax: 1)
+                #expect(part == set.clipped(from: next, through: end), "seed \(seed)")
+                joined.join(part)
+                guard end < .last else { break }
+                next = Dot(origin: end.origin, sequence: end.sequence + 1)
+            }
+            #expect(joined == set, "seed \(seed)")
         }
     }
 
@@ -101,6 +151,8 @@ import Testing
         #expect(set.intervals(of: 1) == [0...0, 5...9, (UInt64.max - 1)...UInt64.max])
         let isNew = set.insert(6...8, of: 1)
         #expect(!isNew)
+        #expect(set.contains(6...8, of: 1) && !set.contains(4...6, of: 1))
+        #expect(set.interval(joining: 1...4, of: 1) == 0...9)
     }
 
     @Test func `a full map drops its smallest key, and takes no smaller one`() {

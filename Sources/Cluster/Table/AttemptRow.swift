@@ -53,13 +53,17 @@ package struct AttemptRow: Hashable, Sendable {
     /// The process's exit, once there is one.
     package var exit: ExitStatus?
     /// Why it is in this phase, when there is more to say.
-    package var reason: String = ""
+    package var reason: String = "" {
+        didSet { reason = TaskOutcome.cut(reason) }
+    }
     /// When it was claimed.
     package var claimed: WallTime?
     /// When the program started.
     package var started: WallTime?
     /// When it ended.
     package var ended: WallTime?
+    /// What a newer version wrote behind all this.
+    package private(set) var unknownTail: [UInt8] = []
 
     /// Makes a row.
     package init(token: FencingToken, session: SessionID, node: NodeID, phase: Phase) {
@@ -89,38 +93,76 @@ extension AttemptRow: Lattice {
 }
 
 extension AttemptRow: WireCodable {
-    /// Writes all fields.
-    package func encode(into writer: inout ByteWriter) {
-        writer.byte(phase.rawValue)
-        token.encode(into: &writer)
-        session.encode(into: &writer)
-        node.encode(into: &writer)
-        writer.bool(exit != nil)
-        if let exit {
-            writer.signed(Int64(exit.code))
-            writer.bool(exit.wasOutOfMemory)
-        }
-        writer.string(String(reason.prefix(TaskOutcome.reasonSizeBytesMax / 4)))
-        for time in [claimed, started, ended] {
-            writer.bool(time != nil)
-            time?.encode(into: &writer)
-        }
+    /// Which of the optional parts follow.
+    private enum Part {
+        static let exit: UInt8 = 1
+        static let outOfMemory: UInt8 = 2
+        static let reason: UInt8 = 4
+        static let claimed: UInt8 = 8
+        static let started: UInt8 = 16
+        static let ended: UInt8 = 32
     }
+
+    private var parts: UInt8 {
+        var parts: UInt8 = 0
+        if exit != nil { parts |= Part.exit }
+        if exit?.wasOutOfMemory == true { parts |= Part.outOfMemory }
+        if !reason.isEmpty { parts |= Part.reason }
+        if claimed != nil { parts |= Part.claimed }
+        if started != nil { parts |= Part.started }
+        if ended != nil { parts |= Part.ended }
+        return parts
+    }
+
+    /// Writes all that there is; times as their distance from the one before.
+    package func encode(into writer: inout ByteWriter) {
+        var row = ByteWriter()
+        row.byte(phase.rawValue)
+        token.encode(into: &row)
+        session.encode(into: &row)
+        node.encode(into: &row)
+        row.byte(parts)
+        if let exit { row.signed(Int64(exit.code)) }
+        if !reason.isEmpty { row.string(reason) }
+        var before: Int64 = 0
+        for time in [claimed, started, ended] {
+            guard let time else { continue }
+            row.signed(time.milliseconds &- before)
+            before = time.milliseconds
+        }
+        row.raw(unknownTail)
+        writer.blob(row.bytes)
+    }
+
+    /// The largest encoding of a row.
+    static let sizeBytesMax = 128 + TaskOutcome.reasonSizeBytesMax + UnknownFields.tailSizeBytesMax
 
     /// Reads all fields.
     package init(from reader: inout ByteReader) throws(CodecError) {
-        guard let phase = Phase(rawValue: try reader.byte()) else { throw .malformed }
-        let token = try FencingToken(from: &reader)
-        let session = try SessionID(from: &reader)
-        self.init(
-            token: token, session: session, node: try NodeID(from: &reader), phase: phase)
-        if try reader.bool() {
-            guard let code = Int32(exactly: try reader.signed()) else { throw .outOfBounds }
-            exit = ExitStatus(code: code, wasOutOfMemory: try reader.bool())
+        var row = ByteReader(try reader.blob(max: AttemptRow.sizeBytesMax))
+        guard let phase = Phase(rawValue: try row.byte()) else { throw .malformed }
+        let token = try FencingToken(from: &row)
+        let session = try SessionID(from: &row)
+        self.init(token: token, session: session, node: try NodeID(from: &row), phase: phase)
+        let parts = try row.byte()
+        if parts & Part.exit != 0 {
+            guard let code = Int32(exactly: try row.signed()) else { throw .outOfBounds }
+            exit = ExitStatus(code: code, wasOutOfMemory: parts & Part.outOfMemory != 0)
         }
-        reason = try reader.string(max: TaskOutcome.reasonSizeBytesMax)
-        claimed = try reader.bool() ? try WallTime(from: &reader) : nil
-        started = try reader.bool() ? try WallTime(from: &reader) : nil
-        ended = try reader.bool() ? try WallTime(from: &reader) : nil
+        if parts & Part.reason != 0 {
+            reason = try row.string(max: TaskOutcome.reasonSizeBytesMax)
+        }
+        var before: Int64 = 0
+        func time(_ part: UInt8, _ row: inout ByteReader) throws(CodecError) -> WallTime? {
+            guard parts & part != 0 else { return nil }
+            before = before &+ (try row.signed())
+            return WallTime(milliseconds: before)
+        }
+        claimed = try time(Part.claimed, &row)
+        started = try time(Part.started, &row)
+        ended = try time(Part.ended, &row)
+        unknownTail = try row.tail(max: UnknownFields.tailSizeBytesMax)
+        // Parts that this version does not know, or that say nothing, have no canonical form.
+        guard parts == self.parts else { throw .notCanonical }
     }
 }

@@ -1,79 +1,70 @@
+import CRDT
 import Model
 
-/// Changes that wait to be pushed, one delta per task.
-struct TableOutbox: Sendable {
-    var deltas: [TaskID: TaskDelta] = [:]
-    var order: [TaskID] = []
-    /// How far the rumours in it still travel.
-    var hops: UInt8 = 0
-    var lastPush = Instant.zero
-    /// When they are pushed; `nil` when there are none.
-    var due: Instant?
-
-    mutating func add(_ delta: TaskDelta, hops: UInt8) {
-        if deltas[delta.id] == nil {
-            order.append(delta.id)
-            deltas[delta.id] = delta
-        } else {
-            deltas[delta.id]?.absorb(delta)
-        }
-        self.hops = max(self.hops, hops)
-    }
-}
-
-/// A submission of this node that may still lack copies.
-struct TableSubmission: Sendable {
-    var wantedCopies: Int
-    var isOnOwnDisk = false
-    var isOwnDiskRefused = false
-    var holders: Set<NodeID> = []
-    var resends = 0
-
-    var copies: Int { (isOnOwnDisk ? 1 : 0) + holders.count }
-}
-
+/// Eager push: changes go out at once, and submissions until enough disks have them.
 extension TableReplica {
     /// Pushes what has gathered: at once when the last push is a while ago, else a little later
     /// and together with what comes until then.
     mutating func push(at now: Instant, emit: (TableEffect) -> Void) {
-        guard !outbox.order.isEmpty else { return }
+        guard !outbox.isEmpty else { return }
         let due = outbox.lastPush + configuration.pushInterval
-        guard due <= now || outbox.lastPush == .zero else {
+        guard due <= now || outbox.lastPush == .zero || outbox.isFull else {
             outbox.due = due
             return
         }
-        let deltas = outbox.order.compactMap { outbox.deltas[$0] }
-        let isOrigin = outbox.hops == 0 || outbox.hops == TableConfiguration.hopsMax
-        let targets = pushTargets(isOrigin: isOrigin)
-        send(deltas, hops: outbox.hops, to: targets, emit: emit)
+        let isDirect = peers.count <= TableConfiguration.directPeersMax
+        send(
+            deltas(in: outbox.own), hops: isDirect ? 0 : TableConfiguration.hopsMax,
+            to: targets(TableConfiguration.originFanout), emit: emit)
+        if !outbox.passedOn.isEmpty {
+            send(
+                deltas(in: outbox.passedOn), hops: outbox.passedOn.hops,
+                to: targets(TableConfiguration.rumourFanout), emit: emit)
+        }
         outbox = TableOutbox()
         outbox.lastPush = now
     }
 
-    private mutating func pushTargets(isOrigin: Bool) -> [NodeID] {
+    /// What a lane says; the whole record where that is more than one delta may hold.
+    private func deltas(in lane: TableOutbox.Lane) -> [TaskDelta] {
+        lane.ids.compactMap { id in
+            guard let delta = lane.deltas[id] else { return nil }
+            return delta.isReadable ? delta : tasks[id].map(TaskDelta.init)
+        }
+    }
+
+    /// All peers when they are few, else so many of them by chance.
+    private mutating func targets(_ count: Int) -> [NodeID] {
         guard peers.count > TableConfiguration.directPeersMax else { return peers }
-        let count =
-            isOrigin ? TableConfiguration.originFanout : TableConfiguration.rumourFanout
         return Array(peers.shuffled(using: &random).prefix(count))
     }
 
     private mutating func send(
         _ deltas: [TaskDelta], hops: UInt8, to targets: [NodeID], emit: (TableEffect) -> Void
     ) {
-        guard !targets.isEmpty else { return }
-        for part in TableReplica.parts(of: deltas) {
+        guard !targets.isEmpty, !deltas.isEmpty else { return }
+        let parts = TablePart.divide(
+            deltas, sizeBytesMax: TableConfiguration.messageSizeBytesMax)
+        for part in parts {
             // Who gets less than the whole submission can't keep it, and so can't vouch for it.
-            let waiting = part.filter { $0.submission != nil }.map(\.id)
-                .filter { submissions[$0] != nil }
-            var ack: UInt64 = 0
-            if !waiting.isEmpty {
-                lastAck += 1
-                ack = lastAck
-                acks[ack] = waiting
+            let ack = drawAck(for: part.submitted.filter { submissions[$0] != nil })
+            let bytes = part.message {
+                TableMessage.encodePush(ack: ack, hops: hops, into: &$0)
             }
-            let bytes = TableMessage.push(ack: ack, hops: hops, part).encoded
             for target in targets { send(bytes, to: target, emit: emit) }
         }
+    }
+
+    /// Draws the number under which peers tell that they have these on disk; 0 for none.
+    private mutating func drawAck(for waiting: [TaskID]) -> UInt64 {
+        guard !waiting.isEmpty else { return 0 }
+        lastAck += 1
+        acks[lastAck] = waiting
+        // Numbers are drawn in a row: the oldest go when there are too many.
+        if lastAck > UInt64(TableConfiguration.acksMax) {
+            acks[lastAck - UInt64(TableConfiguration.acksMax)] = nil
+        }
+        return lastAck
     }
 
     func send(_ bytes: [UInt8], to peer: NodeID, emit: (TableEffect) -> Void) {
@@ -82,31 +73,15 @@ extension TableReplica {
         emit(.send(bytes, to: peer, via: channel))
     }
 
-    /// Deltas in portions that fit a message.
-    static func parts(of deltas: [TaskDelta]) -> [[TaskDelta]] {
-        var parts: [[TaskDelta]] = []
-        var sizeBytes = 0
-        for delta in deltas {
-            let size = delta.sizeEstimateBytes
-            if parts.isEmpty || sizeBytes + size > TableConfiguration.messageSizeBytesMax
-                || parts[parts.count - 1].count == TableMessage.deltasMax
-            {
-                parts.append([])
-                sizeBytes = 0
-            }
-            parts[parts.count - 1].append(delta)
-            sizeBytes += size
-        }
-        return parts
-    }
-
     // MARK: Copies
 
     mutating func storedRemotely(_ ack: UInt64, by peer: NodeID, emit: (TableEffect) -> Void) {
-        for id in acks[ack] ?? [] {
+        guard let waiting = acks[ack] else { return }
+        for id in waiting {
             guard submissions[id]?.holders.insert(peer).inserted == true else { continue }
             reportCopies(of: id, emit: emit)
         }
+        if !waiting.contains(where: { submissions[$0] != nil }) { acks[ack] = nil }
     }
 
     mutating func reportCopies(of id: TaskID, emit: (TableEffect) -> Void) {
@@ -134,11 +109,13 @@ extension TableReplica {
                 giveUpCopies(of: id, submission, emit: emit)
                 continue
             }
+            guard deltas.count < TableConfiguration.resentAtOnceMax else { break }
             submissions[id]?.resends += 1
             // The first look comes soon after the submission itself: give it its time.
             if submission.resends > 0 { deltas.append(TaskDelta(record)) }
         }
-        send(deltas, hops: 0, to: pushTargets(isOrigin: true), emit: emit)
+        let hops = peers.count <= TableConfiguration.directPeersMax ? 0 : TableConfiguration.hopsMax
+        send(deltas, hops: hops, to: targets(TableConfiguration.originFanout), emit: emit)
         nextResend = submissions.isEmpty ? nil : now + configuration.resendInterval
         if submissions.isEmpty { acks = [:] }
     }
@@ -161,28 +138,13 @@ extension TableReplica {
             submissions[id] = TableSubmission(wantedCopies: copies)
             submissions[id]?.isOnOwnDisk = !writes.isUnderWay(id)
             nextResend = nextResend ?? now + configuration.resendInterval
-            send([TaskDelta(record)], hops: 0, to: pushTargets(isOrigin: true), emit: emit)
+            send(
+                [TaskDelta(record)], hops: 0, to: targets(TableConfiguration.originFanout),
+                emit: emit)
         } else {
             let wanted = submissions[id]?.wantedCopies ?? 0
             submissions[id]?.wantedCopies = max(wanted, copies)
         }
         reportCopies(of: id, emit: emit)
-    }
-}
-
-extension TaskDelta {
-    /// About how many bytes the delta takes in a message; never too few by much.
-    var sizeEstimateBytes: Int {
-        var size = 64 + 24 * dots.count + 256 * rows.count
-        if let spec = submission?.spec {
-            size += 128
-            for text in spec.command + spec.environment + spec.constraints {
-                size += text.utf8.count + 4
-            }
-            for volume in spec.volumes {
-                size += volume.source.utf8.count + volume.target.utf8.count + 8
-            }
-        }
-        return size
     }
 }

@@ -1,7 +1,7 @@
 import CRDT
 import Model
 
-/// Anti-entropy and collection: what eager push lost, and what everybody may forget.
+/// Anti-entropy by contexts: what eager push lost.
 extension TableReplica {
     mutating func deadlineReached(at now: Instant, emit: (TableEffect) -> Void) {
         if repairDue <= now {
@@ -9,9 +9,11 @@ extension TableReplica {
                 now + configuration.repairInterval * 0.75
                 + random.duration(upTo: configuration.repairInterval * 0.5)
             if let peer = peers.randomElement(using: &random) {
-                let digest = TableMessage.digest(
-                    context: context.digest, collected: collected.digest)
-                emit(.send(digest.encoded, to: peer, via: .datagram))
+                send(TableMessage.digest(digest).encoded, to: peer, emit: emit)
+                if rangesDue <= now {
+                    rangesDue = now + configuration.rangesInterval
+                    beginRanges(with: peer, emit: emit)
+                }
             }
             retryRefusedWrites()
             collectDue(at: now, emit: emit)
@@ -25,186 +27,247 @@ extension TableReplica {
         guard let message = try? TableMessage(decoding: bytes) else { return }
         switch message {
         case .push(let ack, let hops, let deltas):
-            take(deltas, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
-            if ack != 0 { writes.acks.append((sender, ack)) }
+            let taken = take(deltas, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
+            if !taken.unplaced.isEmpty {
+                let question = TableMessage.lacking(
+                    Array(taken.unplaced.prefix(TableMessage.lackingMax)))
+                send(question.encoded, to: sender, emit: emit)
+            }
+            guard ack != 0, taken.isComplete, writes.next.acks.count < TableWrites.acksMax else {
+                break
+            }
+            writes.next.acks.append((sender, ack))
         case .stored(let ack):
             storedRemotely(ack, by: sender, emit: emit)
-        case .digest(let context, let collected):
-            compare(context, collected, with: sender, emit: emit)
-        case .same(let digest):
-            if digest == context.digest { peerContexts[sender] = context }
-        case .vector(let theirs, let wantsReply):
-            peerContexts[sender] = theirs
-            supply(sender, lacking: theirs, emit: emit)
+        case .digest(let theirs):
+            compare(theirs, with: sender, emit: emit)
+        case .same(let theirs):
+            if theirs == context.fingerprint { peerRevisions[sender] = durableRevision }
+        case .buckets(let set, let theirs):
+            compare(theirs, of: set, with: sender, emit: emit)
+        case .context(let page, let wantsReply):
+            heed(page.set, isBirths: false, at: now, emit: emit)
+            supply(sender, lacking: page, emit: emit)
             if wantsReply {
-                send(
-                    TableMessage.vector(context, wantsReply: false).encoded, to: sender,
-                    emit: emit)
+                sendPages(
+                    of: .context, from: page.lower, through: page.upper, wantsReply: false,
+                    to: sender, emit: emit)
             }
-        case .records(let deltas, let voids):
-            take(deltas, hops: nil, at: now, emit: emit)
-            // What this node has itself is not void here, whatever the peer says.
-            writes.voids += voids.filter { !context.contains($0.interval, of: $0.origin) }
-        case .collected(let births):
-            learnCollected(births, emit: emit)
+        case .records(let deltas, let voids, let isMore):
+            let taken = take(deltas, hops: nil, at: now, emit: emit)
+            let isNews = learnVoids(voids, at: now, emit: emit)
+            if isMore, taken.isAnyNews || isNews { writes.next.followUps.insert(sender) }
+        case .collected(let page, let wantsReply):
+            learnCollected(page.set, at: now, emit: emit)
+            if wantsReply { answerCollected(page, to: sender, emit: emit) }
+        case .ranges(let ranges):
+            compare(ranges, with: sender, emit: emit)
+        case .lacking(let ids):
+            var supply = TableSupply(sizeBytesMax: TableConfiguration.messageSizeBytesMax)
+            for id in ids {
+                guard let record = tasks[id], supply.add(record) else { continue }
+            }
+            for message in supply.messages() { send(message, to: sender, emit: emit) }
         }
     }
 
-    private mutating func take(
-        _ deltas: [TaskDelta], hops: UInt8?, at now: Instant, emit: (TableEffect) -> Void
+    private mutating func heed(
+        _ set: DotSet, isBirths: Bool, at now: Instant, emit: (TableEffect) -> Void
     ) {
-        for delta in deltas {
-            if delta.dots.contains(where: { $0.origin == origin && $0.sequence > lastSequence }) {
-                // Nobody else may draw dots under this boot ID: begin a new one.
-                origin = random.next()
-                lastSequence = 0
-                emit(.cloneSuspected)
+        guard let last = set.intervals(of: origin).last else { return }
+        heed(last.upperBound, of: origin, isBirth: isBirths, at: now, emit: emit)
+    }
+
+    /// Dots of which a peer says that they stand for nothing any more; returns whether any is new.
+    private mutating func learnVoids(
+        _ voids: [(origin: UInt64, interval: ClosedRange<UInt64>)], at now: Instant,
+        emit: (TableEffect) -> Void
+    ) -> Bool {
+        var isNews = false
+        for (origin, interval) in voids where !context.contains(interval, of: origin) {
+            heed(interval.upperBound, of: origin, isBirth: false, at: now, emit: emit)
+            if writes.next.dots.insert(interval, of: origin) { isNews = true }
+        }
+        return isNews
+    }
+
+    // MARK: Comparing
+
+    private mutating func compare(
+        _ theirs: TableDigest, with sender: NodeID, emit: (TableEffect) -> Void
+    ) {
+        let own = digest
+        if theirs.collected != own.collected {
+            offer(.collected, to: sender, emit: emit)
+        }
+        if theirs.context == own.context {
+            peerRevisions[sender] = durableRevision
+            send(TableMessage.same(context: theirs.context).encoded, to: sender, emit: emit)
+            // The contexts agree and the records don't: one of them claims what it does not have.
+            if theirs.collected == own.collected, theirs.records != own.records {
+                beginRanges(with: sender, emit: emit)
             }
-            _ = join(delta, hops: hops, at: now)
+        } else {
+            offer(.context, to: sender, emit: emit)
+        }
+    }
+
+    /// Begins to compare a set with a peer's: on one page, or by buckets when it needs more.
+    private func offer(_ set: TableSet, to peer: NodeID, emit: (TableEffect) -> Void) {
+        let own = set == .context ? context : collected
+        if own.intervalCount <= DotPage.intervalsMax {
+            sendPages(
+                of: set, from: .first, through: .last, wantsReply: true, to: peer, emit: emit)
+        } else {
+            send(
+                TableMessage.buckets(set, own.bucketFingerprints).encoded, to: peer, emit: emit)
         }
     }
 
     private mutating func compare(
-        _ theirContext: UInt64, _ theirCollected: UInt64, with sender: NodeID,
+        _ theirs: [UInt64], of set: TableSet, with sender: NodeID, emit: (TableEffect) -> Void
+    ) {
+        let own = (set == .context ? context : collected).bucketFingerprints
+        let differing = own.indices.filter { own[$0] != theirs[$0] }
+        // A few at a time, beginning anywhere, so that all get their turn.
+        let first = differing.isEmpty ? 0 : Int(random.next() % UInt64(differing.count))
+        for number in (differing[first...] + differing[..<first])
+            .prefix(TableConfiguration.bucketsAtOnceMax)
+        {
+            let bucket = DotSet.bucket(number)
+            sendPages(
+                of: set, from: bucket.lower, through: bucket.upper, wantsReply: true, to: sender,
+                emit: emit)
+        }
+    }
+
+    /// Sends the context on as many pages as it takes, to be sent what it lacks.
+    func sendContext(to peer: NodeID, wantsReply: Bool, emit: (TableEffect) -> Void) {
+        sendPages(
+            of: .context, from: .first, through: .last, wantsReply: wantsReply, to: peer,
+            emit: emit)
+    }
+
+    private func sendPages(
+        of set: TableSet, from lower: Dot, through upper: Dot, wantsReply: Bool, to peer: NodeID,
         emit: (TableEffect) -> Void
     ) {
-        if theirCollected != collected.digest, !collected.isEmpty {
-            send(TableMessage.collected(collected).encoded, to: sender, emit: emit)
-        }
-        if theirContext == context.digest {
-            peerContexts[sender] = context
-            send(TableMessage.same(context: theirContext).encoded, to: sender, emit: emit)
-        } else {
-            send(
-                TableMessage.vector(context, wantsReply: true).encoded, to: sender, emit: emit)
+        let own = set == .context ? context : collected
+        var next = lower
+        for _ in 0..<TableConfiguration.pagesAtOnceMax {
+            let (part, end) = own.page(
+                from: next, through: upper, intervalsMax: DotPage.intervalsMax)
+            let page = DotPage(lower: next, upper: end, set: part)
+            let message: TableMessage =
+                set == .context
+                ? .context(page, wantsReply: wantsReply) : .collected(page, wantsReply: wantsReply)
+            send(message.encoded, to: peer, emit: emit)
+            guard end < upper else { return }
+            next =
+                end.sequence < .max
+                ? Dot(origin: end.origin, sequence: end.sequence + 1)
+                : Dot(origin: end.origin + 1, sequence: 0)
         }
     }
 
-    /// Sends a peer what it lacks, in portions; what does not fit is left for the next round.
-    private func supply(
-        _ peer: NodeID, lacking theirs: DotSet, emit: (TableEffect) -> Void
+    private func answerCollected(
+        _ page: DotPage, to sender: NodeID, emit: (TableEffect) -> Void
     ) {
-        var ids: [TaskID] = []
-        var seen: Set<TaskID> = []
-        var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)] = []
-        for (origin, interval) in context.subtracting(theirs, limit: TableMessage.voidsMax) {
-            let known = sequences(in: interval, of: origin)
-            var lower = interval.lowerBound
-            for (sequence, id) in known {
-                if seen.insert(id).inserted { ids.append(id) }
-                if sequence > lower { voids.append((origin, lower...(sequence - 1))) }
-                lower = sequence == .max ? sequence : sequence + 1
-            }
-            if known.last?.sequence != interval.upperBound {
-                voids.append((origin, lower...interval.upperBound))
-            }
+        var lacking = DotSet()
+        let own = collected.clipped(from: page.lower, through: page.upper)
+        for (origin, interval) in own.subtracting(page.set, limit: DotPage.intervalsMax) {
+            lacking.insert(interval, of: origin)
         }
-        let deltas = ids.compactMap { tasks[$0].map(TaskDelta.init) }
-        let parts = TableReplica.parts(of: deltas)
-        for part in parts.prefix(TableConfiguration.repairMessagesMax) {
-            send(TableMessage.records(part, voids: []).encoded, to: peer, emit: emit)
-        }
-        guard !voids.isEmpty else { return }
+        guard !lacking.isEmpty else { return }
+        let answer = DotPage(lower: page.lower, upper: page.upper, set: lacking)
         send(
-            TableMessage.records([], voids: Array(voids.prefix(TableMessage.voidsMax))).encoded,
-            to: peer, emit: emit)
+            TableMessage.collected(answer, wantsReply: false).encoded, to: sender, emit: emit)
     }
 
-    /// The mutations of an interval that stand for something, in rising order.
-    ///
-    /// An interval may be absurdly long when a peer made it up: the work is bounded by what is known.
-    private func sequences(
-        in interval: ClosedRange<UInt64>, of origin: UInt64
-    ) -> [(sequence: UInt64, id: TaskID)] {
-        guard let known = index[origin] else { return [] }
-        if interval.upperBound - interval.lowerBound < UInt64(known.count) {
-            return interval.compactMap { sequence in known[sequence].map { (sequence, $0) } }
-        }
-        return known.filter { interval.contains($0.key) }.sorted { $0.key < $1.key }
-            .map { ($0.key, $0.value) }
-    }
+    // MARK: Supplying
 
-    // MARK: Collection
-
-    /// Drops closed tasks past their retention that every member in reach is known to have.
-    private mutating func collectDue(at now: Instant, emit: (TableEffect) -> Void) {
-        for id in closed.due(at: now, retention: configuration.retention) {
-            guard let record = tasks[id] else { continue }
-            let isStable = record.dots.allSatisfy { dot in
-                context.contains(dot)
-                    && peers.allSatisfy { peerContexts[$0]?.contains(dot) == true }
+    /// Sends a peer what it lacks of the dots on a page, in portions; what does not fit follows
+    /// when it asks again.
+    private mutating func supply(
+        _ peer: NodeID, lacking page: DotPage, emit: (TableEffect) -> Void
+    ) {
+        var supply = TableSupply(sizeBytesMax: TableConfiguration.messageSizeBytesMax)
+        var oldest = UInt64.max
+        let own = context.clipped(from: page.lower, through: page.upper)
+        for (origin, interval) in own.subtracting(page.set, limit: TableMessage.voidsMax) {
+            var lower = interval.lowerBound
+            var isDone = false
+            // An interval may be absurdly long when a peer made it up: the work is bounded by what
+            // is known.
+            index.forEach(
+                from: Dot(origin: origin, sequence: interval.lowerBound),
+                through: Dot(origin: origin, sequence: interval.upperBound)
+            ) { dot, id in
+                guard let record = tasks[id] else { return true }
+                guard supply.add(record) else { return false }
+                oldest = min(oldest, record.revision)
+                if dot.sequence > lower { supply.void(lower...(dot.sequence - 1), of: origin) }
+                isDone = dot.sequence == interval.upperBound
+                if !isDone { lower = dot.sequence + 1 }
+                return true
             }
-            guard isStable else {
-                closed.postpone(id, at: now)
-                continue
-            }
-            drop(record, emit: emit)
+            guard !supply.isCut else { break }
+            if !isDone { supply.void(lower...interval.upperBound, of: origin) }
         }
-    }
-
-    private mutating func learnCollected(_ births: DotSet, emit: (TableEffect) -> Void) {
-        guard collected.join(births) else { return }
-        writes.hasCollected = true
-        for record in records where collected.contains(record.birth.dot) {
-            drop(record, emit: emit)
+        if page.isWhole, !supply.isCut {
+            peerRevisions[peer] = min(durableRevision, oldest == .max ? .max : oldest &- 1)
         }
-    }
-
-    private mutating func drop(_ record: TaskRecord, emit: (TableEffect) -> Void) {
-        tasks[record.id] = nil
-        for dot in record.dots { forget(dot) }
-        collected.insert(record.birth.dot)
-        writes.hasCollected = true
-        writes.changed.remove(record.id)
-        writes.removed.append(record.id)
-        emit(
-            .collected(
-                record.id, birth: record.birth, attempts: record.attempts.map(\.token)))
+        for message in supply.messages() { send(message, to: peer, emit: emit) }
     }
 }
 
-extension DotSet {
-    /// Whether the whole interval is in the set.
-    fileprivate func contains(_ interval: ClosedRange<UInt64>, of origin: UInt64) -> Bool {
-        intervals(of: origin).contains {
-            $0.lowerBound <= interval.lowerBound && interval.upperBound <= $0.upperBound
-        }
-    }
-}
+/// What a peer lacks, gathered into messages up to a bound.
+struct TableSupply: Sendable {
+    private let sizeBytesMax: Int
+    private var parts: [TablePart] = []
+    private var part = TablePart()
+    private var ids: Set<TaskID> = []
+    private var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)] = []
+    /// Whether there is more than was gathered.
+    private(set) var isCut = false
 
-/// Closed tasks in the order in which they were seen to close.
-struct TableClosedQueue: Sendable {
-    private var waiting: [(id: TaskID, seen: Instant)] = []
-    private var head = 0
-
-    /// How many tasks one look may give, so that none takes long.
-    static let dueMax = 1_024
-
-    mutating func append(_ id: TaskID, at now: Instant) {
-        waiting.append((id, now))
+    init(sizeBytesMax: Int) {
+        self.sizeBytesMax = sizeBytesMax
     }
 
-    /// Puts a task back that could not be collected yet; it is looked at again in order.
-    mutating func postpone(_ id: TaskID, at now: Instant) {
-        postponed.append(id)
+    /// Adds a record once; returns whether there was room.
+    mutating func add(_ record: TaskRecord) -> Bool {
+        guard !ids.contains(record.id) else { return true }
+        let delta = TaskDelta(record)
+        if !part.add(delta, sizeBytesMax: sizeBytesMax) {
+            guard parts.count + 1 < TableConfiguration.repairMessagesMax else {
+                isCut = true
+                return false
+            }
+            parts.append(part)
+            part = TablePart()
+            _ = part.add(delta, sizeBytesMax: sizeBytesMax)
+        }
+        ids.insert(record.id)
+        return true
     }
 
-    private var postponed: [TaskID] = []
+    /// Adds dots that stand for nothing any more.
+    mutating func void(_ interval: ClosedRange<UInt64>, of origin: UInt64) {
+        guard voids.count < TableMessage.voidsMax else {
+            isCut = true
+            return
+        }
+        voids.append((origin, interval))
+    }
 
-    /// Takes out the tasks whose retention is over, and those that were put back.
-    mutating func due(at now: Instant, retention: Duration) -> [TaskID] {
-        var due = Array(postponed.prefix(TableClosedQueue.dueMax))
-        postponed.removeFirst(due.count)
-        while head < waiting.count, due.count < TableClosedQueue.dueMax,
-            now - waiting[head].seen >= retention
-        {
-            due.append(waiting[head].id)
-            head += 1
-        }
-        if head > 1_024, head * 2 > waiting.count {
-            waiting.removeFirst(head)
-            head = 0
-        }
-        return due
+    /// The messages; voids come with the last records, not before them.
+    func messages() -> [[UInt8]] {
+        guard part.count > 0 || !voids.isEmpty else { return [] }
+        return parts.map { part in
+            part.message { TableMessage.encodeRecords(voids: [], isMore: false, into: &$0) }
+        } + [
+            part.message { TableMessage.encodeRecords(voids: voids, isMore: isCut, into: &$0) }
+        ]
     }
 }

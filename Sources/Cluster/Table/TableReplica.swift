@@ -4,30 +4,37 @@ package import Model
 /// One node's copy of the task table: joins, durability and dissemination.
 ///
 /// Existence and content of tasks are joins only. Contexts of dots decide what need not be sent
-/// again, and never that something is gone. A context takes in a dot once what it stands for is
-/// on disk. Source: DESIGN §4; Almeida et al. 2018 for deltas; Enes et al. (arXiv 1803.02750) for
-/// passing on only what changed the own state.
+/// again, and never that something is gone: whatever they make two replicas miss, comparing
+/// fingerprints of the records finds. A context takes in a dot once what it stands for is on disk.
+///
+/// Source: DESIGN §4; Almeida et al. 2018 for deltas; Enes et al. (arXiv 1803.02750) for passing on
+/// only what changed the own state; Meyer 2023 for comparing ranges.
 package struct TableReplica: Sendable {
     let node: NodeID
     let configuration: TableConfiguration
     var random: SeededGenerator
-    /// Under which name this life draws dots.
+    /// Under which name this life draws dots, and counts births.
     var origin: UInt64
     var lastSequence: UInt64 = 0
-    let boot: BootID
     var lastBirth: UInt64 = 0
 
-    var tasks: [TaskID: TaskRecord] = [:]
-    /// Which task a mutation belongs to, per origin.
-    var index: [UInt64: [UInt64: TaskID]] = [:]
+    var tasks = RangedMap<TaskID, TaskRecord>()
+    /// Which task a mutation belongs to.
+    var index = RangedMap<Dot, TaskID>()
+    /// Which task a birth belongs to.
+    var birthIndex = RangedMap<Dot, TaskID>()
     /// The mutations whose effects are on this disk.
     var context = DotSet()
-    /// The same, with what is being written.
-    var writtenContext = DotSet()
     var collected = DotSet()
 
+    /// Counts the changes of this replica.
+    var revision: UInt64 = 0
+    /// All changes up to this one are on disk.
+    var durableRevision: UInt64 = 0
+
     var peers: [NodeID] = []
-    var peerContexts: [NodeID: DotSet] = [:]
+    /// Up to which of this node's changes a peer is known to have all.
+    var peerRevisions: [NodeID: UInt64] = [:]
 
     var writes = TableWrites()
     var outbox = TableOutbox()
@@ -35,52 +42,67 @@ package struct TableReplica: Sendable {
     var acks: [UInt64: [TaskID]] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastAck: UInt64
+    /// When a submission may have to be pushed again; looked at all together.
+    var nextResend: Instant?
     var repairDue: Instant
-    /// Closed tasks in the order in which this node saw them close.
-    var closed = TableClosedQueue()
+    /// When ranges are compared, whatever the contexts say.
+    var rangesDue: Instant
+    /// Closed tasks, until their retention is over.
+    var closed = TimerHeap<TaskID>()
 
-    /// Begins with what is on disk; rows that can't be read are left out and told by `damaged`.
+    /// How many rows could not be read at the start; peers send those tasks again.
+    package internal(set) var damagedRows = 0
+    /// Records found on disk though they were collected; dropped with the first event.
+    var collectedAtStart: [TaskID] = []
+
+    /// Begins with what is on disk; rows that can't be read are left out and counted.
     package init(
         node: NodeID, bootID: BootID, restored: DurableImage, configuration: TableConfiguration,
         seed: UInt64, at now: Instant
     ) {
         self.node = node
         self.configuration = configuration
-        boot = bootID
         origin = bootID.value
         random = SeededGenerator(seed: seed)
         lastAck = random.next() >> 16
         repairDue = now + configuration.repairInterval
+        rangesDue = now + configuration.rangesInterval
         restore(restored, at: now)
     }
-
-    /// How many rows could not be read at the start; peers send those tasks again.
-    package private(set) var damagedRows = 0
 
     /// Takes in one event; hands every effect to `emit`, in the order in which to perform them.
     package mutating func handle(
         _ event: TableEvent, at now: Instant, emit: (TableEffect) -> Void
     ) {
+        for id in collectedAtStart {
+            if let record = tasks[id] { drop(record, emit: emit) }
+        }
+        collectedAtStart = []
         switch event {
         case .submit(let spec, let id, let wall, let copies):
-            submit(spec, id: id, wall: wall, copies: copies, at: now)
+            submit(spec, id: id, wall: wall, copies: copies, at: now, emit: emit)
         case .secure(let id, let copies):
             secure(id, copies: copies, at: now, emit: emit)
         case .cancel(let id):
             guard tasks[id]?.isCancelRequested == false else { break }
-            mutate(id, at: now) { $0.isCancelRequested = true }
+            mutate(id, at: now, emit: emit) { $0.isCancelRequested = true }
         case .writeAttempt(let id, let row):
-            mutate(id, at: now) { $0.rows = [row] }
+            let before = tasks[id]?.rows[row.key]
+            mutate(id, at: now, emit: emit) { delta in
+                delta.rows = [row]
+                delta.patches[row.key] = before.flatMap { RowPatch(from: $0, to: row) }
+            }
         case .close(let id, let outcome, let token, let wall):
-            guard tasks[id]?.close == nil else { break }
-            mutate(id, at: now) {
+            guard let record = tasks[id], record.close == nil else { break }
+            mutate(id, at: now, emit: emit) {
                 $0.close = TaskRecord.Close(outcome: outcome, token: token, time: wall)
             }
         case .received(let bytes, let sender):
             receive(bytes, from: sender, at: now, emit: emit)
         case .peers(let peers):
             self.peers = peers.sorted()
-            peerContexts = peerContexts.filter { peers.contains($0.key) }
+            let present = Set(peers)
+            peerRevisions = peerRevisions.filter { present.contains($0.key) }
         case .persisted(let ticket):
             persisted(ticket, emit: emit)
         case .persistFailed(let ticket):
@@ -98,19 +120,16 @@ package struct TableReplica: Sendable {
         return [repairDue, outbox.due, resend].compactMap { $0 }.min()
     }
 
-    /// When a submission may have to be pushed again; looked at all together.
-    var nextResend: Instant?
-
     // MARK: Queries
 
     /// All that is known about a task.
     package func record(_ id: TaskID) -> TaskRecord? { tasks[id] }
 
     /// All records, in order of their IDs.
-    package var records: [TaskRecord] { tasks.values.sorted { $0.id < $1.id } }
+    package var records: [TaskRecord] { tasks.values }
 
     /// Whether no more submissions are taken in.
-    package var isFull: Bool { tasks.count >= TableConfiguration.tasksMax }
+    package var isFull: Bool { tasks.count >= configuration.tasksMax }
 
     /// How many matches `ids(matching:)` gives at most.
     package static let matchesMax = 8
@@ -120,79 +139,54 @@ package struct TableReplica: Sendable {
         if let id = TaskID(fragment) { return tasks[id] == nil ? [] : [id] }
         guard !fragment.isEmpty else { return [] }
         let wanted = fragment.lowercased()
-        let found = tasks.keys.filter {
+        let found = tasks.keys.lazy.filter {
             let text = $0.description
             return text.hasPrefix(wanted) || text.hasSuffix(wanted)
         }
-        return Array(found.sorted().prefix(TableReplica.matchesMax))
+        return Array(found.prefix(TableReplica.matchesMax))
     }
 
     /// Records and collected births as bytes: equal on replicas that know the same.
     package func canonicalBytes() -> [UInt8] {
         var writer = ByteWriter()
-        for record in records {
-            var delta = TaskDelta(record)
-            delta.dots = []
-            delta.encode(into: &writer)
-        }
-        writer.dots(collected, limit: .max)
+        for record in records { writer.blob(TaskDelta(record).contentBytes) }
+        writer.dots(collected)
         return writer.bytes
     }
 
-    // MARK: Start
-
-    private mutating func restore(_ image: DurableImage, at now: Instant) {
-        for row in image[.context] { restoreContext(row) }
-        for row in image[.task] {
-            guard let delta = try? TaskDelta(decoding: row.value), let submission = delta.submission
-            else {
-                damagedRows += 1
-                continue
-            }
-            var record = TaskRecord(id: delta.id, submission: submission)
-            _ = record.join(delta)
-            keep(record, at: now)
-            // The row holds the effects of all its dots, whether or not the context's own row,
-            // written later when a disk was full, came to say so.
-            for dot in record.dots { context.insert(dot) }
-        }
-        // With a record missing, the context would claim what is not there: fetch all again.
-        if damagedRows > 0 { context = DotSet() }
-        writtenContext = context
+    /// Equal on replicas that know the same, and hardly ever on others; cheap.
+    package var contentFingerprint: UInt64 {
+        Fingerprint.mix(tasks.fingerprint) ^ collected.fingerprint
     }
 
-    private mutating func restoreContext(_ row: DurableImage.Row) {
-        var reader = ByteReader(row.value)
-        guard let kind = row.key.first, let set = try? reader.dots() else {
-            damagedRows += 1
-            return
-        }
-        if kind == TableWrites.contextKey {
-            context.join(set)
-        } else {
-            collected.join(set)
-        }
+    /// What replicas tell each other to find out whether they know the same.
+    var digest: TableDigest {
+        TableDigest(
+            context: context.fingerprint, collected: collected.fingerprint,
+            records: tasks.fingerprint)
     }
 
-    // MARK: Mutations
+    // MARK: Own changes
 
     private mutating func submit(
-        _ spec: TaskSpec, id: TaskID, wall: WallTime, copies: Int, at now: Instant
+        _ spec: TaskSpec, id: TaskID, wall: WallTime, copies: Int, at now: Instant,
+        emit: (TableEffect) -> Void
     ) {
         precondition(tasks[id] == nil, "a submission is new to the node that takes it in")
+        guard tasks.count < heldMax else { return emit(.submitFailed(id, reason: "no room")) }
         lastBirth += 1
-        let birth = BirthDot(origin: boot, sequence: lastBirth)
+        let birth = BirthDot(origin: BootID(origin), sequence: lastBirth)
         var delta = TaskDelta(id: id, dots: [drawDot()])
         delta.submission = TaskRecord.Submission(birth: birth, spec: spec, submitted: wall)
         submissions[id] = TableSubmission(wantedCopies: copies)
         nextResend = nextResend ?? now + configuration.resendInterval
-        _ = join(delta, hops: originHops, at: now)
-        writes.own.append(id)
+        joinOwn(delta, at: now)
     }
 
     /// Changes one task by a delta of this node's own; nothing happens when it says nothing new.
-    mutating func mutate(
-        _ id: TaskID, at now: Instant, _ change: (inout TaskDelta) -> Void
+    private mutating func mutate(
+        _ id: TaskID, at now: Instant, emit: (TableEffect) -> Void,
+        _ change: (inout TaskDelta) -> Void
     ) {
         guard let record = tasks[id] else { return }
         var delta = TaskDelta(id: id, dots: [])
@@ -200,72 +194,44 @@ package struct TableReplica: Sendable {
         var copy = record
         guard copy.join(delta) else { return }
         delta.dots = [drawDot()]
-        _ = join(delta, hops: originHops, at: now)
-        writes.own.append(id)
+        joinOwn(delta, at: now)
     }
 
-    private var originHops: UInt8 {
-        peers.count > TableConfiguration.directPeersMax ? TableConfiguration.hopsMax : 0
+    private mutating func joinOwn(_ delta: TaskDelta, at now: Instant) {
+        let joined = join(delta, at: now)
+        precondition(joined == .news, "a change of one's own is news")
+        outbox.add(delta, hops: nil)
+        writes.next.own.insert(delta.id)
     }
 
-    mutating func drawDot() -> Dot {
+    private mutating func drawDot() -> Dot {
         lastSequence += 1
         return Dot(origin: origin, sequence: lastSequence)
     }
 
-    /// Joins a delta, own or another's; returns whether it was news.
+    /// Draws a new origin when somebody has dots or births of this one that were never issued.
     ///
-    /// The dots of a delta are taken in with it, or not at all: a delta that can't be placed
-    /// (its task is unknown here) leaves no trace, and comes again by anti-entropy.
-    mutating func join(_ delta: TaskDelta, hops: UInt8?, at now: Instant) -> Bool {
-        if let birth = delta.submission?.birth ?? tasks[delta.id]?.birth,
-            collected.contains(birth.dot)
-        {
-            writes.void(delta.dots)
-            return false
-        }
-        let hadRecord = tasks[delta.id] != nil
-        guard
-            var record = tasks[delta.id]
-                ?? delta.submission.map({ TaskRecord(id: delta.id, submission: $0) })
-        else { return false }
-        let knownDots = Set(record.dots)
-        let hasGrown = record.join(delta) || !hadRecord
-        guard hasGrown || !knownDots.isSuperset(of: delta.dots) else { return false }
-        var passedOn = delta
-        if record.dots.count >= TaskRecord.dotsMax {
-            // A fresh dot for the whole record takes the place of the many: who lacks it gets
-            // everything, so that the old ones can be void.
-            for dot in record.dots { forget(dot) }
-            record.dots = [drawDot()]
-            passedOn = TaskDelta(record)
-        }
-        keep(record, at: now)
-        writes.changed.insert(record.id)
-        writes.dots +=
-            delta.dots + record.dots.filter { !delta.dots.contains($0) && !knownDots.contains($0) }
-        if let hops, hasGrown { outbox.add(passedOn, hops: hops) }
-        if hasGrown { writes.grown.append(record.id) }
-        return hasGrown
-    }
-
-    mutating func keep(_ record: TaskRecord, at now: Instant) {
-        var record = record
-        if record.close != nil, record.closeSeen == nil {
-            record.closeSeen = now
-            closed.append(record.id, at: now)
-        }
-        tasks[record.id] = record
-        for dot in record.dots { index[dot.origin, default: [:]][dot.sequence] = record.id }
-    }
-
-    mutating func forget(_ dot: Dot) {
-        index[dot.origin]?[dot.sequence] = nil
-        if index[dot.origin]?.isEmpty == true { index[dot.origin] = nil }
+    /// A clone of this process draws them too, or a peer made them up. What is issued from now on
+    /// is neither the clone's nor already said to be known or collected.
+    mutating func heed(
+        _ sequence: UInt64, of origin: UInt64, isBirth: Bool, at now: Instant,
+        emit: (TableEffect) -> Void
+    ) {
+        guard origin == self.origin, sequence > (isBirth ? lastBirth : lastSequence) else { return }
+        // A clone has the same generator: the time at which it notices is its own.
+        self.origin = random.next() ^ Fingerprint.mix(UInt64(bitPattern: now.nanoseconds))
+        lastSequence = 0
+        lastBirth = 0
+        emit(.cloneSuspected)
     }
 }
 
 extension BirthDot {
     /// The birth as a plain dot, for sets of them.
     var dot: Dot { Dot(origin: origin.value, sequence: sequence) }
+}
+
+extension TaskID: Fingerprinted {
+    /// The indices of dots and births are searched by range, but never compared.
+    package var fingerprint: UInt64 { 0 }
 }

@@ -39,7 +39,7 @@ package enum TableEffect: Sendable {
     /// The submission could not be written; it is not taken in.
     case submitFailed(TaskID, reason: String)
     /// The task has ended, and everybody knows: its record was dropped.
-    case collected(TaskID, birth: BirthDot, attempts: [FencingToken])
+    case collected(TaskID, births: [BirthDot], attempts: [FencingToken])
     /// Another process draws dots under this node's boot ID.
     case cloneSuspected
 }
@@ -73,6 +73,12 @@ package struct TableConfiguration: Hashable, Sendable {
     /// How often a submission is pushed again; anti-entropy does the rest.
     package var resendsMax = 8
 
+    /// How often ranges are compared with a random peer, whatever the contexts say.
+    package var rangesInterval: Duration = .seconds(30)
+    /// The most tasks that have not been collected: one more is refused at submission, and a quarter
+    /// more when it comes from a peer.
+    package var tasksMax = 1_000_000
+
     /// Up to so many peers get every change from its origin; with more, it travels as a rumour.
     package static let directPeersMax = 8
     /// How many peers the origin of a rumour tells.
@@ -81,14 +87,20 @@ package struct TableConfiguration: Hashable, Sendable {
     package static let rumourFanout = 2
     /// How far a rumour travels.
     package static let hopsMax: UInt8 = 6
-    /// The most tasks that have not been collected; one more is refused at submission.
-    package static let tasksMax = 1_000_000
     /// About how many bytes of deltas one message carries.
     package static let messageSizeBytesMax = 512 << 10
-    /// The most messages in answer to one vector; the next round goes on.
+    /// The most messages in answer to one page; the peer asks for more.
     package static let repairMessagesMax = 8
-    /// The most intervals in one vector; a cut vector only claims less.
-    package static let vectorIntervalsMax = 65_536
+    /// The most intervals in the context, and in the set of collected births.
+    package static let intervalsMax = 1 << 20
+    /// The most pages sent at once.
+    package static let pagesAtOnceMax = 16
+    /// The most buckets of a large set that are compared at once.
+    package static let bucketsAtOnceMax = 16
+    /// How many pushes wait for answers; those before them count only when they are repeated.
+    package static let acksMax = 16_384
+    /// The most submissions that are pushed again at once.
+    package static let resentAtOnceMax = 4_096
     /// Payloads up to so many bytes travel in one datagram.
     package static let datagramSizeBytesMax = 1_100
 

@@ -1,148 +1,165 @@
 import CRDT
 import Model
 
-/// What one event changes on disk, and what hangs on it.
+/// What changes on disk, and what hangs on it.
+///
+/// Events gather in `next`, which is written at once unless many writes are under way: on a slow
+/// disk, changes wait here, each task once, instead of in a queue that grows.
 struct TableWrites: Sendable {
-    /// Records to write.
-    var changed: Set<TaskID> = []
-    /// Records to remove.
-    var removed: [TaskID] = []
-    /// Mutations whose effects are written with the records.
-    var dots: [Dot] = []
-    /// Mutations that stand for nothing any more.
-    var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)] = []
-    /// Whether the set of collected births has grown.
-    var hasCollected = false
-    /// Tasks that this node itself has changed.
-    var own: [TaskID] = []
-    /// Tasks whose records have grown, in the order in which they did.
-    var grown: [TaskID] = []
-    /// Whom to tell once it is on disk.
-    var acks: [(peer: NodeID, ack: UInt64)] = []
+    /// What one write, or several that were joined, puts on disk.
+    struct Batch: Sendable {
+        /// Records to write.
+        var changed: Set<TaskID> = []
+        /// Records to remove.
+        var removed: Set<TaskID> = []
+        /// Mutations whose effects are written with the records, or that stand for nothing.
+        var dots = DotSet()
+        /// Births that were collected.
+        var births = DotSet()
+        /// Tasks that this node itself has changed.
+        var own: Set<TaskID> = []
+        /// Whom to tell once it is on disk.
+        var acks: [(peer: NodeID, ack: UInt64)] = []
+        /// Who has more to send once this is on disk.
+        var followUps: Set<NodeID> = []
+        /// The count of changes at which it was written.
+        var revision: UInt64 = 0
 
-    static let contextKey: UInt8 = 1
-    static let collectedKey: UInt8 = 2
+        var isEmpty: Bool {
+            changed.isEmpty && removed.isEmpty && dots.isEmpty && births.isEmpty
+        }
 
-    /// What waits for one ticket.
-    struct Outstanding: Sendable {
-        var changed: Set<TaskID>
-        var removed: [TaskID]
-        var hasCollected: Bool
-        var dots: [Dot]
-        var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)]
-        var own: [TaskID]
-        var acks: [(peer: NodeID, ack: UInt64)]
+        mutating func absorb(_ other: Batch) {
+            changed.formUnion(other.changed)
+            removed.formUnion(other.removed)
+            dots.join(other.dots)
+            births.join(other.births)
+            own.formUnion(other.own)
+            absorbAcks(of: other)
+            revision = max(revision, other.revision)
+        }
+
+        /// Takes over who is to be told; beyond the bound, peers push again.
+        mutating func absorbAcks(of other: Batch) {
+            let room = TableWrites.acksMax - acks.count
+            acks += other.acks.prefix(max(room, 0))
+            followUps.formUnion(other.followUps)
+        }
+
+        mutating func removeAcks() {
+            acks = []
+            followUps = []
+        }
     }
 
-    var outstanding: [TableTicket: Outstanding] = [:]
+    /// What is to be written next.
+    var next = Batch()
+    /// What was given to the disk, in order.
+    var outstanding: [(ticket: TableTicket, batch: Batch)] = []
     /// What the disk refused; tried again with the next repair.
-    var refused: [Outstanding] = []
+    var refused: Batch?
+    /// Tasks whose records have grown by this event, in the order in which they did.
+    var grown: [TaskID] = []
     var lastTicket = TableTicket(0)
+
+    /// How many writes are under way before changes gather.
+    static let underWayMax = 64
+    /// How many acknowledgements wait for the disk; a push beyond is not vouched for, and repeated.
+    static let acksMax = 16_384
 
     /// Whether a record, or its latest change, is not on disk yet.
     func isUnderWay(_ id: TaskID) -> Bool {
-        changed.contains(id) || outstanding.values.contains { $0.changed.contains(id) }
-            || refused.contains { $0.changed.contains(id) }
+        next.changed.contains(id) || outstanding.contains { $0.batch.changed.contains(id) }
+            || refused?.changed.contains(id) == true
     }
 
     mutating func void(_ dots: [Dot]) {
-        voids += dots.map { ($0.origin, $0.sequence...$0.sequence) }
-    }
-
-    var isEmpty: Bool {
-        changed.isEmpty && removed.isEmpty && dots.isEmpty && voids.isEmpty && !hasCollected
+        for dot in dots { next.dots.insert(dot) }
     }
 }
 
 extension TableReplica {
-    /// Emits the event's changes as one write, and tells what has grown.
+    /// Tells what has grown, and gives the disk what has gathered.
     mutating func commit(emit: (TableEffect) -> Void) {
-        if !writes.refused.isEmpty {
+        tellGrown(emit: emit)
+        if writes.refused != nil {
             // What is asked for may be among what the disk refused: it is vouched for with that.
-            writes.refused[writes.refused.count - 1].acks += writes.acks
-            writes.acks = []
+            writes.refused?.absorbAcks(of: writes.next)
+            writes.next.removeAcks()
         }
+        guard !writes.next.isEmpty else { return acknowledgeKnown(emit: emit) }
+        guard writes.outstanding.count < TableWrites.underWayMax else { return }
+        var batch = writes.next
+        writes.next = TableWrites.Batch()
+        batch.revision = revision
+        var rows: [DurableWrite] = batch.removed.sorted().map {
+            .delete(.task, key: $0.value.bytes)
+        }
+        for id in batch.changed.sorted() {
+            guard let record = tasks[id] else { continue }
+            rows.append(.put(.task, key: id.value.bytes, value: TaskDelta(record).encoded))
+        }
+        TableRow.append(batch.dots, of: .context, within: context, to: &rows)
+        TableRow.append(batch.births, of: .collected, within: collected, to: &rows)
+        writes.lastTicket = TableTicket(writes.lastTicket.value + 1)
+        writes.outstanding.append((writes.lastTicket, batch))
+        emit(.persist(rows, writes.lastTicket))
+    }
+
+    private mutating func tellGrown(emit: (TableEffect) -> Void) {
+        guard !writes.grown.isEmpty else { return }
         let grown = writes.grown
         writes.grown = []
         var told: Set<TaskID> = []
-        for id in grown where told.insert(id).inserted { emit(.changed(id)) }
-        guard !writes.isEmpty else {
-            acknowledgeKnown(emit: emit)
-            return
+        for id in grown where told.insert(id).inserted {
+            if let position = tasks.position(of: id) {
+                let print = Fingerprint.of(TaskDelta(tasks[position]).contentBytes)
+                tasks.modify(position) { $0.fingerprint = print }
+            }
+            emit(.changed(id))
         }
-        var batch: [DurableWrite] = writes.removed.map {
-            .delete(.task, key: $0.value.bytes)
-        }
-        for id in writes.changed.sorted() {
-            guard let record = tasks[id] else { continue }
-            batch.append(.put(.task, key: id.value.bytes, value: TaskDelta(record).encoded))
-        }
-        batch += contextRows()
-        writes.lastTicket = TableTicket(writes.lastTicket.value + 1)
-        writes.outstanding[writes.lastTicket] = TableWrites.Outstanding(
-            changed: writes.changed, removed: writes.removed, hasCollected: writes.hasCollected,
-            dots: writes.dots, voids: writes.voids, own: writes.own, acks: writes.acks)
-        emit(.persist(batch, writes.lastTicket))
-        writes.changed = []
-        writes.removed = []
-        writes.dots = []
-        writes.voids = []
-        writes.own = []
-        writes.acks = []
-        writes.hasCollected = false
     }
 
     /// Nothing new was said: all of it is on disk, or on its way there under earlier tickets.
     private mutating func acknowledgeKnown(emit: (TableEffect) -> Void) {
-        let acks = writes.acks
-        writes.acks = []
-        if let last = writes.outstanding.keys.max() {
-            writes.outstanding[last]?.acks += acks
+        guard !writes.next.acks.isEmpty || !writes.next.followUps.isEmpty else { return }
+        let batch = writes.next
+        writes.next.removeAcks()
+        if let last = writes.outstanding.indices.last {
+            writes.outstanding[last].batch.absorbAcks(of: batch)
         } else {
-            for (peer, ack) in acks { acknowledge(ack, to: peer, emit: emit) }
+            // Who has more to send, but sent nothing new, is asked with the next repair.
+            for (peer, ack) in batch.acks { acknowledge(ack, to: peer, emit: emit) }
         }
-    }
-
-    private mutating func contextRows() -> [DurableWrite] {
-        var touched: Set<UInt64> = []
-        for dot in writes.dots where writtenContext.insert(dot) { touched.insert(dot.origin) }
-        for (origin, interval) in writes.voids
-        where writtenContext.insert(interval, of: origin) {
-            touched.insert(origin)
-        }
-        var rows = touched.sorted().map {
-            row(TableWrites.contextKey, of: writtenContext, origin: $0)
-        }
-        if writes.hasCollected {
-            rows += collected.origins.map {
-                row(TableWrites.collectedKey, of: collected, origin: $0)
-            }
-        }
-        return rows
-    }
-
-    private func row(_ kind: UInt8, of set: DotSet, origin: UInt64) -> DurableWrite {
-        var key = ByteWriter()
-        key.byte(kind)
-        key.fixed64(origin)
-        var part = DotSet()
-        for interval in set.intervals(of: origin) { part.insert(interval, of: origin) }
-        var value = ByteWriter()
-        value.dots(part, limit: .max)
-        return .put(.context, key: key.bytes, value: value.bytes)
     }
 
     /// A write is on disk: its dots may be claimed, and who waits for it is told.
     mutating func persisted(_ ticket: TableTicket, emit: (TableEffect) -> Void) {
-        guard let done = writes.outstanding.removeValue(forKey: ticket) else { return }
-        for dot in done.dots { context.insert(dot) }
-        for (origin, interval) in done.voids { context.insert(interval, of: origin) }
-        for id in done.own { emit(.storedLocally(id)) }
+        guard let index = writes.outstanding.firstIndex(where: { $0.ticket == ticket }) else {
+            return
+        }
+        let done = writes.outstanding.remove(at: index).batch
+        claim(done.dots)
+        if writes.refused == nil, index == 0 { durableRevision = done.revision }
+        for id in done.own.sorted() { emit(.storedLocally(id)) }
         for id in done.changed.sorted() where submissions[id]?.isOnOwnDisk == false {
             submissions[id]?.isOnOwnDisk = true
             reportCopies(of: id, emit: emit)
         }
         for (peer, ack) in done.acks { acknowledge(ack, to: peer, emit: emit) }
+        for peer in done.followUps.sorted() { sendContext(to: peer, wantsReply: false, emit: emit) }
+    }
+
+    /// Takes dots into the context; one too fragmented to be kept claims less.
+    private mutating func claim(_ dots: DotSet) {
+        for origin in dots.origins {
+            for interval in dots.intervals(of: origin)
+            where context.intervalCount < TableConfiguration.intervalsMax
+                || context.interval(joining: interval, of: origin) != interval
+            {
+                context.insert(interval, of: origin)
+            }
+        }
     }
 
     /// Why a submission fails that no disk has taken.
@@ -156,13 +173,13 @@ extension TableReplica {
     mutating func persistFailed(
         _ ticket: TableTicket, at now: Instant, emit: (TableEffect) -> Void
     ) {
-        guard let lost = writes.outstanding.removeValue(forKey: ticket) else { return }
-        writtenContext = context
-        for outstanding in writes.outstanding.values {
-            for dot in outstanding.dots { writtenContext.insert(dot) }
+        guard let index = writes.outstanding.firstIndex(where: { $0.ticket == ticket }) else {
+            return
         }
-        writes.refused.append(lost)
-        for id in lost.own where submissions[id] != nil {
+        let lost = writes.outstanding.remove(at: index).batch
+        if writes.refused == nil { writes.refused = TableWrites.Batch() }
+        writes.refused?.absorb(lost)
+        for id in lost.own.sorted() where submissions[id] != nil {
             if peers.isEmpty {
                 submissions[id] = nil
                 emit(.submitFailed(id, reason: TableReplica.diskRefusal))
@@ -175,16 +192,11 @@ extension TableReplica {
 
     /// Puts what the disk refused into the next write.
     mutating func retryRefusedWrites() {
-        for lost in writes.refused {
-            writes.changed.formUnion(lost.changed.filter { tasks[$0] != nil })
-            writes.removed += lost.removed.filter { tasks[$0] == nil }
-            writes.hasCollected = writes.hasCollected || lost.hasCollected
-            writes.own += lost.own
-            writes.dots += lost.dots
-            writes.voids += lost.voids
-            writes.acks += lost.acks
-        }
-        writes.refused = []
+        guard var lost = writes.refused else { return }
+        writes.refused = nil
+        lost.changed = lost.changed.filter { tasks[$0] != nil }
+        lost.removed = lost.removed.filter { tasks[$0] == nil }
+        writes.next.absorb(lost)
     }
 
     func acknowledge(_ ack: UInt64, to peer: NodeID, emit: (TableEffect) -> Void) {

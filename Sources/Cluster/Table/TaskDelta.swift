@@ -5,12 +5,19 @@ package import Model
 ///
 /// The whole record is a delta too. A delta without the submission means nothing to a node that
 /// lacks the task: it is ignored there, and its dots are not claimed.
-struct TaskDelta: Sendable {
+struct TaskDelta: Hashable, Sendable {
     var id: TaskID
     var submission: TaskRecord.Submission?
     var isCancelRequested = false
     var rows: [AttemptRow] = []
+    /// How rows differ from those that peers have: sent in place of the rows with the same key.
+    var patches: [AttemptRow.Key: RowPatch] = [:]
+    /// Patches that were received, until the rows that they belong to are found.
+    var unplaced: [RowPatch] = []
     var close: TaskRecord.Close?
+    /// Births besides that of the submission.
+    var births: [BirthDot] = []
+    var unknown = UnknownFields()
     var dots: [Dot] = []
 
     init(id: TaskID, dots: [Dot]) {
@@ -25,39 +32,56 @@ struct TaskDelta: Sendable {
         isCancelRequested = record.isCancelRequested
         rows = record.attempts
         close = record.close
+        if record.births.count > 1 { births = record.births.filter { $0 != record.birth } }
+        unknown = record.unknown
         dots = record.dots
     }
 
     /// Takes in a later delta of the same task, so that both travel as one.
+    ///
+    /// It may grow beyond what one message may say of a task (`isReadable`).
     mutating func absorb(_ later: TaskDelta) {
         submission = submission ?? later.submission
         isCancelRequested = isCancelRequested || later.isCancelRequested
-        for row in later.rows {
-            rows.removeAll { $0.key == row.key }
-            rows.append(row)
-        }
+        for row in later.rows { absorb(row, patch: later.patches[row.key]) }
         close = later.close ?? close
-        dots += later.dots.filter { !dots.contains($0) }
+        for birth in later.births where !births.contains(birth) { births.append(birth) }
+        unknown.join(later.unknown)
+        for dot in later.dots where !dots.contains(dot) { dots.append(dot) }
     }
-}
 
-extension TaskRecord {
-    /// Joins a delta of this task; returns whether anything has grown.
-    mutating func join(_ delta: TaskDelta) -> Bool {
-        var hasGrown = false
-        if let submission = delta.submission, self.submission.join(submission) { hasGrown = true }
-        if cancel.join(RaisedFlag(isRaised: delta.isCancelRequested)) { hasGrown = true }
-        for row in delta.rows where rows.join(row, at: row.key) { hasGrown = true }
-        if let theirs = delta.close {
-            if close == nil {
-                close = theirs
-                hasGrown = true
-            } else if close?.join(theirs) == true {
-                hasGrown = true
-            }
+    /// A later row takes the place of an earlier one; its patch must then begin where that did.
+    private mutating func absorb(_ row: AttemptRow, patch: RowPatch?) {
+        guard let index = rows.firstIndex(where: { $0.key == row.key }) else {
+            rows.append(row)
+            patches[row.key] = patch
+            return
         }
-        note(delta.dots)
-        return hasGrown
+        if let first = patches[row.key], let later = patch {
+            patches[row.key] = first.followed(by: later, to: row, after: rows[index])
+        } else {
+            patches[row.key] = nil
+        }
+        rows[index] = row
+    }
+
+    /// Finds the rows that received patches belong to; returns whether there is one for each.
+    mutating func place(upon record: TaskRecord?) -> Bool {
+        for patch in unplaced {
+            let known = record?.attempts.last { RowPatch.mark(of: $0) == patch.base }
+            guard let known else { return false }
+            let row = patch.applied(to: known)
+            rows.append(row)
+            patches[row.key] = patch
+        }
+        unplaced = []
+        return true
+    }
+
+    /// Whether a receiver takes the delta as it is: one that says more travels as the whole record.
+    var isReadable: Bool {
+        dots.count <= TaskRecord.dotsMax && rows.count <= TaskRecord.attemptsMax
+            && births.count <= TaskRecord.birthsMax
     }
 }
 
@@ -67,13 +91,15 @@ extension TaskRecord.Submission: WireCodable {
         birth.encode(into: &writer)
         submitted.encode(into: &writer)
         spec.encode(into: &writer)
+        writer.raw(unknownTail)
     }
 
-    /// Reads birth, time and spec.
+    /// Reads birth, time and spec; the rest is kept.
     package init(from reader: inout ByteReader) throws(CodecError) {
         let birth = try BirthDot(from: &reader)
         let submitted = try WallTime(from: &reader)
         self.init(birth: birth, spec: try TaskSpec(from: &reader), submitted: submitted)
+        unknownTail = try reader.tail(max: UnknownFields.tailSizeBytesMax)
     }
 }
 
@@ -83,55 +109,107 @@ extension TaskRecord.Close: WireCodable {
         writer.bool(token != nil)
         token?.encode(into: &writer)
         time.encode(into: &writer)
+        writer.raw(unknownTail)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
         outcome = try TaskOutcome(from: &reader)
         token = try reader.bool() ? try FencingToken(from: &reader) : nil
         time = try WallTime(from: &reader)
+        unknownTail = try reader.tail(max: UnknownFields.tailSizeBytesMax)
     }
 }
 
 extension TaskDelta: WireCodable {
+    private enum Tag {
+        static let submission: UInt64 = 1
+        static let cancel: UInt64 = 2
+        static let rows: UInt64 = 3
+        static let close: UInt64 = 4
+        static let dots: UInt64 = 5
+        static let births: UInt64 = 6
+        static let patches: UInt64 = 7
+    }
+
     func encode(into writer: inout ByteWriter) {
         id.encode(into: &writer)
         var fields = ByteWriter()
-        if let submission { fields.field(1) { submission.encode(into: &$0) } }
-        if isCancelRequested { fields.field(2) { $0.byte(1) } }
-        if !rows.isEmpty { fields.field(3) { $0.list(rows) { $1.encode(into: &$0) } } }
-        if let close { fields.field(4) { close.encode(into: &$0) } }
-        fields.field(5) { writer in
-            writer.list(dots) {
-                $0.fixed64($1.origin)
-                $0.varint($1.sequence)
-            }
-        }
+        encodeFields(into: &fields, withDots: true)
         writer.blob(fields.bytes)
+    }
+
+    /// What the delta says, without the names of the mutations: equal content, equal bytes.
+    var contentBytes: [UInt8] {
+        var writer = ByteWriter(reservingBytes: 256)
+        id.encode(into: &writer)
+        encodeFields(into: &writer, withDots: false)
+        return writer.bytes
+    }
+
+    private func encodeFields(into fields: inout ByteWriter, withDots: Bool) {
+        if let submission { fields.field(Tag.submission) { submission.encode(into: &$0) } }
+        if isCancelRequested { fields.field(Tag.cancel) { $0.byte(1) } }
+        let whole = patches.isEmpty ? rows : rows.filter { patches[$0.key] == nil }
+        if !whole.isEmpty {
+            let sorted = whole.count > 1 ? whole.sorted { $0.key < $1.key } : whole
+            fields.field(Tag.rows) { $0.list(sorted) { $1.encode(into: &$0) } }
+        }
+        if let close { fields.field(Tag.close) { close.encode(into: &$0) } }
+        if withDots, !dots.isEmpty { fields.field(Tag.dots) { encodeDots(into: &$0) } }
+        if !births.isEmpty {
+            fields.field(Tag.births) { $0.list(births.sorted()) { $1.encode(into: &$0) } }
+        }
+        if !patches.isEmpty {
+            let sorted = patches.keys.sorted().compactMap { patches[$0] }
+            fields.field(Tag.patches) { $0.list(sorted) { $1.encode(into: &$0) } }
+        }
+        unknown.encode(into: &fields)
+    }
+
+    /// Sorted and by origin, each named once; their order of arrival is a node's own affair.
+    private func encodeDots(into writer: inout ByteWriter) {
+        let sorted = dots.count > 1 ? dots.sorted() : dots
+        var first = 0
+        while first < sorted.count {
+            let origin = sorted[first].origin
+            let end = sorted[first...].firstIndex { $0.origin != origin } ?? sorted.count
+            writer.fixed64(origin)
+            writer.list(sorted[first..<end]) { $0.varint($1.sequence) }
+            first = end
+        }
     }
 
     /// The largest encoding of one delta.
     static let sizeBytesMax = TaskSpec.sizeBytesMax + (64 << 10)
 
     init(from reader: inout ByteReader) throws(CodecError) {
-        self.init(id: try TaskID(from: &reader), dots: [])
-        var fields = ByteReader(try reader.blob(max: TaskDelta.sizeBytesMax))
-        // A newer version's fields are dropped here: what they mean, its own nodes repeat.
-        _ = try fields.fields { (tag, content) throws(CodecError) in
+        let id = try TaskID(from: &reader)
+        try self.init(id: id, fields: try reader.blob(max: TaskDelta.sizeBytesMax))
+    }
+
+    /// Reads the fields of a task's delta; those of a newer version are kept.
+    init(id: TaskID, fields bytes: ArraySlice<UInt8>) throws(CodecError) {
+        self.init(id: id, dots: [])
+        var fields = ByteReader(bytes)
+        let frames = try fields.fields { (tag, content) throws(CodecError) in
             switch tag {
-            case 1: submission = try TaskRecord.Submission(from: &content)
-            case 2:
+            case Tag.submission: submission = try TaskRecord.Submission(from: &content)
+            case Tag.cancel:
                 guard try content.byte() == 1 else { throw .malformed }
                 isCancelRequested = true
-            case 3:
+            case Tag.rows:
                 rows = try content.list(max: TaskRecord.attemptsMax) {
                     (reader) throws(CodecError) in try AttemptRow(from: &reader)
                 }
-            case 4: close = try TaskRecord.Close(from: &content)
-            case 5:
-                dots = try content.list(max: TaskRecord.dotsMax) {
-                    (reader) throws(CodecError) -> Dot in
-                    let origin = try reader.fixed64()
-                    return Dot(origin: origin, sequence: try reader.varint())
+            case Tag.close: close = try TaskRecord.Close(from: &content)
+            case Tag.dots: dots = try TaskDelta.dots(from: &content)
+            case Tag.births:
+                births = try content.list(max: TaskRecord.birthsMax) {
+                    (reader) throws(CodecError) in try BirthDot(from: &reader)
+                }
+            case Tag.patches:
+                unplaced = try content.list(max: TaskRecord.attemptsMax) {
+                    (reader) throws(CodecError) in try RowPatch(from: &reader)
                 }
             default:
                 _ = content.rest()
@@ -139,5 +217,19 @@ extension TaskDelta: WireCodable {
             }
             return true
         }
+        if !frames.isEmpty { unknown = try UnknownFields(frames: frames) }
+    }
+
+    private static func dots(from reader: inout ByteReader) throws(CodecError) -> [Dot] {
+        var dots: [Dot] = []
+        while reader.remaining > 0 {
+            let origin = try reader.fixed64()
+            let sequences = try reader.list(max: TaskRecord.dotsMax - dots.count) {
+                (reader) throws(CodecError) in try reader.varint()
+            }
+            dots += sequences.map { Dot(origin: origin, sequence: $0) }
+            guard !sequences.isEmpty else { throw .notCanonical }
+        }
+        return dots
     }
 }

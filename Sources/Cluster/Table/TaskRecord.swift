@@ -11,6 +11,8 @@ package struct TaskRecord: Sendable {
         package var spec: TaskSpec
         /// When, by the accepting node's clock.
         package var submitted: WallTime
+        /// What a newer version wrote behind all this.
+        var unknownTail: [UInt8] = []
     }
 
     /// The end that the lock committed.
@@ -18,6 +20,7 @@ package struct TaskRecord: Sendable {
         var outcome: TaskOutcome
         var token: FencingToken?
         var time: WallTime
+        var unknownTail: [UInt8] = []
     }
 
     /// The task.
@@ -26,19 +29,36 @@ package struct TaskRecord: Sendable {
     var cancel = RaisedFlag()
     var rows = TopMap<AttemptRow.Key, AttemptRow>(capacity: TaskRecord.attemptsMax)
     var close: Close?
-    /// The mutations that this record has taken in, oldest first; the newest `dotsMax` of them.
+    /// All births of the task, sorted; all are collected with it.
+    ///
+    /// There is more than one when nodes that could not hear each other took in the same submission;
+    /// the `birthsMax` smallest are kept.
+    var births: [BirthDot]
+    /// What a newer version knows of the task.
+    var unknown = UnknownFields()
+    /// The mutations that this record has taken in, in order of arrival; the newest `dotsMax`.
     var dots: [Dot] = []
     /// When this node first saw the task closed, on its own clock; not kept on disk.
     var closeSeen: Instant?
+    /// The count of this node's changes at which the record last took something in.
+    var revision: UInt64 = 0
+    /// Of the content, without the dots: equal on nodes that know the same of the task.
+    package internal(set) var fingerprint: UInt64 = 0
 
     /// How many attempts a record shows: those with the highest tokens.
     package static let attemptsMax = 16
-    /// How many dots a record names; older ones are void for everybody, which is harmless.
+    /// How many dots a record names.
+    ///
+    /// A peer that lacks an older one is told that it stands for nothing, and gets the record by a
+    /// newer one, or when fingerprints are compared.
     static let dotsMax = 64
+    /// How many births a record knows.
+    static let birthsMax = 8
 
     init(id: TaskID, submission: Submission) {
         self.id = id
         self.submission = submission
+        births = [submission.birth]
     }
 
     /// Which node's life took it in, as how manieth.
@@ -84,29 +104,6 @@ package struct TaskRecord: Sendable {
         guard case .onFailure(let attemptsMax) = spec.restart else { return false }
         return rows.entries.count < min(Int(attemptsMax), TaskRecord.attemptsMax)
     }
-
-    /// Takes note of mutations; the oldest are forgotten beyond `dotsMax`.
-    mutating func note(_ added: [Dot]) {
-        for dot in added where !dots.contains(dot) { dots.append(dot) }
-        if dots.count > TaskRecord.dotsMax { dots.removeFirst(dots.count - TaskRecord.dotsMax) }
-    }
 }
 
-extension TaskRecord.Submission: Lattice {
-    /// Write-once: of two that differ, everybody keeps the one whose bytes are smaller.
-    @discardableResult
-    package mutating func join(_ other: TaskRecord.Submission) -> Bool {
-        guard self != other, other.encoded.lexicographicallyPrecedes(encoded) else { return false }
-        self = other
-        return true
-    }
-}
-
-extension TaskRecord.Close: Lattice {
-    /// There is one; should two ever meet, everybody keeps the one whose bytes are smaller.
-    mutating func join(_ other: TaskRecord.Close) -> Bool {
-        guard self != other, other.encoded.lexicographicallyPrecedes(encoded) else { return false }
-        self = other
-        return true
-    }
-}
+extension TaskRecord: Fingerprinted {}

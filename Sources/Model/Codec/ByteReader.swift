@@ -164,6 +164,13 @@ package struct ByteReader: Sendable {
         return unknown.bytes
     }
 
+    /// Reads what a newer version wrote behind the fields that this one knows, to be kept and
+    /// written again; at most `bound` bytes.
+    package mutating func tail(max bound: Int) throws(CodecError) -> [UInt8] {
+        guard remaining <= bound else { throw .outOfBounds }
+        return Array(rest())
+    }
+
     /// Makes sure that nothing is left.
     package func end() throws(CodecError) {
         guard remaining == 0 else { throw .trailingBytes }

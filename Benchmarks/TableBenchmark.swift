@@ -1,0 +1,199 @@
+import ArgumentParser
+import Cluster
+import Foundation
+import Glibc
+import Model
+
+/// The task table alone: replicas in one process and on one thread, without sockets or disks.
+struct TableBenchmark: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "table", abstract: "Merges, memory, wire and repair of the task table.")
+
+    @Option(help: "How many live tasks the table has.") var tasks = 100_000
+    @Option(help: "How many tasks two replicas differ in before a repair.") var differences = 100
+    @Option(help: "How many updates are spread per cluster size.") var updates = 2_000
+
+    func run() throws {
+        var report: [String: Double] = [:]
+        measureMemory(into: &report)
+        let source = filled()
+        measureMerges(of: source, into: &report)
+        measureFields(into: &report)
+        for count in [5, 32, 100] { measureDissemination(count, into: &report) }
+        measureJoin(source, into: &report)
+        measureRepair(into: &report)
+        print(
+            String(
+                decoding: try JSONSerialization.data(
+                    withJSONObject: report, options: [.prettyPrinted, .sortedKeys]),
+                as: UTF8.self))
+    }
+
+    // MARK: Parts
+
+    /// What the allocator has given out, as the kernel sees it.
+    private var residentSizeBytes: Int {
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
+            .split(separator: " ").dropFirst().first.flatMap { Int($0) }
+        return (pages ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+    }
+
+    private func id(_ number: Int) -> TaskID {
+        // As version 7 draws them: a few per millisecond, in order, the rest at random.
+        var random = SeededGenerator(seed: UInt64(number))
+        return TaskID(
+            at: WallTime(milliseconds: 1_700_000_000_000 + Int64(number) / 4), using: &random)
+    }
+
+    private func spec(_ number: Int) -> TaskSpec {
+        var spec = TaskSpec(command: ["sh", "-c", "make test-\(number)"])
+        spec.environment = ["CI=1", "BUILD=\(number)"]
+        return spec
+    }
+
+    private func submit(_ number: Int, at index: Int, in cluster: inout TableCluster) {
+        cluster.step(
+            index,
+            .submit(
+                spec(number), id: id(number),
+                wall: WallTime(milliseconds: 1_700_000_000_000 + Int64(number)), wantedCopies: 1))
+    }
+
+    private func row(_ number: Int, _ phase: AttemptRow.Phase) -> AttemptRow {
+        var row = AttemptRow(
+            token: FencingToken(generation: 1, index: UInt64(number) + 1),
+            session: SessionID(77), node: TableCluster.id(0), phase: phase)
+        row.claimed = WallTime(milliseconds: 1_700_000_000_000)
+        if phase >= .running { row.started = WallTime(milliseconds: 1_700_000_000_040) }
+        return row
+    }
+
+    private func measureMemory(into report: inout [String: Double]) {
+        let empty = residentSizeBytes
+        let specs = (0..<tasks).compactMap { try? TaskSpec(decoding: spec($0).encoded) }
+        let withSpecs = residentSizeBytes
+        let alone = filled()
+        let filledSize = residentSizeBytes
+        let specSize = Double(withSpecs - empty) / Double(specs.count)
+        report["memory_spec_bytes"] = tenth(specSize)
+        report["memory_beyond_spec_bytes"] = tenth(
+            Double(filledSize - withSpecs) / Double(alone.contentFingerprint == 0 ? 1 : tasks)
+                - specSize)
+    }
+
+    /// One replica with all tasks, each running.
+    private func filled() -> TableReplica {
+        var cluster = TableCluster(count: 1)
+        for number in 0..<tasks {
+            submit(number, at: 0, in: &cluster)
+            cluster.step(0, .writeAttempt(id(number), row(number, .running)))
+        }
+        return cluster.replicas[0]
+    }
+
+    private func measureMerges(of source: TableReplica, into report: inout [String: Double]) {
+        let records = source.records
+        let clock = ContinuousClock()
+        var empty = TableCluster(count: 1).replicas[0]
+        let news = clock.measure { _ = empty.merge(records, at: .zero) }
+        let known = clock.measure { _ = empty.merge(records, at: .zero) }
+        report["merges_new_per_s"] = (Double(records.count) / news.seconds).rounded()
+        report["merges_known_per_s"] = (Double(records.count) / known.seconds).rounded()
+    }
+
+    private func measureFields(into report: inout [String: Double]) {
+        var cluster = TableCluster(count: 2)
+        submit(1, at: 0, in: &cluster)
+        cluster.deliver()
+        func size(_ event: TableEvent) -> Double {
+            cluster.wait(.milliseconds(50))
+            cluster.resetCounters()
+            cluster.step(0, event)
+            return Double(cluster.messageSizeBytesMax)
+        }
+        report["field_claimed_bytes"] = size(.writeAttempt(id(1), row(1, .claimed)))
+        report["field_running_bytes"] = size(.writeAttempt(id(1), row(1, .running)))
+        var ended = row(1, .complete)
+        ended.exit = ExitStatus(code: 0)
+        ended.ended = WallTime(milliseconds: 1_700_000_002_000)
+        report["field_complete_bytes"] = size(.writeAttempt(id(1), ended))
+        report["field_close_bytes"] = size(
+            .close(
+                id(1), TaskOutcome(kind: .complete, exit: ExitStatus(code: 0)),
+                token: FencingToken(generation: 1, index: 2),
+                wall: WallTime(milliseconds: 1_700_000_002_000)))
+        report["field_cancel_bytes"] = size(.cancel(id(1)))
+    }
+
+    /// Updates at 1,000 a second, each at another replica.
+    private func measureDissemination(_ count: Int, into report: inout [String: Double]) {
+        var cluster = TableCluster(count: count)
+        for number in 0..<updates / 2 { submit(number, at: number % count, in: &cluster) }
+        _ = cluster.converge(roundsMax: 200)
+        cluster.resetCounters()
+        for number in 0..<updates / 2 {
+            cluster.step(number % count, .writeAttempt(id(number), row(number, .running)))
+            cluster.wait(.milliseconds(1))
+        }
+        let rounds = cluster.converge(roundsMax: 200)
+        let deliveries = Double(updates / 2) * Double(count - 1)
+        report["copies_per_node_and_update_n\(count)"] = hundredth(
+            Double(cluster.deltaCount) / deliveries)
+        report["wire_bytes_per_node_and_update_n\(count)"] = tenth(
+            Double(cluster.sentSizeBytes) / deliveries)
+        report["repair_rounds_n\(count)"] = Double(rounds)
+    }
+
+    private func measureJoin(_ source: TableReplica, into report: inout [String: Double]) {
+        var cluster = TableCluster(count: 1)
+        for number in 0..<tasks {
+            submit(number, at: 0, in: &cluster)
+            cluster.step(0, .writeAttempt(id(number), row(number, .running)))
+        }
+        let elapsed = ContinuousClock().measure {
+            _ = cluster.add()
+            report["join_rounds"] = Double(cluster.converge(roundsMax: 100))
+        }
+        report["join_s"] = hundredth(elapsed.seconds)
+        report["join_bytes_per_task"] = tenth(Double(cluster.sentSizeBytes) / Double(tasks))
+        measureUpdates(&cluster, into: &report)
+    }
+
+    /// One field of every task changes: decoded, merged, fingerprinted and encoded for the disk.
+    private func measureUpdates(
+        _ cluster: inout TableCluster, into report: inout [String: Double]
+    ) {
+        for number in 0..<tasks {
+            cluster.step(0, .writeAttempt(id(number), row(number, .failed)))
+        }
+        cluster.countsDeltas = false
+        let elapsed = ContinuousClock().measure { cluster.deliver() }
+        report["updates_received_per_s"] = (Double(tasks) / elapsed.seconds).rounded()
+    }
+
+    /// Differences at random places, once by contexts and once by ranges.
+    private func measureRepair(into report: inout [String: Double]) {
+        var cluster = TableCluster(count: 2, keepsDisks: true)
+        for number in 0..<tasks { submit(number, at: 0, in: &cluster) }
+        _ = cluster.converge(roundsMax: 100)
+        var random = SeededGenerator(seed: 5)
+        let chosen = (0..<tasks).shuffled(using: &random).prefix(differences)
+        cluster.dropsPackets = true
+        for number in chosen {
+            cluster.step(0, .writeAttempt(id(number), row(number, .running)))
+        }
+        cluster.wait(.milliseconds(10))
+        cluster.dropsPackets = false
+        cluster.resetCounters()
+        report["repair_by_context_rounds"] = Double(cluster.converge(roundsMax: 100))
+        report["repair_by_context_bytes"] = Double(cluster.sentSizeBytes)
+
+        cluster.restart(1, without: chosen.map(id))
+        cluster.resetCounters()
+        report["repair_by_ranges_rounds"] = Double(cluster.converge(roundsMax: 100))
+        report["repair_by_ranges_bytes"] = Double(cluster.sentSizeBytes)
+        report["repair_by_ranges_deltas"] = Double(cluster.deltaCount)
+    }
+
+    private func hundredth(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+}

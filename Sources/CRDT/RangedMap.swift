@@ -1,0 +1,222 @@
+/// A map in order of its keys whose ranges have fingerprints: what range-based reconciliation and
+/// lookups by interval need.
+///
+/// Kept in sorted chunks: keys that rise, as identifiers ordered by time do, are appended, and
+/// fill their chunks. A lookup takes two binary searches.
+package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Sendable>: Sendable {
+    /// Neighbours, in order of their keys.
+    @usableFromInline
+    struct Chunk: Sendable {
+        @usableFromInline var keys: [Key]
+        @usableFromInline var values: [Value]
+        /// The sum of the values' fingerprints.
+        @usableFromInline var sum: UInt64 = 0
+
+        @inlinable
+        init(reservingCount count: Int) {
+            keys = []
+            values = []
+            keys.reserveCapacity(count)
+            values.reserveCapacity(count)
+        }
+    }
+
+    /// Where a key is.
+    package struct Position: Sendable {
+        @usableFromInline var chunk: Int
+        @usableFromInline var offset: Int
+
+        @inlinable
+        init(chunk: Int, offset: Int) {
+            self.chunk = chunk
+            self.offset = offset
+        }
+    }
+
+    /// How many keys a chunk has before it is divided.
+    @usableFromInline let chunkCountMax: Int
+    /// None is empty.
+    @usableFromInline var chunks: [Chunk] = []
+    /// The first key of each chunk.
+    @usableFromInline var firstKeys: [Key] = []
+    @usableFromInline var keyCount = 0
+    @usableFromInline var sum: UInt64 = 0
+
+    /// How many keys there are.
+    @inlinable package var count: Int { keyCount }
+    /// The sum of all fingerprints.
+    @inlinable package var fingerprint: UInt64 { sum }
+
+    /// Makes an empty map; `chunkCountMax` is 2 or more.
+    @inlinable
+    package init(chunkCountMax: Int = 128) {
+        precondition(chunkCountMax >= 2, "a chunk is divided into two that are not empty")
+        self.chunkCountMax = chunkCountMax
+    }
+
+    // MARK: Single keys
+
+    /// Where a key is, if it is there.
+    @inlinable
+    package func position(of key: Key) -> Position? {
+        let chunk = lastChunk(startingAtOrBefore: key)
+        guard chunk >= 0 else { return nil }
+        let offset = offset(notBelow: key, in: chunk)
+        guard offset < chunks[chunk].keys.count, chunks[chunk].keys[offset] == key else {
+            return nil
+        }
+        return Position(chunk: chunk, offset: offset)
+    }
+
+    /// The value of a key.
+    @inlinable
+    package subscript(key: Key) -> Value? {
+        position(of: key).map { chunks[$0.chunk].values[$0.offset] }
+    }
+
+    /// The value at a position.
+    @inlinable
+    package subscript(position: Position) -> Value {
+        chunks[position.chunk].values[position.offset]
+    }
+
+    /// Changes a value in place; its fingerprint may change with it.
+    @inlinable
+    package mutating func modify<Result>(
+        _ position: Position, _ body: (inout Value) -> Result
+    ) -> Result {
+        let before = chunks[position.chunk].values[position.offset].fingerprint
+        let result = body(&chunks[position.chunk].values[position.offset])
+        let after = chunks[position.chunk].values[position.offset].fingerprint
+        if after != before { account(after &- before, in: position.chunk) }
+        return result
+    }
+
+    @inlinable
+    mutating func account(_ difference: UInt64, in chunk: Int) {
+        chunks[chunk].sum &+= difference
+        sum &+= difference
+    }
+
+    /// Sets the value of a key; returns the one that it had.
+    @inlinable
+    @discardableResult
+    package mutating func set(_ value: Value, for key: Key) -> Value? {
+        if let position = position(of: key) {
+            return modify(position) { old in
+                defer { old = value }
+                return old
+            }
+        }
+        insert(value, for: key)
+        return nil
+    }
+
+    @inlinable
+    mutating func insert(_ value: Value, for key: Key) {
+        keyCount += 1
+        sum &+= value.fingerprint
+        var chunk = max(lastChunk(startingAtOrBefore: key), 0)
+        if chunks.isEmpty {
+            chunks.append(Chunk(reservingCount: chunkCountMax))
+            firstKeys.append(key)
+        }
+        var offset = offset(notBelow: key, in: chunk)
+        if chunks[chunk].keys.count == chunkCountMax {
+            if chunk == chunks.count - 1, offset == chunkCountMax {
+                // Rising keys: the full chunk stays full.
+                chunks.append(Chunk(reservingCount: chunkCountMax))
+                firstKeys.append(key)
+                chunk += 1
+                offset = 0
+            } else {
+                divide(chunk)
+                if offset > chunks[chunk].keys.count {
+                    offset -= chunks[chunk].keys.count
+                    chunk += 1
+                }
+            }
+        }
+        chunks[chunk].keys.insert(key, at: offset)
+        chunks[chunk].values.insert(value, at: offset)
+        chunks[chunk].sum &+= value.fingerprint
+        if offset == 0 { firstKeys[chunk] = key }
+    }
+
+    @inlinable
+    mutating func divide(_ chunk: Int) {
+        let middle = chunkCountMax / 2
+        var upper = Chunk(reservingCount: chunkCountMax)
+        upper.keys.append(contentsOf: chunks[chunk].keys[middle...])
+        upper.values.append(contentsOf: chunks[chunk].values[middle...])
+        upper.sum = upper.values.reduce(0) { $0 &+ $1.fingerprint }
+        chunks[chunk].keys.removeSubrange(middle...)
+        chunks[chunk].values.removeSubrange(middle...)
+        chunks[chunk].sum &-= upper.sum
+        firstKeys.insert(upper.keys[0], at: chunk + 1)
+        chunks.insert(upper, at: chunk + 1)
+    }
+
+    /// Removes a key; returns the value that it had.
+    @inlinable
+    @discardableResult
+    package mutating func remove(_ key: Key) -> Value? {
+        guard let position = position(of: key) else { return nil }
+        let chunk = position.chunk
+        chunks[chunk].keys.remove(at: position.offset)
+        let value = chunks[chunk].values.remove(at: position.offset)
+        chunks[chunk].sum &-= value.fingerprint
+        sum &-= value.fingerprint
+        keyCount -= 1
+        if chunks[chunk].keys.isEmpty {
+            chunks.remove(at: chunk)
+            firstKeys.remove(at: chunk)
+        } else if position.offset == 0 {
+            firstKeys[chunk] = chunks[chunk].keys[0]
+        }
+        return value
+    }
+
+    // MARK: Search
+
+    /// The last chunk whose first key is not above `key`; −1 when there is none.
+    @inlinable
+    func lastChunk(startingAtOrBefore key: Key) -> Int {
+        var low = 0
+        var high = firstKeys.count
+        while low < high {
+            let middle = (low &+ high) / 2
+            if firstKeys[middle] <= key { low = middle &+ 1 } else { high = middle }
+        }
+        return low - 1
+    }
+
+    @inlinable
+    func offset(notBelow key: Key, in chunk: Int) -> Int {
+        chunks[chunk].keys.withUnsafeBufferPointer { keys in
+            var low = 0
+            var high = keys.count
+            while low < high {
+                let middle = (low &+ high) / 2
+                if keys[middle] < key { low = middle &+ 1 } else { high = middle }
+            }
+            return low
+        }
+    }
+
+    // MARK: Invariants
+
+    /// Traps when the parts contradict each other; for tests.
+    package func checkInvariants() {
+        precondition(chunks.map(\.keys.count).reduce(0, +) == count, "the count is wrong")
+        precondition(chunks.map { $0.keys[0] } == firstKeys, "the first keys are wrong")
+        for chunk in chunks {
+            precondition(chunk.keys.count == chunk.values.count, "keys and values differ")
+            precondition(chunk.keys.count <= chunkCountMax, "a chunk is too long")
+            precondition(chunk.sum == chunk.values.reduce(0) { $0 &+ $1.fingerprint })
+        }
+        let keys = chunks.flatMap(\.keys)
+        precondition(zip(keys, keys.dropFirst()).allSatisfy { $0 < $1 }, "the keys do not rise")
+        precondition(fingerprint == chunks.reduce(0) { $0 &+ $1.sum })
+    }
+}

@@ -1,0 +1,89 @@
+import CRDT
+import Model
+
+/// Collection: what everybody may forget.
+extension TableReplica {
+    /// How many tasks one look collects at most, so that none takes long.
+    static let collectedAtOnceMax = 8_192
+
+    /// All changes up to this one are on the disks of this node and of every peer in reach.
+    private var stableRevision: UInt64 {
+        peers.reduce(durableRevision) { min($0, peerRevisions[$1] ?? 0) }
+    }
+
+    /// Drops closed tasks past their retention that every member in reach is known to have.
+    mutating func collectDue(at now: Instant, emit: (TableEffect) -> Void) {
+        let stable = stableRevision
+        for _ in 0..<TableReplica.collectedAtOnceMax {
+            guard let id = closed.popDue(at: now) else { return }
+            guard let record = tasks[id], record.close != nil else { continue }
+            guard record.revision <= stable, hasRoomForCollected else {
+                closed.insert(id, due: now + configuration.repairInterval * 4)
+                continue
+            }
+            drop(record, emit: emit)
+        }
+    }
+
+    /// A set of births with too many gaps is not made worse: tasks are kept instead.
+    private var hasRoomForCollected: Bool {
+        collected.intervalCount < TableConfiguration.intervalsMax
+    }
+
+    /// Joins births that another node says were collected; their records go.
+    mutating func learnCollected(
+        _ births: DotSet, at now: Instant, emit: (TableEffect) -> Void
+    ) {
+        var ids: [TaskID] = []
+        for (origin, interval) in births.subtracting(collected) where hasRoomForCollected {
+            heed(interval.upperBound, of: origin, isBirth: true, at: now, emit: emit)
+            collected.insert(interval, of: origin)
+            writes.next.births.insert(interval, of: origin)
+            birthIndex.forEach(
+                from: Dot(origin: origin, sequence: interval.lowerBound),
+                through: Dot(origin: origin, sequence: interval.upperBound)
+            ) { _, id in
+                ids.append(id)
+                return true
+            }
+        }
+        for id in ids {
+            if let record = tasks[id] { drop(record, emit: emit) }
+        }
+    }
+
+    /// Puts a birth into the set of those that are done with.
+    mutating func collect(_ birth: BirthDot) {
+        guard collected.insert(birth.dot) else { return }
+        writes.next.births.insert(birth.dot)
+    }
+
+    /// Drops a record; all its births are collected with it.
+    mutating func drop(_ record: TaskRecord, emit: (TableEffect) -> Void) {
+        tasks.remove(record.id)
+        for dot in record.dots { forget(dot, of: record.id) }
+        for birth in record.births {
+            collect(birth)
+            if birthIndex[birth.dot] == record.id { birthIndex.remove(birth.dot) }
+        }
+        outbox.remove(record.id)
+        writes.next.changed.remove(record.id)
+        writes.next.removed.insert(record.id)
+        emit(
+            .collected(
+                record.id, births: record.births, attempts: record.attempts.map(\.token)))
+    }
+}
+
+extension RangedMap where Key == Dot {
+    /// Calls `body` for each dot between two, both included, until it returns `false`.
+    func forEach(from lower: Dot, through upper: Dot, _ body: (Dot, Value) -> Bool) {
+        var next: Dot?
+        if upper.sequence < .max {
+            next = Dot(origin: upper.origin, sequence: upper.sequence + 1)
+        } else if upper.origin < .max {
+            next = Dot(origin: upper.origin + 1, sequence: 0)
+        }
+        forEach(from: lower, to: next, body)
+    }
+}
