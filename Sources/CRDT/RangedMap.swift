@@ -130,7 +130,9 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
                 chunk += 1
                 offset = 0
             } else {
-                divide(chunk)
+                // Keys that rise almost always leave few holes behind them, too.
+                let isLate = chunk == chunks.count - 1 && offset > chunkCountMax * 7 / 8
+                divide(chunk, at: isLate ? chunkCountMax * 7 / 8 : chunkCountMax / 2)
                 if offset > chunks[chunk].keys.count {
                     offset -= chunks[chunk].keys.count
                     chunk += 1
@@ -144,8 +146,7 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
     }
 
     @inlinable
-    mutating func divide(_ chunk: Int) {
-        let middle = chunkCountMax / 2
+    mutating func divide(_ chunk: Int, at middle: Int) {
         var upper = Chunk(reservingCount: chunkCountMax)
         upper.keys.append(contentsOf: chunks[chunk].keys[middle...])
         upper.values.append(contentsOf: chunks[chunk].values[middle...])

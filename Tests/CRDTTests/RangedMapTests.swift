@@ -62,6 +62,18 @@ import Testing
         }
     }
 
+    @Test func `keys that rise almost always leave few holes`() {
+        var generator = Splitmix(state: 3)
+        var map = RangedMap<Int, Word>(chunkCountMax: 64)
+        for block in 0..<1_000 {
+            for key in (4 * block..<4 * block + 4).shuffled(using: &generator) {
+                map.set(Word(fingerprint: 1), for: key)
+            }
+        }
+        map.checkInvariants()
+        #expect(map.chunks.count * 64 * 4 / 5 <= map.count)
+    }
+
     @Test func `rising keys fill their chunks`() {
         var map = RangedMap<Int, Word>(chunkCountMax: 4)
         for key in 0..<40 { map.set(Word(fingerprint: 1), for: key) }

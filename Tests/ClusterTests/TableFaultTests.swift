@@ -146,6 +146,27 @@ import Testing
         #expect(bench.packets.isEmpty)
     }
 
+    @Test func `two that ask each other at once send what is lacking once`() {
+        var bench = TableBench(seed: 13, count: 2)
+        for number in 1...20 as ClosedRange<UInt64> { bench.submit(number, at: 0) }
+        bench.persistAll(0)
+        bench.packets = []
+        bench.now = bench.now + .seconds(2)
+
+        for index in 0...1 { bench.step(index, .deadlineReached) }
+        _ = bench.takePackets { if case .digest = $0 { false } else { true } }
+        #expect(bench.packets.count == 2)
+        var sent = 0
+        while let packet = bench.packets.first {
+            if case .records(let deltas, _, _)? = try? TableMessage(decoding: packet.bytes) {
+                sent += deltas.readable.count
+            }
+            bench.deliver(0)
+        }
+        #expect(sent == 20)
+        #expect(bench.isConverged)
+    }
+
     // MARK: Damage
 
     @Test func `damaged rows are fetched again, and they alone`() {

@@ -9,6 +9,7 @@ extension TableReplica {
                 now + configuration.repairInterval * 0.75
                 + random.duration(upTo: configuration.repairInterval * 0.5)
             if let peer = peers.randomElement(using: &random) {
+                asked = (peer, now)
                 send(TableMessage.digest(digest).encoded, to: peer, emit: emit)
                 if rangesDue <= now {
                     rangesDue = now + configuration.rangesInterval
@@ -40,6 +41,7 @@ extension TableReplica {
         case .stored(let ack):
             storedRemotely(ack, by: sender, emit: emit)
         case .digest(let theirs):
+            guard !isAsking(sender, at: now) else { break }
             compare(theirs, with: sender, emit: emit)
         case .same(let theirs):
             if theirs == context.fingerprint { peerRevisions[sender] = durableRevision }
@@ -69,6 +71,15 @@ extension TableReplica {
             }
             for message in supply.messages() { send(message, to: sender, emit: emit) }
         }
+    }
+
+    /// Whether this node has asked the peer just now, and is to answer for both.
+    ///
+    /// When two ask each other at the same time, one question is enough: else all that either lacks
+    /// would travel twice.
+    private func isAsking(_ peer: NodeID, at now: Instant) -> Bool {
+        guard let asked, asked.peer == peer else { return false }
+        return now - asked.at < configuration.repairInterval * 0.25 && node < peer
     }
 
     private mutating func heed(

@@ -45,6 +45,8 @@ package struct TableReplica: Sendable {
     /// When a submission may have to be pushed again; looked at all together.
     var nextResend: Instant?
     var repairDue: Instant
+    /// Who was asked last whether it knows the same, and when.
+    var asked: (peer: NodeID, at: Instant)?
     /// When ranges are compared, whatever the contexts say.
     var rangesDue: Instant
     /// Closed tasks, until their retention is over.
