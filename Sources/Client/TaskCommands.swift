@@ -35,6 +35,12 @@ struct ListCommand: AsyncParsableCommand {
         }
     }
 
+    /// The state, with what it does not say: a wish that waits, an end that is not confirmed.
+    static func shownState(of task: TaskView) -> String {
+        if task.unconfirmed { return "\(task.state) (unconfirmed)" }
+        return task.cancelRequested && !task.isTerminal ? "\(task.state) (canceling)" : task.state
+    }
+
     static func table(_ tasks: [TaskView], isWide: Bool) -> Table {
         var table = Table(
             header: ["ID", "STATE", "EXIT", "NODE", "ATTEMPT", "SUBMITTED", "COMMAND"]
@@ -42,7 +48,7 @@ struct ListCommand: AsyncParsableCommand {
         for task in tasks {
             let command = task.command.joined(separator: " ").replacing("\n", with: " ")
             var row = [
-                task.id, task.state + (task.unconfirmed ? " (unconfirmed)" : ""),
+                task.id, shownState(of: task),
                 task.exitCode.map { "\($0)" } ?? "-", task.node ?? "-", "\(task.attempt)",
                 String(task.submitted.dropLast(5)), isWide ? command : String(command.prefix(48)),
             ]

@@ -21,7 +21,7 @@ struct DataDirectory: ~Copyable {
         try DataDirectory.make(path)
         let descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw DataDirectory.unusable(path, "can't be written to") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard DataDirectory.lock(descriptor) else {
             let holder = (try? String(contentsOfFile: "\(path)/lock", encoding: .utf8)) ?? ""
             close(descriptor)
             throw StartFailure(
@@ -36,6 +36,18 @@ struct DataDirectory: ~Copyable {
     }
 
     deinit { close(lock) }
+
+    /// How often the lock is tried, 20 ms apart.
+    private static let lockTriesMax = 25
+
+    /// A child of a daemon that was just killed holds its lock from its fork to its exec.
+    private static func lock(_ descriptor: Int32) -> Bool {
+        for attempt in 1...lockTriesMax {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+            if attempt < lockTriesMax { usleep(20_000) }
+        }
+        return false
+    }
 
     /// Where the local API listens.
     var socket: String { DataDirectory.socket(in: path) }

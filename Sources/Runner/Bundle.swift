@@ -210,7 +210,7 @@ struct BundleWriter {
     private func environment(_ spec: TaskSpec, _ id: ContainerID) -> [String] {
         var settings = [
             "PATH=\(BundleWriter.path)", "HOME=/root", "MAGPIE_TASK_ID=\(id.task)",
-            "MAGPIE_TOKEN=\(id.token)", "MAGPIE_NODE=\(configuration.nodeName)",
+            "MAGPIE_TOKEN=\(id.token)", "MAGPIE_NODE_NAME=\(configuration.nodeName)",
         ]
         for setting in spec.environment {
             let name = setting.prefix { $0 != "=" } + "="

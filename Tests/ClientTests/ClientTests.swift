@@ -99,6 +99,17 @@ import Testing
         #expect(table.lines == ["A          LONG", "wide cell  x"])
     }
 
+    @Test func `a state shows the wish that waits and the end that is not confirmed`() {
+        var task = TaskView(id: "x", state: "queued", command: ["a"], submitted: "t")
+        #expect(ListCommand.shownState(of: task) == "queued")
+        task.cancelRequested = true
+        #expect(ListCommand.shownState(of: task) == "queued (canceling)")
+        task.state = "canceled"
+        #expect(ListCommand.shownState(of: task) == "canceled")
+        task.unconfirmed = true
+        #expect(ListCommand.shownState(of: task) == "canceled (unconfirmed)")
+    }
+
     @Test func `frames are cut at line ends, however they arrive`() throws {
         let frame = LogFrame(stream: "stdout", data: Data("hi\n".utf8), cursor: "1.2-0-3")
         let bytes = Array(try JSONEncoder().encode(frame)) + [10]

@@ -121,3 +121,20 @@ import Testing
         #expect(try JSONDecoder().decode(TaskView.self, from: JSONEncoder().encode(view)) == view)
     }
 }
+
+@Suite struct UnknownFieldsTests {
+    private func names(_ text: String) throws -> [String] {
+        try JSONDecoder().decode(UnknownFields.self, from: Data(text.utf8)).names
+    }
+
+    @Test func `misspelt fields are found at both levels, known ones never`() throws {
+        var spec = SpecView(command: ["a"])
+        (spec.timeoutSeconds, spec.graceSeconds, spec.onPartition) = (1, 1, "stop")
+        let whole = try JSONEncoder().encode(SubmitRequest(id: "i", spec: spec, ack: "1"))
+        #expect(try JSONDecoder().decode(UnknownFields.self, from: whole).names == [])
+        #expect(
+            try names(#"{"spec":{"command":["a"],"timeout":1,"cpu":2},"acks":1}"#)
+                == ["acks", "spec.cpu", "spec.timeout"])
+        #expect(try names("{}") == [])
+    }
+}

@@ -15,6 +15,7 @@ import Testing
             #expect(throws: StartFailure.self) { _ = try DataDirectory(path) }
             _ = consume first
         }
+        // A process that was forked when the first one ended may hold its lock for a moment.
         let second = try DataDirectory(path)
         #expect(try second.seed() == seed)
         let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/node.key")

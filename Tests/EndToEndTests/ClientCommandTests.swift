@@ -112,6 +112,19 @@ struct ClientCommandTests {
         #expect(canceled.code == 0, "\(canceled.errors)")
     }
 
+    /// How many read one task's output at a time.
+    static let readerCount = 16
+
+    /// Counts what happens in several tasks.
+    private actor Tally {
+        private var number = 0
+
+        func count() -> Int {
+            number += 1
+            return number
+        }
+    }
+
     /// Many readers of one task read the same, and leave nothing open.
     private func checkReaders(_ cluster: TestCluster) async throws {
         let node = cluster.nodes[2]
@@ -120,11 +133,21 @@ struct ClientCommandTests {
             "echo a; until [ -e /s/readers ]; do sleep 0.05; done; echo b")
         let id = reply.output.trimmingCharacters(in: .whitespacesAndNewlines)
         let open = try await node.descriptorCount()
+        let file = cluster.shared.appendingPathComponent("readers").path
+        let beginning = Tally()
         try await withThrowingTaskGroup(of: ProgramResult.self) { group in
-            for _ in 0..<16 { group.addTask { try await node.client("logs", "-f", id) } }
-            try await eventually("all read") { try await node.descriptorCount() >= open + 16 }
-            let file = cluster.shared.appendingPathComponent("readers").path
-            #expect(FileManager.default.createFile(atPath: file, contents: nil))
+            for number in 0..<ClientCommandTests.readerCount {
+                let errors = cluster.folder.appendingPathComponent("errors\(number)")
+                group.addTask {
+                    try await Program.watchClient(["logs", "-f", id], of: node, errors: errors) {
+                        line, _ in
+                        // The task ends once all have read its beginning.
+                        let count = line == "a" ? await beginning.count() : 0
+                        guard count == ClientCommandTests.readerCount else { return }
+                        _ = FileManager.default.createFile(atPath: file, contents: nil)
+                    }
+                }
+            }
             for try await result in group {
                 #expect(result.code == 0, "\(result.errors)")
                 #expect(result.output == "a\nb\n")
