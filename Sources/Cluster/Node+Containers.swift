@@ -67,6 +67,9 @@ extension Node {
         switch event {
         case .created:
             guard holding.endCause == nil, isLeaseHeld(at: now) else {
+                // Nothing has run: without a lease the claim is lost, or goes back.
+                let cause: Holding.EndCause = holding.isLeaseBound ? .forfeited : .handedBack
+                holdings[id]?.endCause = holding.endCause ?? cause
                 emit(.container(id, .kill))
                 return
             }
@@ -148,7 +151,7 @@ extension Node {
         switch holding.endCause {
         case .forfeited:
             drop(holding, reason: "the node's lease ended", at: now, emit: emit)
-        case .handedBack where holding.spec.restart == .never:
+        case .handedBack where holding.spec.restart == .never && holding.phase != .creating:
             close(holding, .lost, exit: exit, reason: "its node left", at: now, emit: emit)
         case .handedBack:
             giveBack(holding, reason: "its node left", after: .zero, at: now, emit: emit)

@@ -1,3 +1,4 @@
+import CRDT
 import Gossip
 import Lock
 import Model
@@ -44,6 +45,20 @@ extension Node {
             emit(.observe(.votersChanged(voters)))
         case .leaderChanged:
             emit(.observe(.lockLeader(isLeader: lock.isLeader)))
+            if lock.isLeader { remindOfCollected(at: now, emit: emit) }
+        case .forgotten(let node, let isRefused):
+            forgotten(node, isRefused: isRefused, emit: emit)
+        case .generationBegan(let generation):
+            generationBegan(generation, at: now, emit: emit)
+        case .recoveryRefused:
+            recoveryRefused(emit: emit)
+        case .logUnreadable:
+            emit(
+                .observe(
+                    .notice(
+                        .error,
+                        "the lock's log was written by a newer version: this node has no vote any "
+                            + "more; update its software")))
         case .leftVoters:
             gossip(.leave, at: now, emit: emit)
         }
@@ -91,6 +106,13 @@ extension Node {
             .close(task, outcome, token: token, wall: wallTime(at: now)), at: now, emit: emit)
     }
 
+    /// What was collected while no leader took note of it keeps its entry in the lock: a new
+    /// leader looks for such entries.
+    private mutating func remindOfCollected(at now: Instant, emit: (NodeEffect) -> Void) {
+        let births = lock.endedBirths.filter { table.collected.contains($0.dot) }
+        if !births.isEmpty { lock(.collected(births), at: now, emit: emit) }
+    }
+
     /// A voter applied the end of a session: its claims are void, and everybody should know.
     private mutating func announceGone(
         _ node: NodeID, tokens: [(TaskID, FencingToken)], at now: Instant,
@@ -107,6 +129,9 @@ extension Node {
 }
 
 extension LockMember {
+    /// The label by which an operator says what fails together.
+    private static let zoneLabel = "zone="
+
     init(_ member: MemberInfo) {
         let state: LockMember.State =
             switch member.state {
@@ -115,6 +140,9 @@ extension LockMember {
             case .dead: .dead
             case .left: .left
             }
-        self.init(id: member.id, state: state, since: member.stateSince)
+        let zone = member.metadata.labels.first { $0.hasPrefix(LockMember.zoneLabel) }
+        self.init(
+            id: member.id, state: state, since: member.stateSince,
+            zone: zone.map { String($0.dropFirst(LockMember.zoneLabel.count)) })
     }
 }

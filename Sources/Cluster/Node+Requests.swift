@@ -42,8 +42,11 @@ extension Node {
             leave(id, at: now, emit: emit)
         case .forget(let node):
             forget(id, node, at: now, emit: emit)
+        case .recoverLock:
+            recoverLock(id, at: now, emit: emit)
         case .drain:
             if activity == .active { activity = .draining }
+            lock(.yieldLeadership, at: now, emit: emit)
             emit(.reply(id, .accepted))
         }
     }
@@ -317,8 +320,51 @@ extension Node {
                         Refusal(
                             .conflict, "node \(member.name) is alive; stop its daemon first"))))
         }
+        let pending = forgetReplies.values.reduce(0) { $0 + $1.count }
+        guard pending < Node.forgetsPendingMax else {
+            return emit(
+                .reply(
+                    request, .refused(Refusal(.overloaded, "too many such requests are under way")))
+            )
+        }
+        if forgetReplies[node] == nil {
+            timers.insert(.forgetUnanswered(node), due: now + Node.forgetWait)
+        }
+        forgetReplies[node, default: []].append(request)
         lock(.forget(node), at: now, emit: emit)
-        emit(.reply(request, .accepted))
+    }
+
+    /// How many requests to forget a node may wait for the lock.
+    static let forgetsPendingMax = 64
+    /// How long such a request waits for the lock.
+    private static let forgetWait: Duration = .seconds(10)
+
+    /// The lock has declared a node gone, or refuses to.
+    mutating func forgotten(_ node: NodeID, isRefused: Bool, emit: (NodeEffect) -> Void) {
+        let reply =
+            isRefused
+            ? NodeReply.refused(
+                Refusal(
+                    .conflict,
+                    "the session of node \(node) is alive in the lock; wait until its lease is over"
+                ))
+            : .accepted
+        for request in forgetReplies.removeValue(forKey: node) ?? [] {
+            emit(.reply(request, reply))
+        }
+    }
+
+    /// The lock does not answer: it may still do what it was asked for.
+    mutating func forgetUnanswered(_ node: NodeID, emit: (NodeEffect) -> Void) {
+        for request in forgetReplies.removeValue(forKey: node) ?? [] {
+            emit(
+                .reply(
+                    request,
+                    .refused(
+                        Refusal(
+                            .unavailable,
+                            "no majority of the lock's voters answers; ask again later"))))
+        }
     }
 }
 

@@ -55,6 +55,9 @@ package struct Node: Sendable {
     var submissions: [TaskID: [PendingSubmission]] = [:]
     var cancelReplies: [TaskID: [RequestID]] = [:]
     var joinRequest: RequestID?
+    var forgetReplies: [NodeID: [RequestID]] = [:]
+    /// Whoever has asked for a new generation of the lock.
+    var recoverReply: RequestID?
     /// Whether the lock was asked to let this node go.
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
@@ -92,6 +95,8 @@ package struct Node: Sendable {
         case ackWaitEnded(TaskID)
         /// The other node has not answered in time.
         case readUnanswered(LogReadID)
+        /// The lock has not said in time whether the node is forgotten.
+        case forgetUnanswered(NodeID)
     }
 
     /// How many submissions and cancels may wait for disks at a time.
@@ -216,6 +221,7 @@ package struct Node: Sendable {
         case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
         case .readUnanswered(let read): readUnanswered(read, emit: emit)
+        case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }
     }
 

@@ -4,6 +4,8 @@ import Model
 struct BirthIntervals: Hashable, Sendable {
     /// Closed intervals, sorted, with a gap between each two.
     private var intervals: [BootID: [ClosedRange<UInt64>]] = [:]
+    /// How many intervals are kept.
+    private(set) var count = 0
 
     /// The most intervals that one decoding accepts.
     static let countMax = 1 << 20
@@ -12,6 +14,25 @@ struct BirthIntervals: Hashable, Sendable {
         guard let ranges = intervals[dot.origin] else { return false }
         let index = BirthIntervals.firstEnding(atOrAfter: dot.sequence, in: ranges)
         return index < ranges.count && ranges[index].contains(dot.sequence)
+    }
+
+    /// Adds all dots of an interval.
+    mutating func insert(_ interval: ClosedRange<UInt64>, of origin: BootID) {
+        var ranges = intervals[origin] ?? []
+        var merged = interval
+        // Swallows every interval that overlaps or touches.
+        ranges.removeAll { range in
+            let isBefore = range.upperBound < .max && range.upperBound + 1 < merged.lowerBound
+            let isBehind = merged.upperBound < .max && merged.upperBound + 1 < range.lowerBound
+            guard !isBefore, !isBehind else { return false }
+            merged =
+                min(range.lowerBound, merged.lowerBound)...max(range.upperBound, merged.upperBound)
+            return true
+        }
+        let index = ranges.firstIndex { $0.lowerBound > merged.upperBound } ?? ranges.count
+        ranges.insert(merged, at: index)
+        count += ranges.count - (intervals[origin]?.count ?? 0)
+        intervals[origin] = ranges
     }
 
     mutating func insert(_ dot: BirthDot) {
@@ -30,12 +51,13 @@ struct BirthIntervals: Hashable, Sendable {
             merged = ranges[index - 1].lowerBound...merged.upperBound
             replaced = index - 1..<replaced.upperBound
         }
+        count += 1 - replaced.count
         ranges.replaceSubrange(replaced, with: [merged])
         intervals[dot.origin] = ranges
     }
 
-    /// How many intervals are kept.
-    var count: Int { intervals.values.reduce(0) { $0 + $1.count } }
+    /// About how many bytes they take; never too few.
+    var sizeBytes: Int { 38 * count }
 
     private static func firstEnding(
         atOrAfter sequence: UInt64, in ranges: [ClosedRange<UInt64>]
@@ -85,5 +107,6 @@ extension BirthIntervals: WireCodable {
             guard left.0 < right.0 else { throw .notCanonical }
         }
         intervals = Dictionary(uniqueKeysWithValues: origins)
+        count = origins.reduce(0) { $0 + $1.1.count }
     }
 }

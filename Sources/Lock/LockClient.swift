@@ -12,6 +12,8 @@ struct LockClient: Sendable {
         var resendAt: Instant
         /// How many times it was sent on; bounds a chase after a leader that moves.
         var redirects = 0
+        /// To whom it was sent, the latest last: only these are believed.
+        var asked: [NodeID] = []
     }
 
     var queue: [LockOperation] = []
@@ -20,6 +22,19 @@ struct LockClient: Sendable {
 
     /// How often a request follows redirects before it waits for its time-out.
     static let redirectsMax = 4
+    /// How many of those that were asked may still answer.
+    static let askedMax = 16
+
+    /// Whether an answer of this node is waited for.
+    func waits(for node: NodeID) -> Bool { inflight?.asked.contains(node) == true }
+
+    /// Takes note that a node was asked.
+    mutating func note(asked node: NodeID) {
+        guard var inflight, inflight.asked.last != node else { return }
+        inflight.asked = (inflight.asked.filter { $0 != node } + [node])
+            .suffix(LockClient.askedMax)
+        self.inflight = inflight
+    }
 
     var resendDue: Instant? { inflight?.resendAt }
 
@@ -102,6 +117,7 @@ extension LockNode {
     ) {
         if isLeader { return serve(request, from: id, at: now, emit: emit) }
         guard let target = target() else { return }
+        client.note(asked: target)
         send(.request(request), to: target, at: now, emit: emit)
     }
 
@@ -151,7 +167,9 @@ extension LockNode {
                 emit(.closed(task, first, outcome))
             }
             if let token { emit(.released(task, token)) }
-        case .forget, .collect, .setLeaseLength, .settleLeaseLength, .expireSession:
+        case .forget(let node):
+            emit(.forgotten(node, isRefused: result == .alive))
+        case .collect, .setLeaseLength, .settleLeaseLength, .expireSession, .endRecovery:
             break
         }
     }
@@ -164,7 +182,8 @@ extension LockNode {
         case .granted(let token):
             // A late grant is void with its session, when that has lapsed, or is about to be
             // replaced by one that does not keep what it did not know.
-            if self.session?.id == session, opening == nil {
+            let isLate = self.session?.id != session || opening != nil
+            if !isLate || configuration.mutation == .takesLateGrants {
                 emit(.granted(task, token, session))
             } else {
                 emit(.denied(task, .noSession))

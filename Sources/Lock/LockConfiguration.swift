@@ -20,6 +20,8 @@ package struct LockConfiguration: Hashable, Sendable {
     package static let driftMax = 0.01
     /// The part of a lease that a holder keeps for killing its containers; 1 in 20.
     package static let killShare = 0.05
+    /// The longest lease that anybody believes in.
+    package static let leaseLengthMax: Duration = .seconds(600)
     /// How many parts of a lease pass between renewals.
     package static let renewalsPerLease = 4
     /// The most operations in one request.
@@ -28,8 +30,8 @@ package struct LockConfiguration: Hashable, Sendable {
     package static let queueMax = 65_536
     /// How many entries are applied before the log is compacted.
     package static let compactEvery: UInt64 = 4_096
-    /// How many voters a cluster of three or more nodes has.
-    package static let votersMax = 3
+    /// How many voters a large cluster has.
+    package static let votersMax = 5
 
     /// The numbers that suit a kind of network.
     package init(profile: TimingProfile) {
@@ -62,18 +64,4 @@ package struct LockConfiguration: Hashable, Sendable {
     static func leaderLease(_ length: Duration) -> Duration {
         length * (1 + driftMax)
     }
-}
-
-/// Rules of the lock that tests break one by one: each must be noticed.
-package enum LockMutation: String, Hashable, Sendable, CaseIterable {
-    /// Grants a claim under a token that is not larger than the last one (≥ for >).
-    case repeatsToken
-    /// Answers a renewal without asking a majority whether it still leads.
-    case renewsUnconfirmed
-    /// Expires sessions as soon as it leads, without waiting a lease.
-    case expiresAtOnce
-    /// Grants a task that another session holds.
-    case grantsHeldTasks
-    /// Lets a holder trust its lease for twice its length.
-    case holdsTooLong
 }

@@ -7,6 +7,8 @@ package enum LockInspection {
     package static func describe(_ bytes: [UInt8]) -> String {
         guard let message = try? LockMessage(decoding: bytes) else { return "unreadable" }
         switch message {
+        case .ofGeneration(let generation, let inner):
+            return "generation \(generation): \(describe(inner.encoded))"
         case .raft(let message): return "raft term \(message.term) \(text(of: message.content))"
         case .request(let request): return "request \(text(of: request))"
         case .redirect(let leader): return "redirect to \(leader.map(short) ?? "nobody")"
@@ -52,6 +54,7 @@ package enum LockInspection {
         case .collect(let births): "collect \(births.count)"
         case .setLeaseLength(let length): "lease length \(length)"
         case .settleLeaseLength: "lease length settled"
+        case .endRecovery: "recovered"
         }
     }
 

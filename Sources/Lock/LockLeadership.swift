@@ -11,9 +11,20 @@ struct LockLeadership: Sendable {
 
     /// A proposal of which the log has not told yet whether it takes it.
     struct Proposal: Sendable {
-        var client: NodeID
+        var client: ClientLife
         /// The leader's own operation, when it is one.
         var own: LockOperation?
+    }
+
+    /// One life of a node that asks.
+    struct ClientLife: Hashable, Sendable {
+        var node: NodeID
+        var boot: BootID
+
+        init(of request: LockRequest) {
+            node = request.client
+            boot = request.boot
+        }
     }
 
     /// When the leadership began, on this node's clock.
@@ -22,14 +33,24 @@ struct LockLeadership: Sendable {
     var expiries: [SessionID: Instant] = [:]
     /// Sessions whose expiry is proposed: their renewals are refused.
     var expiring: Set<SessionID> = []
+    /// Sessions in whose place others are being opened, by who does: their renewals wait.
+    var replaced: [ClientLife: SessionID] = [:]
     /// Requests that stand in the log, but are not applied yet.
     var proposed: [NodeID: (boot: BootID, sequence: UInt64)] = [:]
     var proposals: [UInt64: Proposal] = [:]
     var reads: [UInt64: Renewal] = [:]
     /// Who is about to leave, and until when that is believed without a reminder.
     var leaving: [NodeID: Instant] = [:]
+    /// When each voter was last heard in the log's own matters.
+    var heard: [NodeID: Instant] = [:]
+    /// Who looks alive, but takes no part in the log.
+    var unheard: Set<NodeID> = []
+    /// The voters that should be and are not yet, and since when.
+    var wanted: (voters: [NodeID], since: Instant)?
     /// Whether a length of leases, or collected tasks, are on their way through the log.
     var isSettingLength = false
+    /// Whether the end of a recovery is on its way through the log.
+    var isEndingRecovery = false
     /// When the length of leases was last changed under this leadership.
     var lengthChanged: Instant?
     var isCollecting = false
@@ -50,7 +71,8 @@ struct LockLeadership: Sendable {
     /// A proposal was not taken: its client will ask again, the leader itself at its upkeep.
     mutating func dropped(_ context: UInt64) {
         guard let proposal = proposals.removeValue(forKey: context) else { return }
-        if let own = proposal.own { turnedDown(own) } else { proposed[proposal.client] = nil }
+        replaced[proposal.client] = nil
+        if let own = proposal.own { turnedDown(own) } else { proposed[proposal.client.node] = nil }
     }
 
     /// An operation is applied.
@@ -65,6 +87,7 @@ struct LockLeadership: Sendable {
         case .expireSession(let session): expiring.remove(session)
         case .setLeaseLength, .settleLeaseLength: isSettingLength = false
         case .collect: isCollecting = false
+        case .endRecovery: isEndingRecovery = false
         case .openSession, .acquire, .release, .close, .forget: break
         }
     }

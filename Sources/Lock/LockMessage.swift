@@ -2,7 +2,7 @@ import Model
 import Raft
 
 /// What the locks of two nodes say to each other.
-enum LockMessage: Hashable, Sendable {
+indirect enum LockMessage: Hashable, Sendable {
     /// Among the members of the log.
     case raft(RaftMessage)
     /// To the leader: apply this.
@@ -23,6 +23,8 @@ enum LockMessage: Hashable, Sendable {
     case leaving
     /// From the leader: you have no vote any more, and may go.
     case departed
+    /// Of a later generation than the first; the content is of another kind than this.
+    case ofGeneration(UInt32, LockMessage)
 }
 
 extension LockMessage: WireCodable {
@@ -61,13 +63,33 @@ extension LockMessage: WireCodable {
             writer.byte(8)
         case .departed:
             writer.byte(9)
+        case .ofGeneration(let generation, let message):
+            writer.byte(LockMessage.generationKind)
+            writer.varint(UInt64(generation))
+            message.encode(into: &writer)
         }
     }
 
+    private static let generationKind: UInt8 = 10
+
     init(from reader: inout ByteReader) throws(CodecError) {
-        switch try reader.byte() {
-        case 1: self = .raft(try RaftMessage(from: &reader))
-        case 2: self = .request(try LockRequest(from: &reader))
+        let kind = try reader.byte()
+        guard kind == LockMessage.generationKind else {
+            self = try LockMessage.content(of: kind, from: &reader)
+            return
+        }
+        let generation = try reader.varint32()
+        guard generation > 1 else { throw .notCanonical }
+        let inner = try LockMessage.content(of: try reader.byte(), from: &reader)
+        self = .ofGeneration(generation, inner)
+    }
+
+    private static func content(
+        of kind: UInt8, from reader: inout ByteReader
+    ) throws(CodecError) -> LockMessage {
+        switch kind {
+        case 1: return .raft(try RaftMessage(from: &reader))
+        case 2: return .request(try LockRequest(from: &reader))
         case 3:
             let boot = try BootID(from: &reader)
             let sequence = try reader.varint()
@@ -78,26 +100,26 @@ extension LockMessage: WireCodable {
                 (reader) throws(CodecError) in try reader.duration()
             }
             guard retryAfter.count == results.count else { throw .malformed }
-            self = .reply(boot: boot, sequence: sequence, results: results, retryAfter: retryAfter)
+            return .reply(boot: boot, sequence: sequence, results: results, retryAfter: retryAfter)
         case 4:
-            self = .redirect(
+            return .redirect(
                 leader: try reader.optional { (reader) throws(CodecError) in
                     try NodeID(from: &reader)
                 })
         case 5:
             let session = try SessionID(from: &reader)
-            self = .renew(session, number: try reader.varint())
+            return .renew(session, number: try reader.varint())
         case 6:
             let session = try SessionID(from: &reader)
             let number = try reader.varint()
-            let length = try reader.duration()
-            self = .renewed(
+            let length = try reader.leaseLength()
+            return .renewed(
                 session, number: number, leaseLength: length, voters: try reader.voters())
         case 7:
             let session = try SessionID(from: &reader)
-            self = .renewalRefused(session, number: try reader.varint())
-        case 8: self = .leaving
-        case 9: self = .departed
+            return .renewalRefused(session, number: try reader.varint())
+        case 8: return .leaving
+        case 9: return .departed
         default: throw .malformed
         }
     }

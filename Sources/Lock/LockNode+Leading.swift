@@ -13,14 +13,13 @@ extension LockNode {
         guard request.client == sender, request.operations.allSatisfy(\.isForClients) else {
             return
         }
-        if let last = table.clients[sender], last.boot == request.boot,
-            request.sequence <= last.sequence
-        {
-            // Applied already: the answer was lost, or the request is an old copy. Whether this
-            // node still leads does not matter, since what it tells is committed.
-            guard request.sequence == last.sequence else { return }
-            return answer(
-                sender, last.boot, last.sequence, last.results, at: now, emit: emit)
+        switch table.age(of: request) {
+        case .repeated(let results):
+            // Applied already: the answer was lost. Whether this node still leads does not
+            // matter, since what it tells is committed.
+            return answer(sender, request.boot, request.sequence, results, at: now, emit: emit)
+        case .stale: return
+        case .fresh: break
         }
         if let known = leadership?.proposed[sender], known.boot == request.boot,
             known.sequence >= request.sequence
@@ -47,9 +46,33 @@ extension LockNode {
         _ request: LockRequest, own: LockOperation?, at now: Instant, emit: (LockEffect) -> Void
     ) {
         guard let context = leadership?.newContext() else { return }
-        leadership?.proposals[context] = LockLeadership.Proposal(client: request.client, own: own)
-        let payload = LockEntryPayload(stamp: lockTime(at: now), request: request)
+        let client = LockLeadership.ClientLife(of: request)
+        var payload = LockEntryPayload(stamp: lockTime(at: now), request: request)
+        if let session = sessionReplaced(by: request) {
+            leadership?.replaced[client] = session
+            payload.leaseRest = leaseRest(of: session, at: now)
+        }
+        leadership?.proposals[context] = LockLeadership.Proposal(client: client, own: own)
         raft(.propose(payload.encoded, context: context), at: now, emit: emit)
+    }
+
+    /// The live session in whose place the request opens another one.
+    private func sessionReplaced(by request: LockRequest) -> SessionID? {
+        let opens = request.operations.contains { operation in
+            if case .openSession = operation { true } else { false }
+        }
+        guard opens, let last = table.lastSessions[request.client], table.sessions[last] != nil
+        else { return nil }
+        return last
+    }
+
+    /// How long somebody may still trust the lease of a session that is being replaced.
+    ///
+    /// The leader's own daemon is beyond doubt: it is the one that reads this.
+    private func leaseRest(of session: SessionID, at now: Instant) -> UInt64 {
+        if table.sessions[session]?.node == id { return 0 }
+        if configuration.mutation == .freesAtOpening { return 0 }
+        return UInt64(clamping: max(expiry(of: session) - now, .zero).nanoseconds)
     }
 
     /// What the lock's own clock shows: it runs on from the last entry that was applied here, and
@@ -70,6 +93,7 @@ extension LockNode {
             leadership?.proposed[request.client] = nil
         }
         for operation in request.operations { leadership?.settled(operation, at: now) }
+        leadership?.replaced[LockLeadership.ClientLife(of: request)] = nil
         for session in opened {
             // New in this entry: no other lease of it was ever promised.
             let lease = LockConfiguration.leaderLease(table.leaseLength)
@@ -123,9 +147,13 @@ extension LockNode {
     /// A majority has confirmed the leader, and everything up to the read's index is applied.
     mutating func confirmed(_ context: UInt64, at now: Instant, emit: (LockEffect) -> Void) {
         guard let renewal = leadership?.reads.removeValue(forKey: context) else { return }
-        let isAlive =
-            table.sessions[renewal.session]?.node == renewal.node
-            && leadership?.expiring.contains(renewal.session) == false
+        // Whoever opens another one in its place has counted how long this lease lasts at most.
+        let isReplaced = leadership?.replaced.values.contains(renewal.session) == true
+        if isReplaced, configuration.mutation != .renewsReplaced { return }
+        let isExpiring =
+            leadership?.expiring.contains(renewal.session) == true
+            && configuration.mutation != .renewsExpiring
+        let isAlive = table.sessions[renewal.session]?.node == renewal.node && !isExpiring
         if isAlive { extend(renewal.session, at: now) }
         if renewal.node == id {
             if isAlive {
@@ -159,7 +187,9 @@ extension LockNode {
         guard let leadership else { return .distantFuture }
         if let known = leadership.expiries[session] { return known }
         if configuration.mutation == .expiresAtOnce { return leadership.since }
-        return leadership.since + LockConfiguration.leaderLease(table.longestLease)
+        let longest =
+            configuration.mutation == .forgetsLongLeases ? table.leaseLength : table.longestLease
+        return leadership.since + LockConfiguration.leaderLease(longest)
     }
 }
 
@@ -168,7 +198,7 @@ extension LockOperation {
     fileprivate var isForClients: Bool {
         switch self {
         case .openSession, .acquire, .release, .close, .forget: true
-        case .expireSession, .collect, .setLeaseLength, .settleLeaseLength: false
+        case .expireSession, .collect, .setLeaseLength, .settleLeaseLength, .endRecovery: false
         }
     }
 }

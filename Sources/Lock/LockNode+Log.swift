@@ -6,7 +6,7 @@ extension LockNode {
     /// Effects are applied in the order in which the engine gave them, also when applying one
     /// leads to the next event: writes must not overtake each other.
     mutating func raft(_ event: RaftEvent, at now: Instant, emit: (LockEffect) -> Void) {
-        guard !isLogUnreadable else { return }
+        guard !isSilent else { return }
         var effects: [RaftEffect] = []
         engine.handle(event, at: now) { effects.append($0) }
         raftEffects += effects
@@ -26,7 +26,7 @@ extension LockNode {
     ) {
         switch effect {
         case .send(let message, let peer):
-            emit(.send(LockMessage.raft(message).encoded, to: peer))
+            send(.raft(message), to: peer, at: now, emit: emit)
         case .persist(let write, let ticket):
             raftTickets[persist(write.durableWrites, emit: emit)] = ticket
         case .apply(let index, _, let payload):
@@ -35,7 +35,7 @@ extension LockNode {
             compactIfLong(upTo: index, at: now, emit: emit)
             if isLeader { tellDeparted(at: now, emit: emit) }
         case .installSnapshot(_, _, let payload):
-            install(payload, at: now)
+            install(payload, at: now, emit: emit)
         case .proposed(let context, _):
             leadership?.proposals[context] = nil
         case .dropped(let context, _):
@@ -52,11 +52,22 @@ extension LockNode {
         }
     }
 
+    /// A write that is not on disk yet.
+    struct Unwritten: Sendable {
+        var ticket: LockTicket
+        var writes: [DurableWrite]
+        /// Whether it only tells how long the lease is good, so that a newer one replaces it.
+        var isSessionRow: Bool
+    }
+
     /// Emits a write and names it; behind a refused one it waits.
     @discardableResult
-    mutating func persist(_ writes: [DurableWrite], emit: (LockEffect) -> Void) -> LockTicket {
+    mutating func persist(
+        _ writes: [DurableWrite], isSessionRow: Bool = false, emit: (LockEffect) -> Void
+    ) -> LockTicket {
         lastTicket = LockTicket(lastTicket.value + 1)
-        unwritten.append((lastTicket, writes))
+        unwritten.append(
+            Unwritten(ticket: lastTicket, writes: writes, isSessionRow: isSessionRow))
         if rewriteDue == nil { emit(.persist(writes, lastTicket)) }
         return lastTicket
     }
@@ -66,10 +77,11 @@ extension LockNode {
     ) {
         let done = unwritten.prefix { $0.ticket <= ticket }
         unwritten.removeFirst(done.count)
-        for (ticket, _) in done {
-            guard let ticket = raftTickets.removeValue(forKey: ticket) else { continue }
+        for write in done {
+            guard let ticket = raftTickets.removeValue(forKey: write.ticket) else { continue }
             raft(.persisted(ticket), at: now, emit: emit)
         }
+        recovered(ticket, at: now, emit: emit)
     }
 
     /// Everything that the disk refused goes into one write, in its order.
@@ -87,7 +99,11 @@ extension LockNode {
     private mutating func apply(
         _ bytes: [UInt8], at index: UInt64, now: Instant, emit: (LockEffect) -> Void
     ) {
-        guard let payload = try? LockEntryPayload(decoding: bytes) else { return }
+        guard let payload = try? LockEntryPayload(decoding: bytes) else {
+            // A newer version wrote it, perhaps: to go on without it would be to disagree with
+            // those who can read it.
+            return configuration.mutation == .skipsUnreadable ? () : fallSilent(emit: emit)
+        }
         var notices: [LockTable.Notice] = []
         let opened = payload.request.operations.compactMap { operation -> SessionID? in
             guard case .openSession(let session, _, _) = operation else { return nil }
@@ -109,11 +125,20 @@ extension LockNode {
         }
     }
 
-    private mutating func install(_ payload: [UInt8], at now: Instant) {
-        guard var installed = try? LockTable(decoding: payload) else {
-            // To go on with the old table would be to disagree with the others: be silent instead.
-            isLogUnreadable = true
-            return
+    private mutating func fallSilent(emit: (LockEffect) -> Void) {
+        isLogUnreadable = true
+        leadership = nil
+        emit(.logUnreadable)
+    }
+
+    private mutating func install(
+        _ payload: [UInt8], at now: Instant, emit: (LockEffect) -> Void
+    ) {
+        guard var installed = try? LockTable(decoding: payload),
+            installed.generation == generation
+        else {
+            // To go on with the old table would be to disagree with the others.
+            return fallSilent(emit: emit)
         }
         installed.mutation = configuration.mutation
         table = installed
@@ -144,7 +169,10 @@ extension LockNode {
         emit(.leaderChanged(leader))
         guard leader != nil else { return }
         // In the log before any session that this leader opens.
-        if isLeader { proposeLeaseLength(at: now, emit: emit) }
+        if isLeader {
+            announceGeneration(at: now, emit: emit)
+            proposeLeaseLength(at: now, emit: emit)
+        }
         resend(at: now, emit: emit)
         if renewal.isAwaited { renew(at: now, emit: emit) }
     }

@@ -10,8 +10,8 @@ struct LockOpening: Sendable {
 struct LockRenewal: Sendable {
     /// When the next one is sent; `nil` without a session.
     var due: Instant?
-    /// When each unanswered renewal was sent.
-    var sent: [UInt64: Instant] = [:]
+    /// When each unanswered renewal was sent, and to whom.
+    var sent: [UInt64: (at: Instant, to: NodeID?)] = [:]
     var lastNumber: UInt64 = 0
     /// Whether the last renewal that was sent is not answered yet.
     var isAwaited = false
@@ -21,17 +21,23 @@ struct LockRenewal: Sendable {
     static let sentMax = 16
 
     /// Takes note of a new renewal; returns its number.
-    mutating func begin(at now: Instant) -> UInt64 {
+    mutating func begin(at now: Instant, to target: NodeID?) -> UInt64 {
         lastNumber += 1
-        sent[lastNumber] = now
+        sent[lastNumber] = (now, target)
         if sent.count > LockRenewal.sentMax, let oldest = sent.keys.min() { sent[oldest] = nil }
         isAwaited = true
         return lastNumber
     }
 
+    /// Whether this node was asked in that renewal, and has not answered yet.
+    func waits(for sender: NodeID, _ number: UInt64) -> Bool { sent[number]?.to == sender }
+
+    /// Whether this node was asked lately, and has not answered yet.
+    func waits(for sender: NodeID) -> Bool { sent.values.contains { $0.to == sender } }
+
     /// Takes note of an answer; returns when the renewal was sent, `nil` for one not waited for.
     mutating func end(_ number: UInt64) -> Instant? {
-        guard let moment = sent.removeValue(forKey: number) else { return nil }
+        guard let moment = sent.removeValue(forKey: number)?.at else { return nil }
         if number == lastNumber {
             isAwaited = false
             redirects = 0
@@ -143,11 +149,12 @@ extension LockNode {
             if renewal.isAwaited { leaderHint = nil }
             renewal.timedOut()
         }
-        let number = renewal.begin(at: now)
+        let target = isLeader ? id : target()
+        let number = renewal.begin(at: now, to: target)
         renewal.due = now + min(configuration.requestTimeout, renewalInterval)
         if isLeader {
             serveRenewal(of: session.id, number, from: id, at: now, emit: emit)
-        } else if let target = target() {
+        } else if let target {
             send(.renew(session.id, number: number), to: target, at: now, emit: emit)
         }
     }
@@ -156,11 +163,18 @@ extension LockNode {
         _ id: SessionID, _ number: UInt64, _ length: Duration, at now: Instant,
         emit: (LockEffect) -> Void
     ) {
-        guard var session, session.id == id, let sent = renewal.end(number) else { return }
+        var current = session
+        if configuration.mutation == .revivesLapsed, current == nil, lastSession == id {
+            current = LockSession(id: id, leaseUntil: .zero)
+        }
+        guard var session = current, session.id == id, let sent = renewal.end(number) else {
+            return
+        }
         leaseLength = length
         if !renewal.isAwaited, renewal.due != nil { renewal.due = sent + renewalInterval }
         // Counted from the sending: the leader counts from a later moment on.
-        let until = sent + trusted(length)
+        let begin = configuration.mutation == .countsFromAnswer ? now : sent
+        let until = begin + trusted(length)
         guard until > session.leaseUntil else { return }
         session.leaseUntil = until
         self.session = session
@@ -172,7 +186,7 @@ extension LockNode {
     mutating func lapse(_ lapsed: LockSession, emit: (LockEffect) -> Void) {
         session = nil
         renewal.due = nil
-        renewal.sent = [:]
+        if configuration.mutation != .revivesLapsed { renewal.sent = [:] }
         renewal.isAwaited = false
         store(LockSession(id: lapsed.id, leaseUntil: .zero), emit: emit)
         var denied: [TaskID] = []
@@ -195,6 +209,12 @@ extension LockNode {
     private mutating func store(_ session: LockSession, emit: (LockEffect) -> Void) {
         // Nobody waits for this write: an older row only ends the lease earlier after a restart.
         let row = LockSessionRow(id: session.id, leaseUntil: session.leaseUntil)
-        persist([.put(.session, key: LockSessionRow.key, value: row.encoded)], emit: emit)
+        let write = DurableWrite.put(.session, key: LockSessionRow.key, value: row.encoded)
+        if rewriteDue != nil, let index = unwritten.lastIndex(where: \.isSessionRow) {
+            // The disk refuses writes: the newest row takes the place of the one that waits.
+            unwritten[index].writes = [write]
+        } else {
+            persist([write], isSessionRow: true, emit: emit)
+        }
     }
 }

@@ -1,4 +1,4 @@
-import Model
+package import Model
 import Raft
 
 /// What a leader looks after by itself: sessions, length of leases, voters, collected tasks.
@@ -22,6 +22,7 @@ extension LockNode {
             proposeOwn(.expireSession(session), at: now, emit: emit)
         }
         proposeLeaseLength(at: now, emit: emit)
+        proposeRecovered(at: now, emit: emit)
         proposeCollected(at: now, emit: emit)
         proposeVoters(at: now, emit: emit)
     }
@@ -48,6 +49,15 @@ extension LockNode {
         return since + LockConfiguration.leaderLease(table.longestLease) <= now
     }
 
+    /// Once no lease of a lost generation can be good any more, the lock grants again.
+    private mutating func proposeRecovered(at now: Instant, emit: (LockEffect) -> Void) {
+        guard let leadership, table.isRecovering, !leadership.isEndingRecovery,
+            leadership.since + LockConfiguration.leaderLease(table.longestLease) <= now
+        else { return }
+        self.leadership?.isEndingRecovery = true
+        proposeOwn(.endRecovery, at: now, emit: emit)
+    }
+
     // MARK: Collected tasks
 
     /// Every member of the log remembers what is collected until the log holds it, since any of
@@ -58,6 +68,11 @@ extension LockNode {
             guard uncollected.count < LockNode.uncollectedMax else { return }
             uncollected.insert(dot)
         }
+    }
+
+    /// The births of tasks that nobody holds and that have an entry yet, sorted.
+    package var endedBirths: [BirthDot] {
+        table.entries.values.compactMap(\.birthUnlessHeld).sorted()
     }
 
     private mutating func proposeCollected(at now: Instant, emit: (LockEffect) -> Void) {
@@ -78,15 +93,56 @@ extension LockNode {
             until > now && members[node]?.state != .left
         }
         self.leadership?.leaving = leadership.leaving
+        noteUnheard(at: now)
         let voters = VoterChoice.choose(
             VoterChoice.Situation(
                 members: members.values.sorted { $0.id < $1.id },
-                leaving: Set(leadership.leaving.keys), voters: engine.members.voters, leader: id,
-                replaceAfter: configuration.replaceAfter, now: now))
-        if voters != engine.members.voters {
-            raft(.proposeMembers(voters: voters), at: now, emit: emit)
+                leaving: Set(leadership.leaving.keys),
+                unheard: self.leadership?.unheard ?? [], voters: engine.members.voters,
+                leader: id, replaceAfter: configuration.replaceAfter, now: now))
+        guard voters != engine.members.voters else {
+            self.leadership?.wanted = nil
+            return
+        }
+        if self.leadership?.wanted?.voters != voters { self.leadership?.wanted = (voters, now) }
+        raft(.proposeMembers(voters: voters), at: now, emit: emit)
+    }
+
+    /// Who looks alive but takes no part in the log is no voter for this leader.
+    private mutating func noteUnheard(at now: Instant) {
+        guard let leadership else { return }
+        let patience = configuration.replaceAfter
+        for voter in engine.members.voters where voter != id {
+            let heard = leadership.heard[voter] ?? leadership.since
+            if now - heard >= patience, members[voter]?.isInReach == true {
+                self.leadership?.unheard.insert(voter)
+            } else {
+                self.leadership?.unheard.remove(voter)
+            }
+        }
+        // A change waits for its newcomers to catch up, but not for ever.
+        if let wanted = leadership.wanted, now - wanted.since >= patience * 2 {
+            let newcomers = wanted.voters.filter { !engine.members.voters.contains($0) }
+            self.leadership?.unheard.formUnion(newcomers)
         }
     }
+
+    /// Lets the voter lead that was heard last; returns whether there is one.
+    @discardableResult
+    mutating func handOver(at now: Instant, emit: (LockEffect) -> Void) -> Bool {
+        guard isLeader, let heard = leadership?.heard else { return false }
+        let others = engine.members.voters.filter { $0 != id && members[$0]?.state == .alive }
+        let latest = others.max { left, right in
+            let (one, two) = (heard[left] ?? .zero, heard[right] ?? .zero)
+            return one == two ? left > right : one < two
+        }
+        guard let latest else { return false }
+        raft(.transferLeadership(latest), at: now, emit: emit)
+        return true
+    }
+
+    /// How often a leader that leaves asks another voter to lead before it leaves as one.
+    private static let handOversMax = 3
 
     /// A node is about to leave: choose others, then tell it that it may go.
     mutating func wantsToLeave(
@@ -118,6 +174,11 @@ extension LockNode {
         let hasNoVote = !engine.members.isVoter(id) && !isLeader && engine.areMembersCommitted
         if isAlone || hasNoVote { return departed(emit: emit) }
         departure = now + configuration.requestTimeout
+        if isLeader, handOverCount < LockNode.handOversMax {
+            handOverCount += 1
+            // The next leader is asked for the rest.
+            if handOver(at: now, emit: emit) { return }
+        }
         if isLeader {
             leadership?.leaving[id] =
                 now + configuration.requestTimeout * LockNode.leavingRequests

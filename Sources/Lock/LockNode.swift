@@ -30,9 +30,15 @@ package struct LockNode: Sendable {
     var renewal = LockRenewal()
     var leaderHint: NodeID?
     var isHalted = false
+    /// Rises when a lost majority of voters is given up for good.
+    package internal(set) var generation: UInt32 = 1
+    /// A new generation that is not on disk yet.
+    var recovering: LockRecovering?
 
     var leadership: LockLeadership?
     var departure: Instant?
+    /// How often a leader that leaves has asked another voter to lead.
+    var handOverCount = 0
     var hasLeftVoters = false
     /// Births of collected tasks which the log does not hold yet.
     var uncollected: Set<BirthDot> = []
@@ -47,7 +53,7 @@ package struct LockNode: Sendable {
     var lastTicket = LockTicket(0)
     var raftTickets: [LockTicket: RaftTicket] = [:]
     /// What is not on disk yet, in order.
-    var unwritten: [(ticket: LockTicket, writes: [DurableWrite])] = []
+    var unwritten: [Unwritten] = []
     /// When writes that the disk refused are tried again; later ones wait behind them.
     var rewriteDue: Instant?
 
@@ -60,9 +66,13 @@ package struct LockNode: Sendable {
     ) throws(CodecError) {
         var random = SeededGenerator(seed: seed)
         let image = try RaftImage(restoring: restored)
-        var table = LockTable()
+        if let row = restored.value(of: LockGenerationRow.key, in: .session) {
+            generation = try LockGenerationRow(decoding: row).generation
+        }
+        var table = LockTable(generation: generation)
         if image.snapshot.index > 0 {
             table = try LockTable(decoding: image.snapshot.payload)
+            guard table.generation == generation else { throw .malformed }
         }
         table.mutation = configuration.mutation
         self.id = id
@@ -76,8 +86,8 @@ package struct LockNode: Sendable {
         leaseLength = configuration.leaseLength
         self.random = random
         founds = isFounder && image == .empty
-        if let row = restored[.session].first {
-            let stored = try LockSessionRow(decoding: row.value)
+        if let row = restored.value(of: LockSessionRow.key, in: .session) {
+            let stored = try LockSessionRow(decoding: row)
             lastSession = stored.id
             if isSameMachineBoot, stored.leaseUntil > now {
                 session = LockSession(id: stored.id, leaseUntil: stored.leaseUntil)
@@ -97,7 +107,9 @@ package struct LockNode: Sendable {
             raft(.bootstrap(voters: [id]), at: now, emit: emit)
         }
         // Before anything else: what arrives late must not find a lease that is over.
-        if let session, session.leaseUntil <= now { lapse(session, emit: emit) }
+        if let session, session.leaseUntil <= now, !trustsLateClock(event) {
+            lapse(session, emit: emit)
+        }
         switch event {
         case .received(let bytes, let sender):
             receive(bytes, from: sender, at: now, emit: emit)
@@ -108,6 +120,7 @@ package struct LockNode: Sendable {
         case .members(let list):
             members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
             if let hint = leaderHint, members[hint]?.isInReach == false { leaderHint = nil }
+            announceGeneration(at: now, emit: emit)
             if isLeader { upkeep(at: now, emit: emit) }
         case .openSession(let kept):
             openSession(keeping: kept, at: now, emit: emit)
@@ -126,6 +139,10 @@ package struct LockNode: Sendable {
         case .leaveVoters:
             departure = now
             depart(at: now, emit: emit)
+        case .recover(let recovery):
+            recover(recovery, at: now, emit: emit)
+        case .yieldLeadership:
+            handOver(at: now, emit: emit)
         case .halt:
             isHalted = true
         case .deadlineReached:
@@ -136,7 +153,7 @@ package struct LockNode: Sendable {
     /// When the lock next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         [
-            isLogUnreadable ? nil : engine.nextDeadline, session?.leaseUntil, renewal.due,
+            isSilent ? nil : engine.nextDeadline, session?.leaseUntil, renewal.due,
             client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
         ].compactMap { $0 }.min()
     }
@@ -153,12 +170,21 @@ package struct LockNode: Sendable {
     ///
     /// What the engine believed when it last was a voter is worth nothing once it is none.
     package var leader: NodeID? {
-        if engine.members.isVoter(id), let leader = engine.leader { return leader }
+        if engine.members.isVoter(id), !isSilent, let leader = engine.leader { return leader }
         return leaderHint
     }
 
     /// Whether this node leads the voters.
-    package var isLeader: Bool { engine.role == .leader }
+    package var isLeader: Bool { engine.role == .leader && !isSilent }
+
+    /// Whether the node takes no part in the log: it can't read it, its disk takes nothing in for
+    /// too long, or another machine has its identity.
+    var isSilent: Bool {
+        isLogUnreadable || isHalted || recovering != nil || unwritten.count >= LockNode.unwrittenMax
+    }
+
+    /// How many writes may wait for a disk that refuses them.
+    static let unwrittenMax = 1_024
 
     /// Whether there is any sense in asking for tasks: without a session all would be denied.
     package var mayAcquire: Bool { session != nil && opening == nil && !isHalted }
@@ -167,7 +193,7 @@ package struct LockNode: Sendable {
     package var tableBytes: [UInt8] { table.encoded }
 
     /// The last entry that this node has applied, 0 when it is no member of the log.
-    package var appliedIndex: UInt64 { engine.appliedIndex }
+    package var appliedIndex: UInt64 { isLogUnreadable ? 0 : engine.appliedIndex }
 
     private mutating func deadlineReached(at now: Instant, emit: (LockEffect) -> Void) {
         if let due = engine.nextDeadline, due <= now {
@@ -185,36 +211,60 @@ package struct LockNode: Sendable {
     private mutating func receive(
         _ bytes: [UInt8], from sender: NodeID, at now: Instant, emit: (LockEffect) -> Void
     ) {
-        guard let message = try? LockMessage(decoding: bytes) else { return }
+        // A machine with the same identity says nothing that this one could believe.
+        guard sender != id, var message = try? LockMessage(decoding: bytes) else { return }
+        var generation: UInt32 = 1
+        if case .ofGeneration(let later, let inner) = message {
+            generation = later
+            message = inner
+        }
+        guard isCurrent(generation, from: sender, at: now, emit: emit) else { return }
+        let isBeliever = configuration.mutation == .believesAnybody
         switch message {
         case .raft(let message):
+            if engine.members.isVoter(sender) { leadership?.heard[sender] = now }
             raft(.received(message, from: sender), at: now, emit: emit)
         case .request(let request):
             serve(request, from: sender, at: now, emit: emit)
         case .reply(let boot, let sequence, let results, let retryAfter):
+            guard isBeliever || client.waits(for: sender) else { return }
             leaderHint = sender
             answered(boot, sequence, results, retryAfter, at: now, emit: emit)
         case .redirect(let leader):
+            guard isBeliever || client.waits(for: sender) || renewal.waits(for: sender) else {
+                return
+            }
             redirected(by: sender, to: leader, at: now, emit: emit)
         case .renew(let session, let number):
             serveRenewal(of: session, number, from: sender, at: now, emit: emit)
         case .renewed(let session, let number, let leaseLength, let voters):
+            guard isBeliever || renewal.waits(for: sender, number) else { return }
             leaderHint = sender
             toldVoters = voters
             tellVoters(emit: emit)
             renewed(session, number, leaseLength, at: now, emit: emit)
-        case .renewalRefused(let id, _):
+        case .renewalRefused(let id, let number):
+            // One that an earlier life has asked for says nothing about this one's session.
+            guard isBeliever || renewal.waits(for: sender, number) else { return }
             if let session, session.id == id { lapse(session, emit: emit) }
         case .leaving:
             wantsToLeave(sender, at: now, emit: emit)
         case .departed:
-            departed(emit: emit)
+            if voters.contains(sender) { departed(emit: emit) }
+        case .ofGeneration: break  // taken off above, and never one within another
         }
+    }
+
+    private func trustsLateClock(_ event: LockEvent) -> Bool {
+        if case .deadlineReached = event { return false }
+        return configuration.mutation == .trustsLateClock
     }
 
     mutating func send(
         _ message: LockMessage, to peer: NodeID, at now: Instant, emit: (LockEffect) -> Void
     ) {
+        guard recovering == nil else { return }
+        let message = generation > 1 ? .ofGeneration(generation, message) : message
         emit(.send(message.encoded, to: peer))
     }
 }

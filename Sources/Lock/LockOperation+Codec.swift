@@ -36,6 +36,8 @@ extension LockOperation: WireCodable {
             writer.varint(UInt64(clamping: length.nanoseconds))
         case .settleLeaseLength:
             writer.byte(9)
+        case .endRecovery:
+            writer.byte(10)
         }
     }
 
@@ -79,8 +81,9 @@ extension LockOperation: WireCodable {
                 try reader.list(max: LockOperation.dotsMax) { (reader) throws(CodecError) in
                     try BirthDot(from: &reader)
                 })
-        case 8: self = .setLeaseLength(try reader.duration())
+        case 8: self = .setLeaseLength(try reader.leaseLength())
         case 9: self = .settleLeaseLength
+        case 10: self = .endRecovery
         default: throw .malformed
         }
     }
@@ -157,7 +160,7 @@ extension LockResult: WireCodable {
             let kept = try reader.list(max: LockOperation.keptMax) {
                 (reader) throws(CodecError) in try ContainerID(from: &reader)
             }
-            self = .opened(kept: kept, leaseLength: try reader.duration())
+            self = .opened(kept: kept, leaseLength: try reader.leaseLength())
         case 2: self = .granted(try FencingToken(from: &reader))
         case 3:
             let node = try NodeID(from: &reader)
@@ -205,11 +208,13 @@ extension LockEntryPayload: WireCodable {
     func encode(into writer: inout ByteWriter) {
         writer.varint(stamp)
         request.encode(into: &writer)
+        writer.varint(leaseRest)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
         stamp = try reader.varint()
         request = try LockRequest(from: &reader)
+        leaseRest = try reader.varint()
     }
 }
 
@@ -229,6 +234,13 @@ extension ByteReader {
         _ read: (inout ByteReader) throws(CodecError) -> Value
     ) throws(CodecError) -> Value? {
         try bool() ? try read(&self) : nil
+    }
+
+    /// Reads the length of a lease.
+    mutating func leaseLength() throws(CodecError) -> Duration {
+        let length = try duration()
+        guard length <= LockConfiguration.leaseLengthMax else { throw .outOfBounds }
+        return length
     }
 
     /// Reads a duration of nanoseconds that is not negative.

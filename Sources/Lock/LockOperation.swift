@@ -21,6 +21,8 @@ enum LockOperation: Hashable, Sendable {
     case setLeaseLength(Duration)
     /// No lease longer than the present length is good any more.
     case settleLeaseLength
+    /// No lease of a lost generation is good any more: grant again.
+    case endRecovery
 }
 
 /// What became of an operation.
@@ -67,4 +69,7 @@ struct LockEntryPayload: Hashable, Sendable {
     /// Time of the lock in nanoseconds; rises from entry to entry, whoever leads.
     var stamp: UInt64
     var request: LockRequest
+    /// How long the lease of the client's present session may be trusted yet, as its leader sees
+    /// it, in nanoseconds: what an opening in its place does not name rests for this long.
+    var leaseRest: UInt64 = 0
 }

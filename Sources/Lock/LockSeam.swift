@@ -26,7 +26,13 @@ package enum LockEvent: Sendable {
     case collected([BirthDot])
     /// The node is going to leave: give up its vote, then say `leftVoters`.
     case leaveVoters
-    /// Let the lease lapse, and open no other session.
+    /// A majority of the voters is lost for good: begin a new generation of the lock here, with what
+    /// this node knows; answered by `generationBegan` or `recoveryRefused`.
+    case recover(LockRecovery)
+    /// The daemon is about to stop for a while: if this node leads, let another voter lead.
+    case yieldLeadership
+    /// Let the lease lapse, open no other session, and be silent as a voter: another machine has
+    /// the same identity.
     case halt
     /// The time that `nextDeadline` named has come.
     case deadlineReached
@@ -54,6 +60,15 @@ package enum LockEffect: Sendable {
     case closed(TaskID, FencingToken?, TaskOutcome)
     /// A node's session has expired in the log, and these claims of it are void.
     case gone(NodeID, SessionID, tokens: [(TaskID, FencingToken)])
+    /// The lock has declared the node gone, or refuses to, since its session lives.
+    case forgotten(NodeID, isRefused: Bool)
+    /// The log or a snapshot holds what this version can't read: the node has no part in the lock
+    /// any more, but as a client.
+    case logUnreadable
+    /// The lock has begun anew, here or elsewhere, and this node belongs to it: open a session.
+    case generationBegan(UInt32)
+    /// No new generation: a majority of this one's voters is alive.
+    case recoveryRefused
     /// The voters have changed.
     case votersChanged([NodeID])
     /// Who leads, as far as this node knows.
@@ -148,12 +163,15 @@ package struct LockMember: Hashable, Sendable {
     package var state: State
     /// Since when it looks so.
     package var since: Instant
+    /// What may fail together with it, if its operator says so: voters spread over zones.
+    package var zone: String?
 
     /// Makes a member.
-    package init(id: NodeID, state: State, since: Instant) {
+    package init(id: NodeID, state: State, since: Instant, zone: String? = nil) {
         self.id = id
         self.state = state
         self.since = since
+        self.zone = zone
     }
 
     /// Whether messages to it make sense.

@@ -6,7 +6,12 @@ extension LockTable {
         _ request: AcquireRequest, for session: SessionID, of client: NodeID, token: FencingToken
     ) -> LockResult {
         guard sessions[session]?.node == client else { return .noSession }
-        guard !collected.contains(request.birth) else { return .collected }
+        guard !collected.contains(request.birth) || mutation == .grantsCollected else {
+            return .collected
+        }
+        if isRecovering, !isOwnClaim(request.task, of: session) {
+            return .resting(LockTable.recoveryRest)
+        }
         var granted = token
         switch entries[request.task] {
         case .held(let claim):
@@ -39,6 +44,14 @@ extension LockTable {
         return .granted(granted)
     }
 
+    private func isOwnClaim(_ task: TaskID, of session: SessionID) -> Bool {
+        guard case .held(let claim)? = entries[task] else { return false }
+        return claim.session == session && claim.formerHolder == nil
+    }
+
+    /// How long a task rests that is asked for while the lock recovers.
+    static let recoveryRest: Duration = .seconds(1)
+
     /// The longest rest that a release may ask for.
     static let restMax: Duration = .seconds(3_600)
 
@@ -65,10 +78,13 @@ extension LockTable {
         _ task: TaskID, _ outcome: TaskOutcome, birth: BirthDot?
     ) -> LockResult {
         switch entries[task] {
-        case .closed(let first, let firstToken, _):
-            return .closed(first, firstToken)
+        case .closed(let first, let firstToken, let birth):
+            guard mutation == .reopensClosed else { return .closed(first, firstToken) }
+            put(.closed(outcome, nil, birth: birth), for: task)
         case .held(let claim):
             return held(claim)
+        case .open where isRecovering, nil where isRecovering:
+            return .resting(LockTable.recoveryRest)
         case .open(_, let birth, _):
             put(.closed(outcome, nil, birth: birth), for: task)
         case nil:

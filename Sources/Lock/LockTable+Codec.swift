@@ -7,6 +7,7 @@ extension LockTable: WireCodable {
 
     func encode(into writer: inout ByteWriter) {
         writer.varint(UInt64(generation))
+        writer.bool(isRecovering)
         writer.varint(clock)
         writer.varint(UInt64(clamping: leaseLength.nanoseconds))
         writer.varint(UInt64(clamping: longestLease.nanoseconds))
@@ -19,9 +20,11 @@ extension LockTable: WireCodable {
 
     init(from reader: inout ByteReader) throws(CodecError) {
         let generation = try reader.varint32()
+        let isRecovering = try reader.bool()
         let clock = try reader.varint()
-        self.init(generation: generation, clock: clock, leaseLength: try reader.duration())
-        longestLease = try reader.duration()
+        self.init(generation: generation, clock: clock, leaseLength: try reader.leaseLength())
+        self.isRecovering = isRecovering
+        longestLease = try reader.leaseLength()
         let entries = try reader.rows { (reader) throws(CodecError) -> (TaskID, Entry) in
             let task = try TaskID(from: &reader)
             return (task, try Entry(from: &reader))
@@ -41,7 +44,7 @@ extension LockTable: WireCodable {
             let node = try NodeID(from: &reader)
             return (node, try Client(from: &reader))
         }
-        self.clients = Dictionary(uniqueKeysWithValues: clients)
+        for (node, client) in clients { put(client, for: node) }
         collected = try BirthIntervals(from: &reader)
     }
 
@@ -54,22 +57,6 @@ extension LockTable: WireCodable {
         } else {
             guard sessions[claim.session] != nil else { throw .malformed }
             sessions[claim.session]?.claims.insert(task)
-        }
-    }
-}
-
-extension LockTable.Client: WireCodable {
-    func encode(into writer: inout ByteWriter) {
-        boot.encode(into: &writer)
-        writer.varint(sequence)
-        writer.list(results) { $1.encode(into: &$0) }
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        boot = try BootID(from: &reader)
-        sequence = try reader.varint()
-        results = try reader.list(max: LockConfiguration.operationsMax) {
-            (reader) throws(CodecError) in try LockResult(from: &reader)
         }
     }
 }

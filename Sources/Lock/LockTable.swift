@@ -33,13 +33,6 @@ struct LockTable: Hashable, Sendable {
         var claims: Set<TaskID> = []
     }
 
-    /// The last request of a node, and its answer, for repetitions.
-    struct Client: Hashable, Sendable {
-        var boot: BootID
-        var sequence: UInt64
-        var results: [LockResult]
-    }
-
     /// Something that an entry changed and that others may want to know.
     enum Notice: Hashable, Sendable {
         case expired(NodeID, SessionID, [ContainerID])
@@ -47,6 +40,8 @@ struct LockTable: Hashable, Sendable {
     }
 
     var generation: UInt32 = 1
+    /// Whether claims of a lost generation may be out of which nobody has told: nothing is granted.
+    var isRecovering = false
     /// The lock's own clock, in nanoseconds; moved by the stamps of entries.
     var clock: UInt64 = 0
     /// How long leases are; zero until the first entry that says so, and until then no session
@@ -60,12 +55,14 @@ struct LockTable: Hashable, Sendable {
     var lastSessions: [NodeID: SessionID] = [:]
     /// Claims of expired sessions that wait for their node, by node.
     var waiting: [NodeID: Set<TaskID>] = [:]
-    var clients: [NodeID: Client] = [:]
+    private(set) var clients: [NodeID: Client] = [:]
     var collected = BirthIntervals()
-    /// About how many bytes the entries take in a snapshot; never too few.
+    /// About how many bytes entries, and clients, take in a snapshot; never too few.
     private(set) var entriesSizeBytes = 0
+    private(set) var clientsSizeBytes = 0
     /// From here on no task gets an entry that has none; lowered by tests only.
     var entriesSizeBytesMax = LockTable.entriesSizeBytesMax
+    var sizeBytesMax = LockTable.sizeBytesMax
     var mutation: LockMutation?
 
     init(generation: UInt32 = 1, clock: UInt64 = 0, leaseLength: Duration = .zero) {
@@ -77,6 +74,8 @@ struct LockTable: Hashable, Sendable {
 
     /// Three quarters of what a snapshot may hold: entries that are there may still grow.
     static let entriesSizeBytesMax = 48 << 20
+    /// Seven eighths of what a snapshot may hold, for everything in it.
+    static let sizeBytesMax = 56 << 20
     /// How long a task rests that finds the table full.
     static let fullRest: Duration = .seconds(30)
 
@@ -89,26 +88,30 @@ struct LockTable: Hashable, Sendable {
     ) -> [LockResult]? {
         clock = max(clock, payload.stamp)
         let request = payload.request
-        if let last = clients[request.client], last.boot == request.boot {
-            if request.sequence == last.sequence { return last.results }
-            if request.sequence < last.sequence { return nil }
+        switch age(of: request) {
+        case .repeated(let results): return results
+        case .stale: return nil
+        case .fresh: break
         }
         let token = FencingToken(generation: generation, index: index)
         let results = request.operations.map {
-            apply($0, of: request.client, token: token, notice: notice)
+            apply(
+                $0, of: request.client, token: token, leaseRest: payload.leaseRest,
+                notice: notice)
         }
-        clients[request.client] = Client(
-            boot: request.boot, sequence: request.sequence, results: results)
+        remember(request, results, at: index)
         return results
     }
 
     private mutating func apply(
-        _ operation: LockOperation, of client: NodeID, token: FencingToken,
+        _ operation: LockOperation, of client: NodeID, token: FencingToken, leaseRest: UInt64,
         notice: (Notice) -> Void
     ) -> LockResult {
         switch operation {
         case .openSession(let session, let kept, let last):
-            open(session, of: client, keeping: kept, after: last, notice: notice)
+            open(
+                session, of: client, keeping: kept, after: last, leaseRest: leaseRest,
+                notice: notice)
         case .expireSession(let session):
             expire(session, notice: notice)
         case .acquire(let request, let session):
@@ -127,6 +130,8 @@ struct LockTable: Hashable, Sendable {
             set(leaseLength: length)
         case .settleLeaseLength:
             settleLeaseLength()
+        case .endRecovery:
+            endRecovery(notice: notice)
         }
     }
 
@@ -134,14 +139,19 @@ struct LockTable: Hashable, Sendable {
 
     /// A session is opened in place of the node's last one, which must be named: an opening that
     /// was under way for long, of an earlier life perhaps, can't displace a later one.
+    ///
+    /// What it does not name is given back. As long as the last session's lease may be trusted it
+    /// rests, though: if this node's disk was copied, somebody else holds that lease.
     private mutating func open(
         _ session: SessionID, of node: NodeID, keeping kept: [ContainerID], after last: SessionID?,
-        notice: (Notice) -> Void
+        leaseRest: UInt64, notice: (Notice) -> Void
     ) -> LockResult {
         guard leaseLength > .zero, sessions[session] == nil, session != lastSessions[node] else {
             return .noSession
         }
-        guard lastSessions[node] == last else { return .succeeds(lastSessions[node]) }
+        guard lastSessions[node] == last || mutation == .opensUnnamed else {
+            return .succeeds(lastSessions[node])
+        }
         lastSessions[node] = session
         var opened = Session(node: node)
         var keeps: [ContainerID] = []
@@ -162,7 +172,9 @@ struct LockTable: Hashable, Sendable {
         }
         for (old, state) in sessions.sorted(by: { $0.key < $1.key }) where state.node == node {
             sessions[old] = nil
-            for task in state.claims.sorted() { lose(task, notice: notice) }
+            for task in state.claims.sorted() {
+                lose(task, restingFor: leaseRest, notice: notice)
+            }
         }
         sessions[session] = opened
         return .opened(kept: keeps, leaseLength: leaseLength)
@@ -175,7 +187,7 @@ struct LockTable: Hashable, Sendable {
         var void: [ContainerID] = []
         for task in expired.claims.sorted() {
             guard case .held(var claim) = entries[task] else { continue }
-            if claim.waits {
+            if claim.waits, mutation != .freesWaiting {
                 claim.formerHolder = expired.node
                 put(.held(claim), for: task)
                 waiting[expired.node, default: []].insert(task)
@@ -189,7 +201,11 @@ struct LockTable: Hashable, Sendable {
     }
 
     private mutating func forget(_ node: NodeID, notice: (Notice) -> Void) -> LockResult {
-        guard !sessions.values.contains(where: { $0.node == node }) else { return .alive }
+        // While leases of a lost generation may be out, nobody knows who lives.
+        guard !isRecovering else { return .alive }
+        let living = sessions.filter { $0.value.node == node }.keys.sorted()
+        guard living.isEmpty || mutation == .forgetsLiving else { return .alive }
+        for session in living { _ = expire(session, notice: notice) }
         for task in (waiting.removeValue(forKey: node) ?? []).sorted() {
             lose(task, notice: notice)
         }
@@ -211,14 +227,19 @@ struct LockTable: Hashable, Sendable {
     // MARK: Entries
 
     /// An attempt is lost: the task is open again, or ends when it may not run again.
-    private mutating func lose(_ task: TaskID, notice: (Notice) -> Void) {
+    mutating func lose(
+        _ task: TaskID, restingFor rest: UInt64 = 0, notice: (Notice) -> Void
+    ) {
         guard case .held(let claim) = entries[task] else { return }
         if claim.isLastAttempt {
             let outcome = TaskOutcome(kind: .lost, reason: "its node was lost")
             put(.closed(outcome, claim.token, birth: claim.birth), for: task)
             notice(.closedAsLost(task, claim.token, outcome))
         } else {
-            put(.open(lastToken: claim.token, birth: claim.birth, notBefore: clock), for: task)
+            put(
+                .open(
+                    lastToken: claim.token, birth: claim.birth,
+                    notBefore: clock.saturatingAdding(rest)), for: task)
         }
     }
 
@@ -230,8 +251,20 @@ struct LockTable: Hashable, Sendable {
         entries[task] = entry
     }
 
+    /// Changes what is remembered of a client.
+    mutating func put(_ client: Client?, for node: NodeID) {
+        clientsSizeBytes += (client?.sizeBytes ?? 0) - (clients[node]?.sizeBytes ?? 0)
+        clients[node] = client
+    }
+
+    /// About how many bytes the table takes in a snapshot; never too few.
+    var sizeBytes: Int {
+        entriesSizeBytes + clientsSizeBytes + collected.sizeBytes
+            + 64 * (1 + sessions.count + lastSessions.count)
+    }
+
     /// Whether a task that has no entry must wait for one.
-    var isFull: Bool { entriesSizeBytes >= entriesSizeBytesMax }
+    var isFull: Bool { entriesSizeBytes >= entriesSizeBytesMax || sizeBytes >= sizeBytesMax }
 }
 
 extension LockTable.Entry {

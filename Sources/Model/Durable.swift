@@ -73,4 +73,9 @@ package struct DurableImage: Hashable, Sendable {
         get { spaces[space] ?? [] }
         set { spaces[space] = newValue }
     }
+
+    /// The value of a key, if it is there.
+    package func value(of key: [UInt8], in space: DurableSpace) -> [UInt8]? {
+        self[space].first { $0.key == key }?.value
+    }
 }

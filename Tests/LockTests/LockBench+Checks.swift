@@ -13,14 +13,18 @@ struct BenchRecord {
     var released: [ContainerID] = []
     var gone: [SessionID: Int64] = [:]
     var leftVoters: Set<Int> = []
+    var forgets: [(node: NodeID, isRefused: Bool)] = []
+    var unreadable: Set<Int> = []
+    var generations: [Int: UInt32] = [:]
+    var recoveriesRefused = 0
     /// The first close of each task that was told.
     var outcomes: [TaskID: TaskOutcome] = [:]
 
     fileprivate var claims: [ContainerID: Int] = [:]
     fileprivate var lapsed: Set<SessionID> = []
-    private var tables: [UInt64: [UInt8]] = [:]
+    private var tables: [FencingToken: [UInt8]] = [:]
     private var seen: [Int: UInt64] = [:]
-    private var newest: [TaskID: (index: UInt64, token: FencingToken)] = [:]
+    private var newest: [TaskID: (moment: FencingToken, token: FencingToken)] = [:]
 
     mutating func fail(_ text: String, at now: Int64) {
         violations.append("\(now / 1_000_000) ms: \(text)")
@@ -32,10 +36,11 @@ struct BenchRecord {
         guard seen[number] != index, index > 0 else { return }
         seen[number] = index
         let bytes = node.tableBytes
-        if let known = tables[index], known != bytes {
+        let moment = FencingToken(generation: node.generation, index: index)
+        if let known = tables[moment], known != bytes {
             fail("tables differ at index \(index) on machine \(number)", at: now)
         }
-        tables[index] = bytes
+        tables[moment] = bytes
         for (task, entry) in node.table.entries {
             let token: FencingToken?
             switch entry {
@@ -44,10 +49,10 @@ struct BenchRecord {
             case .closed(_, let last, _): token = last
             }
             guard let token else { continue }
-            if let last = newest[task], last.index < index, token < last.token {
+            if let last = newest[task], last.moment < moment, token < last.token {
                 fail("the token of \(task) fell from \(last.token) to \(token)", at: now)
             }
-            if index >= newest[task]?.index ?? 0 { newest[task] = (index, token) }
+            if moment >= newest[task]?.moment ?? .zero { newest[task] = (moment, token) }
         }
     }
 }
@@ -55,6 +60,7 @@ struct BenchRecord {
 extension LockBench {
     /// The rules, each looked at where it could break.
     func observe(_ effect: LockEffect, _ machine: Machine) {
+        history?.returned(effect, to: machine.number, at: now)
         switch effect {
         case .granted(let task, let token, let session):
             granted(task, token, session, machine)
@@ -81,6 +87,15 @@ extension LockBench {
             record.released.append(ContainerID(task: task, token: token))
         case .leftVoters:
             record.leftVoters.insert(machine.number)
+        case .forgotten(let node, let isRefused):
+            record.forgets.append((node, isRefused))
+        case .generationBegan(let generation):
+            record.generations[machine.number] = generation
+            if opensSessions { openSession(machine.number) }
+        case .recoveryRefused:
+            record.recoveriesRefused += 1
+        case .logUnreadable:
+            record.unreadable.insert(machine.number)
         case .send, .persist, .votersChanged, .leaderChanged:
             break
         }
@@ -143,9 +158,10 @@ extension LockBench {
     private func expired(_ session: SessionID, of number: Int) {
         guard record.gone[session] == nil else { return }
         record.gone[session] = now
-        guard let holder = machines[number], let until = holder.promises[session] else { return }
-        if holder.local(now) < until {
-            record.fail("session \(session) expired while machine \(number) trusts it", at: now)
+        for holder in machines.values where holder.number % 100 == number {
+            guard let until = holder.promises[session], holder.local(now) < until else { continue }
+            record.fail(
+                "session \(session) expired while machine \(holder.number) trusts it", at: now)
         }
     }
 

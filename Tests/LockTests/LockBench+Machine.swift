@@ -88,12 +88,13 @@ extension LockBench {
         for number in machines.keys.sorted() {
             guard let machine = machines[number], machine.node != nil else { continue }
             var changed = false
-            for other in machines.keys.sorted() {
+            for other in machines.keys.sorted() where other < 100 {
                 let state = state(of: other, seenFrom: machine)
                 guard machine.view[other]?.state != state else { continue }
                 changed = true
                 machine.view[other] = LockMember(
-                    id: LockBench.id(other), state: state, since: machine.local(now))
+                    id: LockBench.id(other), state: state, since: machine.local(now),
+                    zone: zones[other])
             }
             guard changed else { continue }
             let members = machine.view.sorted { $0.key < $1.key }.map(\.value)
@@ -104,7 +105,7 @@ extension LockBench {
     private func state(of other: Int, seenFrom machine: Machine) -> LockMember.State {
         guard let peer = machines[other] else { return .dead }
         if peer.hasLeft { return .left }
-        if other == machine.number { return .alive }
+        if other == machine.number % 100 { return .alive }
         let isHeard =
             peer.node != nil && peer.frozenUntil <= now
             && !cuts.contains(Cut(from: other, to: machine.number))

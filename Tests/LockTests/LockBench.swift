@@ -3,7 +3,7 @@ import Raft
 
 @testable import Lock
 
-/// Locks of up to five machines on a virtual network, with virtual disks and clocks that drift.
+/// Locks of a few machines on a virtual network, with virtual disks and clocks that drift.
 ///
 /// One thread, one seed. Containers outlive the daemon that started them, until the guard ends
 /// them with the lease. What must hold is checked at each effect.
@@ -41,6 +41,8 @@ final class LockBench {
     var syncTime: Duration = .microseconds(300)
     var partitionPolicies: [TaskID: PartitionPolicy] = [:]
     var restartPolicies: [TaskID: RestartPolicy] = [:]
+    /// Where machines stand, if their operators say so.
+    var zones: [Int: String] = [:]
     /// Whether a node asks for a session at once when it has none, as a daemon does.
     var opensSessions = true
     /// Sees each message that is sent; returns what travels in its place, if anything.
@@ -50,6 +52,8 @@ final class LockBench {
     /// After how much silence a machine is taken for dead.
     var deathAfter: Duration = .milliseconds(1_500)
     var record = BenchRecord()
+    /// What clients asked and heard, if anybody wants to judge it.
+    var history: LockHistory?
     private var nextLook: Int64 = 0
 
     init(seed: UInt64, configuration: LockConfiguration = LockConfiguration(profile: .local)) {
@@ -63,7 +67,8 @@ final class LockBench {
         self.init(seed: seed, configuration: configuration)
     }
 
-    static func id(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64(number))) }
+    /// Machines whose numbers differ by a hundred have the same identity.
+    static func id(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64(number % 100))) }
     static func number(_ id: NodeID) -> Int { Int(id.value.low) }
     static func task(_ number: Int) -> TaskID { TaskID(Wide128(high: 7, low: UInt64(number))) }
 
@@ -110,6 +115,17 @@ final class LockBench {
         if opensSessions { openSession(number) }
     }
 
+    /// Another machine comes up with a copy of this one's disk; mail still goes to the first one.
+    func clone(_ number: Int) {
+        guard let original = machines[number] else { return }
+        let offset = Int64(random.next() % 1_000_000_000_000)
+        let copy = Machine(number: number + 100, rate: 1, offset: offset, since: now)
+        copy.disk = original.disk
+        copy.hasRebooted = true
+        machines[copy.number] = copy
+        start(copy.number)
+    }
+
     /// Stops a daemon; of its pending writes the first `survivors` had reached the disk.
     ///
     /// Containers go on, unless the machine itself restarts: then its clock begins anew as well.
@@ -118,6 +134,7 @@ final class LockBench {
         for write in machine.writes.prefix(survivors) { machine.disk.apply(write.writes) }
         machine.writes = []
         machine.asked = []
+        history?.crashed(number)
         machine.node = nil
         guard isReboot else { return }
         machine.hasRebooted = true
@@ -194,6 +211,9 @@ final class LockBench {
             return record.fail("a message does not survive its encoding", at: now)
         }
         record.messages += 1
+        if case .renew(let session, let number) = message {
+            history?.sentRenewal(session, number, by: from, at: now)
+        }
         let way = Cut(from: from, to: to)
         guard !cuts.contains(way) else { return }
         if let filter {
@@ -249,13 +269,22 @@ final class LockBench {
                         arrives: machine.frozenUntil))
                 return
             }
-            return step(wire.to, .received(wire.bytes, from: LockBench.id(wire.from)))
+            return arrive(wire)
         }
         for number in machines.keys.sorted() { wake(number) }
         if nextLook <= now {
             nextLook = now + 250_000_000
             look()
         }
+    }
+
+    private func arrive(_ wire: Wire) {
+        if history != nil, machines[wire.to]?.node != nil,
+            case .renewed(let session, let number, _, _)? = try? LockMessage(decoding: wire.bytes)
+        {
+            history?.gotRenewal(session, number, by: wire.to, at: now)
+        }
+        step(wire.to, .received(wire.bytes, from: LockBench.id(wire.from)))
     }
 
     private func wake(_ number: Int) {
@@ -279,6 +308,7 @@ final class LockBench {
 
     func step(_ number: Int, _ event: LockEvent) {
         guard let machine = machines[number], var node = machine.node else { return }
+        history?.called(event, by: machine, at: now)
         // One owner: else every event would copy the whole node.
         machine.node = nil
         var effects: [LockEffect] = []

@@ -13,6 +13,7 @@ import Testing
     ) -> LockBench {
         let bench = LockBench(
             seed: seed, configuration: configuration ?? LockConfiguration(profile: .local))
+        bench.history = LockHistory()
         bench.partitionPolicies[LockBench.task(7)] = .wait
         bench.restartPolicies[LockBench.task(8)] = .never
         let count = 1 + Int(seed % 5)
@@ -111,9 +112,11 @@ import Testing
         }
     }
 
-    /// The one that is missing takes a frozen leader at the right moment: see
-    /// `LeaseScheduleTests`.
-    @Test(arguments: LockMutation.allCases.filter { $0 != .renewsUnconfirmed })
+    /// The others take a schedule of their own: see `RuleScheduleTests`.
+    @Test(
+        arguments: [
+            .repeatsToken, .expiresAtOnce, .grantsHeldTasks, .holdsTooLong,
+        ] as [LockMutation])
     func `a broken rule is noticed by some schedule`(mutation: LockMutation) {
         #expect(LockRandomTests.isCaught(mutation, withinSeeds: 60), "\(mutation) went unnoticed")
     }
@@ -125,6 +128,8 @@ import Testing
         let heals = LockRandomTests.recovers(bench)
         #expect(heals, "seed \(seed) does not heal")
         #expect(bench.record.violations.isEmpty, "seed \(seed): \(bench.record.violations)")
+        let problems = bench.history?.problems(of: bench) ?? []
+        #expect(problems == [], "seed \(seed): nothing explains what clients have seen")
         #expect(bench.record.grants > 0)
     }
 }

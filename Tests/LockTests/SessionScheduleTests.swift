@@ -287,14 +287,18 @@ import Testing
         bench.isolate(4)
         var asked = 0
         bench.acquire(4, [1])
+        var last = try #require(bench.machines[4]?.node?.client.inflight?.asked.last)
         bench.heal()
         bench.filter = { wire, message in
-            if case .request = message, wire.from == 4 { asked += 1 }
+            guard case .request = message, wire.from == 4 else { return nil }
+            asked += 1
+            last = LockBench.id(wire.to)
             return nil
         }
         for count in 1...LockClient.redirectsMax + 1 {
-            let other = LockMessage.redirect(leader: LockBench.id(1 + count % 2)).encoded
-            bench.step(4, .received(other, from: LockBench.id(3)))
+            let next = LockBench.id(1 + LockBench.number(last) % 3)
+            let other = LockMessage.redirect(leader: next).encoded
+            bench.step(4, .received(other, from: last))
             #expect(asked == min(count, LockClient.redirectsMax))
         }
     }

@@ -21,6 +21,9 @@ package enum NodeRequest: Sendable {
     case leave
     /// Declare a node gone for good, so that its `wait` tasks may run elsewhere.
     case forget(NodeID)
+    /// Begin the lock anew here, for its majority of voters is lost for good; `accepted` once that
+    /// is on disk, refused while a majority is alive.
+    case recoverLock
     /// Stop taking work; running tasks go on. Answered by `accepted`.
     case drain
 }

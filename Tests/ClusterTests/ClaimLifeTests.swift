@@ -1,0 +1,92 @@
+import Model
+import Testing
+
+@testable import Cluster
+
+/// The life of a claim on one node: what its lease allows, and what is told of it.
+@Suite struct ClaimLifeTests {
+    private static let task = TaskID(Wide128(high: 0x0190_0000_0000_7000, low: 1 << 63))
+
+    private func spec(
+        _ onPartition: PartitionPolicy, restart: RestartPolicy = .onLoss
+    ) -> TaskSpec {
+        var spec = TaskSpec(command: ["true"])
+        spec.onPartition = onPartition
+        spec.restart = restart
+        return spec
+    }
+
+    @Test func `a claim is granted, made, started and closed`() throws {
+        var rig = try NodeRig()
+        let made = rig.submit(spec(.stop), id: ClaimLifeTests.task)
+        let id = try #require(made)
+        #expect(!rig.wasTold(id, .start))
+        rig.step(.container(id, .created))
+        #expect(rig.wasTold(id, .start))
+        rig.step(.container(id, .started))
+        rig.step(.container(id, .exited(ExitStatus(code: 0))))
+        rig.run(for: .seconds(1))
+        #expect(rig.node.task(ClaimLifeTests.task)?.state == .complete)
+        #expect(rig.node.task(ClaimLifeTests.task)?.isUnconfirmed == false)
+    }
+
+    /// Check, pause, start: the machine sleeps while the container is made, and the first thing
+    /// that it sees on waking is that it is ready.
+    @Test(arguments: [PartitionPolicy.stop, .wait])
+    func `what is ready after its lease is not started, and runs later`(
+        onPartition: PartitionPolicy
+    ) throws {
+        var rig = try NodeRig()
+        let made = rig.submit(spec(onPartition), id: ClaimLifeTests.task)
+        let id = try #require(made)
+        rig.sleep(for: .seconds(30))
+        rig.step(.container(id, .created))
+        #expect(!rig.wasTold(id, .start))
+        #expect(rig.wasTold(id, .kill))
+        let failure = ContainerFailure(code: 125, message: "killed before it was started")
+        rig.step(.container(id, .failed(failure)))
+        for _ in 0..<600 where rig.creates(of: ClaimLifeTests.task).count < 2 {
+            rig.run(for: .milliseconds(100))
+        }
+        // It has not failed: nothing has run.
+        #expect(rig.node.task(ClaimLifeTests.task)?.state == .claimed)
+        let again = try #require(rig.creates(of: ClaimLifeTests.task).last)
+        #expect(again.token > id.token)
+        rig.step(.container(again, .created))
+        #expect(rig.wasTold(again, .start))
+    }
+
+    @Test func `a lease that ends kills what hangs on it, and spares what waits`() throws {
+        for onPartition in [PartitionPolicy.stop, .wait] {
+            var rig = try NodeRig()
+            let made = rig.submit(spec(onPartition), id: ClaimLifeTests.task)
+            let id = try #require(made)
+            rig.step(.container(id, .created))
+            rig.step(.container(id, .started))
+            rig.sleep(for: .seconds(30))
+            rig.step(.deadlineReached)
+            #expect(rig.wasTold(id, .kill) == (onPartition == .stop))
+        }
+    }
+
+    @Test func `a lock that works is not recovered`() throws {
+        var rig = try NodeRig()
+        rig.run(for: .seconds(2))
+        let request = rig.ask(.recoverLock)
+        guard case .refused(let refusal)? = rig.replies[request] else {
+            Issue.record("it must be refused")
+            return
+        }
+        #expect(refusal.code == .conflict)
+    }
+
+    @Test func `forgetting somebody who is not there is refused`() throws {
+        var rig = try NodeRig()
+        let request = rig.ask(.forget(NodeID(Wide128(high: 1, low: 1))))
+        guard case .refused(let refusal)? = rig.replies[request] else {
+            Issue.record("it must be refused")
+            return
+        }
+        #expect(refusal.code == .notFound)
+    }
+}

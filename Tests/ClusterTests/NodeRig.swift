@@ -1,0 +1,87 @@
+import Gossip
+import Model
+
+@testable import Cluster
+@testable import Lock
+
+/// One node that has founded a cluster, on a disk that takes everything in at once; containers do
+/// what the test says.
+struct NodeRig {
+    private(set) var node: Node
+    private(set) var now = Instant(nanoseconds: 1_000_000_000)
+    private(set) var commands: [(id: ContainerID, command: ContainerCommand)] = []
+    private(set) var replies: [RequestID: NodeReply] = [:]
+    private var lastRequest: UInt64 = 0
+
+    init(policy: StealPolicy = .none) throws {
+        var configuration = NodeConfiguration(
+            name: "one", advertise: PeerAddress(ip: [127, 0, 0, 1], port: 7_946),
+            capacity: Resources(cpuMillis: 4_000, memoryBytes: 4 << 30))
+        configuration.profile = .local
+        configuration.policy = policy
+        let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
+        let boot = NodeBoot(
+            image: DurableImage(), key: key, bootID: BootID(5), seed: 9,
+            wallTime: WallTime(milliseconds: 1_000_000))
+        node = try Node(
+            boot: boot, configuration: configuration, origin: .found(nonce: 3), at: now)
+        step(.wallClock(WallTime(milliseconds: 1_000_000)))
+    }
+
+    /// Hands an event to the node, and writes what it wants written.
+    mutating func step(_ event: NodeEvent) {
+        var events = [event]
+        while !events.isEmpty {
+            var tickets: [PersistTicket] = []
+            var heard: [NodeEffect] = []
+            node.handle(events.removeFirst(), at: now) { heard.append($0) }
+            for effect in heard {
+                switch effect {
+                case .persist(_, let ticket): tickets.append(ticket)
+                case .container(let id, let command): commands.append((id, command))
+                case .reply(let request, let reply): replies[request] = reply
+                default: break
+                }
+            }
+            events += tickets.map { .persisted($0) }
+        }
+    }
+
+    /// Lets time pass, and the node do what is due.
+    mutating func run(for span: Duration) {
+        let end = now + span
+        while let due = node.nextDeadline, due <= end {
+            now = max(now, due)
+            step(.deadlineReached)
+        }
+        now = end
+    }
+
+    /// Time passes, and the node is not told.
+    mutating func sleep(for span: Duration) { now = now + span }
+
+    mutating func ask(_ request: NodeRequest) -> RequestID {
+        lastRequest += 1
+        step(.request(RequestID(lastRequest), request))
+        return RequestID(lastRequest)
+    }
+
+    /// Submits a task, and waits until its container is asked for.
+    mutating func submit(_ spec: TaskSpec, id: TaskID) -> ContainerID? {
+        _ = ask(.submit(spec, id: id, ack: .copies(1)))
+        for _ in 0..<100 where creates(of: id).isEmpty { run(for: .milliseconds(50)) }
+        return creates(of: id).first
+    }
+
+    /// The containers that were asked for.
+    func creates(of task: TaskID) -> [ContainerID] {
+        commands.compactMap { entry in
+            guard entry.id.task == task, case .create = entry.command else { return nil }
+            return entry.id
+        }
+    }
+
+    func wasTold(_ id: ContainerID, _ command: ContainerCommand) -> Bool {
+        commands.contains { $0.id == id && $0.command == command }
+    }
+}

@@ -1,0 +1,221 @@
+import Model
+import Testing
+
+@testable import Lock
+
+/// Bounds of what peers, disks and time can make a lock remember or believe.
+@Suite struct HostilePeerTests {
+    private static let task = LockBench.task(1)
+
+    private func leader(of bench: LockBench) -> Int {
+        bench.machines.values.first { $0.node?.isLeader == true }?.number ?? 0
+    }
+
+    // MARK: Lengths
+
+    @Test func `a lease is as long as its bound, and not a nanosecond longer`() throws {
+        let longest = LockConfiguration.leaseLengthMax
+        let session = SessionID(1)
+        func messages(_ length: Duration) -> [[UInt8]] {
+            [
+                LockMessage.renewed(session, number: 1, leaseLength: length, voters: []).encoded,
+                LockMessage.reply(
+                    boot: BootID(1), sequence: 1,
+                    results: [.opened(kept: [], leaseLength: length)], retryAfter: [.zero]
+                ).encoded,
+            ]
+        }
+        for bytes in messages(longest) { _ = try LockMessage(decoding: bytes) }
+        for bytes in messages(longest + .nanoseconds(1)) {
+            #expect(throws: CodecError.outOfBounds) { try LockMessage(decoding: bytes) }
+        }
+        let operation = LockOperation.setLeaseLength(longest)
+        #expect(try LockOperation(decoding: operation.encoded) == operation)
+        #expect(throws: CodecError.outOfBounds) {
+            try LockOperation(
+                decoding: LockOperation.setLeaseLength(longest + .nanoseconds(1)).encoded)
+        }
+        #expect(throws: CodecError.outOfBounds) {
+            try LockTable(decoding: LockTable(leaseLength: longest + .nanoseconds(1)).encoded)
+        }
+    }
+
+    // MARK: Clients
+
+    private func request(_ node: UInt64, boot: UInt64, _ sequence: UInt64) -> LockRequest {
+        LockRequest(
+            client: NodeID(Wide128(high: 1, low: node)), boot: BootID(boot), sequence: sequence,
+            operations: [.forget(.none)])
+    }
+
+    @Test func `requests of earlier lives are old, as far back as lives are remembered`() {
+        var driver = TableDriver()
+        let lives = UInt64(LockTable.Client.earlierMax)
+        for boot in 0...lives { _ = driver.replay(request(1, boot: boot, 3)) }
+        for boot in 0..<lives {
+            #expect(driver.replay(request(1, boot: boot, 3)) == nil)
+            #expect(driver.replay(request(1, boot: boot, 2)) == nil)
+        }
+        #expect(driver.replay(request(1, boot: lives, 3)) != nil)
+        // One life more, and the first one is forgotten.
+        _ = driver.replay(request(1, boot: lives + 1, 1))
+        #expect(driver.replay(request(1, boot: 0, 3)) != nil)
+    }
+
+    @Test func `an earlier life that goes on asking is answered`() {
+        var driver = TableDriver()
+        _ = driver.replay(request(1, boot: 1, 1))
+        _ = driver.replay(request(1, boot: 2, 1))
+        #expect(driver.replay(request(1, boot: 1, 2)) != nil)
+        #expect(driver.replay(request(1, boot: 2, 1)) == nil)
+        #expect(driver.replay(request(1, boot: 2, 2)) != nil)
+    }
+
+    @Test func `the oldest client without a session goes when there are too many`() throws {
+        var driver = TableDriver()
+        let first = NodeID(Wide128(high: 1, low: 0))
+        driver.apply([.openSession(SessionID(1), keeping: [], after: nil)], of: first)
+        for node in 1..<UInt64(LockTable.clientsMax) {
+            _ = driver.replay(request(node, boot: 1, 1))
+        }
+        #expect(driver.table.clients.count == LockTable.clientsMax)
+        _ = driver.replay(request(1 << 40, boot: 1, 1))
+        #expect(driver.table.clients.count == LockTable.clientsMax)
+        // The first one has a session, so the second one had to go.
+        #expect(driver.table.clients[first] != nil)
+        #expect(driver.table.clients[NodeID(Wide128(high: 1, low: 1))] == nil)
+        #expect(driver.table.clients[NodeID(Wide128(high: 1, low: 2))] != nil)
+        #expect(try LockTable(decoding: driver.table.encoded) == driver.table)
+    }
+
+    @Test func `nothing in a snapshot takes more bytes than it is counted for`() {
+        let reason = String(repeating: "r", count: TaskOutcome.reasonSizeBytesMax)
+        let outcome = TaskOutcome(
+            kind: .failed, exit: ExitStatus(code: .min, wasOutOfMemory: true), reason: reason)
+        let token = FencingToken(generation: .max, index: .max)
+        let claim = ContainerID(
+            task: TaskID(Wide128(high: .max, low: .max)), token: token)
+        let node = NodeID(Wide128(high: .max, low: .max))
+        let results: [LockResult] = [
+            .done, .opened(kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax),
+            .succeeds(SessionID(.max)), .granted(token), .held(node, token, SessionID(.max)),
+            .closed(outcome, token), .resting(.seconds(3_600)), .collected, .noSession, .alive,
+        ]
+        for result in results { #expect(result.encoded.count <= result.sizeBytes) }
+        let life = LockTable.Client.Life(boot: BootID(.max), sequence: .max)
+        let client = LockTable.Client(
+            boot: BootID(.max), sequence: .max, results: results, index: .max,
+            earlier: Array(repeating: life, count: LockTable.Client.earlierMax))
+        #expect(client.encoded.count + 16 <= client.sizeBytes)
+        var births = BirthIntervals()
+        for sequence in 0..<100 as Range<UInt64> {
+            births.insert(BirthDot(origin: BootID(sequence), sequence: .max - 2 * sequence))
+        }
+        #expect(births.count == 100)
+        #expect(births.encoded.count <= births.sizeBytes)
+    }
+
+    @Test func `a table that is full of anything takes no new task`() {
+        var driver = TableDriver()
+        let node = NodeID(Wide128(high: 1, low: 1))
+        driver.apply([.openSession(SessionID(1), keeping: [], after: nil)], of: node)
+        let task = HostilePeerTests.task
+        let acquire = LockOperation.acquire(
+            AcquireRequest(
+                task: task, birth: LockBench.birth(task), restart: .onLoss, onPartition: .stop),
+            SessionID(1))
+        driver.table.sizeBytesMax = driver.table.sizeBytes
+        #expect(driver.apply([acquire], of: node) == [.resting(LockTable.fullRest)])
+        driver.table.sizeBytesMax = driver.table.sizeBytes + 1
+        guard case .granted? = driver.apply([acquire], of: node).first else {
+            Issue.record("one byte is left")
+            return
+        }
+    }
+
+    // MARK: Disks
+
+    @Test func `a disk that refuses writes does not make the node remember them all`() throws {
+        let bench = LockBench(seed: 5)
+        bench.found(4)
+        let number = leader(of: bench) == 2 ? 3 : 2
+        let machine = try #require(bench.machines[number])
+        machine.refusesWrites = true
+        for round in 1...40 {
+            bench.acquire(4, [round])
+            bench.run(for: .seconds(1))
+        }
+        let node = try #require(machine.node)
+        #expect(node.unwritten.count < 64)
+        #expect(node.unwritten.count(where: \.isSessionRow) <= 1)
+        // As a voter it was of no use, and so has been replaced.
+        #expect(machine.node?.voters.contains(LockBench.id(number)) == false)
+        machine.refusesWrites = false
+        #expect(bench.run(atMost: .seconds(5)) { machine.node?.unwritten.isEmpty == true })
+        #expect(bench.record.lapses == 0)
+        #expect(bench.record.violations.isEmpty)
+    }
+
+    @Test func `a leader whose disk takes nothing in gives way`() throws {
+        let bench = LockBench(seed: 5)
+        bench.found(4)
+        let old = leader(of: bench)
+        let machine = try #require(bench.machines[old])
+        machine.refusesWrites = true
+        var task = 0
+        let isReplaced = bench.run(atMost: .seconds(120)) {
+            // Every claim is a write; the others commit it without this disk.
+            if bench.machines[4]?.asked.isEmpty == true {
+                task += 1
+                bench.acquire(4, [task])
+            }
+            return bench.machines.values.contains { $0.node?.isLeader == true && $0.number != old }
+        }
+        #expect(isReplaced)
+        #expect(machine.node?.unwritten.count ?? .max <= LockNode.unwrittenMax + 8)
+        machine.refusesWrites = false
+        bench.run(for: .seconds(5))
+        #expect(bench.machines.values.count { $0.node?.isLeader == true } == 1)
+        #expect(bench.record.violations.isEmpty)
+    }
+
+    // MARK: Identities
+
+    @Test func `a halted voter is silent, and the others go on`() throws {
+        let bench = LockBench(seed: 5)
+        bench.found(4)
+        let old = leader(of: bench)
+        bench.step(old, .halt)
+        let isReplaced = bench.run(atMost: .seconds(6)) {
+            bench.machines.values.contains { $0.node?.isLeader == true && $0.number != old }
+        }
+        #expect(isReplaced)
+        var heard = 0
+        bench.filter = { wire, message in
+            if case .raft = message, wire.from == old { heard += 1 }
+            return message
+        }
+        bench.acquire(4, [1])
+        bench.run(for: .seconds(5))
+        #expect(heard == 0)
+        #expect(bench.machines[4]?.running[HostilePeerTests.task] != nil)
+        #expect(bench.record.violations.isEmpty)
+    }
+
+    @Test func `a refusal that an earlier life asked for does not end this one's session`() throws {
+        let bench = LockBench(seed: 5)
+        bench.found(4)
+        bench.acquire(4, [1])
+        bench.run(for: .milliseconds(300))
+        let machine = try #require(bench.machines[4])
+        let session = try #require(machine.session)
+        bench.crash(4)
+        bench.start(4)
+        #expect(machine.node?.session?.id == session)
+        let refusal = LockMessage.renewalRefused(session, number: 1).encoded
+        bench.step(4, .received(refusal, from: LockBench.id(leader(of: bench))))
+        #expect(bench.record.lapses == 0)
+        bench.run(for: .seconds(1))
+        #expect(machine.running[HostilePeerTests.task] != nil)
+    }
+}
