@@ -79,7 +79,10 @@ extension Node {
         case .started:
             holding.phase = .running
             holding.started = wallTime(at: now)
+            let signals = holding.signals
+            holding.signals = []
             holdings[id] = holding
+            for signal in signals { emit(.container(id, .signal(signal))) }
             writeRow(holding, .running, at: now, emit: emit)
             if let timeout = holding.spec.timeout {
                 timers.insert(.timedOut(id), due: now + timeout)

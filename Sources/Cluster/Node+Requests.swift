@@ -215,7 +215,8 @@ extension Node {
             return emit(
                 .reply(request, .refused(Refusal(.invalid, "there is no signal \(signal)"))))
         }
-        guard record.state == .running, let attempt = record.latestAttempt else {
+        // A program may write, and be answered, before its node knows that it runs.
+        guard [.claimed, .running].contains(record.state), let attempt = record.latestAttempt else {
             return emit(
                 .reply(
                     request,
@@ -235,8 +236,15 @@ extension Node {
     }
 
     mutating func signal(_ container: ContainerID, _ signal: Int32, emit: (NodeEffect) -> Void) {
-        guard holdings[container]?.phase == .running else { return }
-        emit(.container(container, .signal(signal)))
+        switch holdings[container]?.phase {
+        case .running:
+            emit(.container(container, .signal(signal)))
+        case .creating, .starting:
+            guard holdings[container]?.signals.count ?? 0 < Holding.signalsMax else { return }
+            holdings[container]?.signals.append(signal)
+        case .ended, nil:
+            break
+        }
     }
 
     // MARK: Membership

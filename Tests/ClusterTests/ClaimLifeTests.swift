@@ -30,6 +30,26 @@ import Testing
         #expect(rig.node.task(ClaimLifeTests.task)?.isUnconfirmed == false)
     }
 
+    @Test func `a signal for a program that is being started reaches it, within a bound`() throws {
+        var rig = try NodeRig()
+        let made = rig.submit(spec(.stop), id: ClaimLifeTests.task)
+        let id = try #require(made)
+        rig.step(.container(id, .created))
+        for signal in 1...Int32(Holding.signalsMax + 1) {
+            let request = rig.ask(.signal(ClaimLifeTests.task, signal))
+            guard case .accepted? = rig.replies[request] else {
+                Issue.record("signal \(signal) was not accepted")
+                return
+            }
+        }
+        #expect(!rig.wasTold(id, .signal(1)))
+        rig.step(.container(id, .started))
+        for signal in 1...Int32(Holding.signalsMax) {
+            #expect(rig.wasTold(id, .signal(signal)))
+        }
+        #expect(!rig.wasTold(id, .signal(Int32(Holding.signalsMax + 1))))
+    }
+
     /// Check, pause, start: the machine sleeps while the container is made, and the first thing
     /// that it sees on waking is that it is ready.
     @Test(arguments: [PartitionPolicy.stop, .wait])

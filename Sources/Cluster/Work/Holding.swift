@@ -40,6 +40,11 @@ struct Holding: Sendable {
     var claimed: WallTime
     /// When the program started, for the row.
     var started: WallTime?
+    /// What users sent to the program before it was known to run, oldest first.
+    var signals: [Int32] = []
+
+    /// How many signals wait for a program; more are dropped.
+    static let signalsMax = 8
 
     /// Whether the container must end with the lease.
     var isLeaseBound: Bool { spec.onPartition == .stop }
