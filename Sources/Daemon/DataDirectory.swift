@@ -56,9 +56,9 @@ struct DataDirectory: ~Copyable {
     static func socket(in path: String) -> String { "\(path)/api.sock" }
 
     private static func make(_ path: String) throws {
-        var status = stat()
-        if stat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFDIR else {
+        var isDirectory = ObjCBool(false)
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
+            guard isDirectory.boolValue else {
                 throw StartFailure(
                     "--data-dir \(path): is no directory; choose another path, or move the file away"
                 )
