@@ -10,8 +10,10 @@ extension Node {
     mutating func steal(at now: Instant, emit: (NodeEffect) -> Void) {
         isStealPassNeeded = false
         nextSteal = nil
-        guard activity == .active, claimsInFlight.isEmpty, queue.count > 0, lock.mayAcquire,
-            isLeaseHeld(at: now)
+        // Under a session of an earlier life the lock would grant again what that life had claimed,
+        // and its disk may have forgotten: the same token for another run.
+        guard activity == .active, !needsSession, claimsInFlight.isEmpty, queue.count > 0,
+            lock.mayAcquire, isLeaseHeld(at: now)
         else { return }
         var batch: [AcquireRequest] = []
         for (task, candidate) in queue.window().sorted(by: Node.isBetter) {

@@ -76,6 +76,36 @@ import Testing
         #expect(rig.wasTold(again, .start))
     }
 
+    /// Found with `simulate run --faults all --seed 122`: the session outlived the daemon, and under
+    /// it the lock granted the same token for another run.
+    @Test func `a claim that the disk forgot is not taken up again under its token`() throws {
+        // Some time between submission and claim.
+        var rig = try NodeRig(policy: .random(upTo: .seconds(1)))
+        rig.run(for: .seconds(2))
+        _ = rig.ask(.submit(spec(.stop), id: ClaimLifeTests.task, ack: .copies(1)))
+        let before = rig
+        #expect(before.creates(of: ClaimLifeTests.task).isEmpty)
+        for _ in 0..<100 where rig.creates(of: ClaimLifeTests.task).isEmpty {
+            rig.run(for: .milliseconds(50))
+        }
+        let id = try #require(rig.creates(of: ClaimLifeTests.task).first)
+        rig.step(.container(id, .created))
+        rig.step(.container(id, .started))
+        rig.forget(.task, since: before)
+        rig.forget(.context, since: before)
+        try rig.restart(finding: [AdoptedContainer(id: id, state: .started)])
+        #expect(rig.wasTold(id, .kill))
+        rig.run(for: .seconds(3))
+        // Its old program is still being ended.
+        #expect(rig.creates(of: ClaimLifeTests.task).isEmpty)
+        rig.step(.container(id, .exited(ExitStatus(code: 137))))
+        for _ in 0..<600 where rig.creates(of: ClaimLifeTests.task).isEmpty {
+            rig.run(for: .milliseconds(100))
+        }
+        let again = try #require(rig.creates(of: ClaimLifeTests.task).first)
+        #expect(again.token > id.token)
+    }
+
     @Test func `a lease that ends kills what hangs on it, and spares what waits`() throws {
         for onPartition in [PartitionPolicy.stop, .wait] {
             var rig = try NodeRig()

@@ -11,9 +11,41 @@ struct NodeRig {
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     private(set) var commands: [(id: ContainerID, command: ContainerCommand)] = []
     private(set) var replies: [RequestID: NodeReply] = [:]
+    /// What the disk holds: the value of each key.
+    private(set) var disk: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
     private var lastRequest: UInt64 = 0
+    private let policy: StealPolicy
 
     init(policy: StealPolicy = .none) throws {
+        self.policy = policy
+        node = try NodeRig.node(
+            policy, boot: 5, origin: .found(nonce: 3), image: DurableImage(), containers: [],
+            at: now)
+        step(.wallClock(WallTime(milliseconds: 1_000_000)))
+    }
+
+    /// The daemon starts again on the same machine, and finds these containers.
+    mutating func restart(finding containers: [AdoptedContainer]) throws {
+        var image = DurableImage()
+        for (space, rows) in disk {
+            image[space] = rows.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+                .map { DurableImage.Row(key: $0.key, value: $0.value) }
+        }
+        node = try NodeRig.node(
+            policy, boot: 6, origin: .resume, image: image, containers: containers, at: now)
+        commands = []
+        step(.wallClock(WallTime(milliseconds: 2_000_000)))
+    }
+
+    /// The disk forgets what came after `earlier` in one of its spaces.
+    mutating func forget(_ space: DurableSpace, since earlier: NodeRig) {
+        disk[space] = earlier.disk[space]
+    }
+
+    private static func node(
+        _ policy: StealPolicy, boot bootID: UInt64, origin: NodeOrigin, image: DurableImage,
+        containers: [AdoptedContainer], at now: Instant
+    ) throws -> Node {
         var configuration = NodeConfiguration(
             name: "one", advertise: PeerAddress(ip: [127, 0, 0, 1], port: 7_946),
             capacity: Resources(cpuMillis: 4_000, memoryBytes: 4 << 30))
@@ -21,11 +53,24 @@ struct NodeRig {
         configuration.policy = policy
         let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
         let boot = NodeBoot(
-            image: DurableImage(), key: key, bootID: BootID(5), seed: 9,
+            image: image, key: key, bootID: BootID(bootID), seed: 9 + bootID,
+            containers: containers, isSameMachineBoot: true,
             wallTime: WallTime(milliseconds: 1_000_000))
-        node = try Node(
-            boot: boot, configuration: configuration, origin: .found(nonce: 3), at: now)
-        step(.wallClock(WallTime(milliseconds: 1_000_000)))
+        return try Node(boot: boot, configuration: configuration, origin: origin, at: now)
+    }
+
+    private mutating func write(_ writes: [DurableWrite]) {
+        for write in writes {
+            switch write {
+            case .put(let space, let key, let value): disk[space, default: [:]][key] = value
+            case .delete(let space, let key): disk[space]?[key] = nil
+            case .deleteRange(let space, let from, let to):
+                disk[space] = disk[space]?.filter { key, _ in
+                    key.lexicographicallyPrecedes(from)
+                        || to.map { !key.lexicographicallyPrecedes($0) } ?? false
+                }
+            }
+        }
     }
 
     /// Hands an event to the node, and writes what it wants written.
@@ -37,7 +82,9 @@ struct NodeRig {
             node.handle(events.removeFirst(), at: now) { heard.append($0) }
             for effect in heard {
                 switch effect {
-                case .persist(_, let ticket): tickets.append(ticket)
+                case .persist(let writes, let ticket):
+                    write(writes)
+                    tickets.append(ticket)
                 case .container(let id, let command): commands.append((id, command))
                 case .reply(let request, let reply): replies[request] = reply
                 default: break
