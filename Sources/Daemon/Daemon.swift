@@ -31,6 +31,21 @@ enum Daemon {
         if !FileManager.default.fileExists(atPath: path) { try directory.checkRoom() }
         let logger = makeLogger(settings)
         let runner = try makeRunner(settings)
+        do {
+            try await run(settings, join, directory, runner, logger)
+        } catch {
+            // A start that failed leaves nothing behind that it has made.
+            runner?.removeIfUnused()
+            throw error
+        }
+        _ = consume directory
+    }
+
+    private static func run(
+        _ settings: DaemonSettings, _ join: Join?, _ directory: borrowing DataDirectory,
+        _ runner: ContainerRunner?, _ logger: Logger
+    ) async throws {
+        let path = "\(settings.dataDirectory)/state.sqlite"
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let transport = Transport(loop: loop)
         let driver = NodeDriver(
@@ -55,7 +70,6 @@ enum Daemon {
         } end: {
             await shutDown(driver, transport, store, runner)
         }
-        _ = consume directory
     }
 
     static func purge(_ dataDirectory: String) throws {

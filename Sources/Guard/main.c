@@ -284,5 +284,11 @@ int main(int argc, char **argv) {
     client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     serve();
     unlink(argv[1]);
+    // The daemon, if it went before, could not remove the directory with the socket in it.
+    char *slash = strrchr(argv[1], '/');
+    if (slash != NULL && slash != argv[1]) {
+        *slash = 0;
+        rmdir(argv[1]);
+    }
     return 0;
 }

@@ -102,6 +102,14 @@ package final class ContainerRunner: @unchecked Sendable {
         }
         for waiter in waiters { waiter.resume() }
         arming.sync { guardian.disconnect() }
+        removeIfUnused()
+    }
+
+    /// Removes the run directory when no container is in it; a runner that starts makes it anew.
+    package func removeIfUnused() {
+        let directory = configuration.runDirectory
+        guard rmdir("\(directory)/bundles") == 0 else { return }
+        for name in ["/exits", "/runtime", ""] { rmdir(directory + name) }
     }
 
     // MARK: Logs

@@ -152,6 +152,23 @@ struct GuardTests {
         }
     }
 
+    @Test func `a runner that holds nothing leaves nothing behind`() async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            _ = try await bench.finish(id, TaskSpec(command: ["true"]))
+            bench.runner.perform(id, .remove)
+            let directory = bench.runner.configuration.runDirectory
+            try await bench.eventually("the container is gone") {
+                Files.names(in: directory + "/bundles").isEmpty
+                    && Files.names(in: directory + "/exits").isEmpty
+                    && Files.names(in: directory + "/runtime").isEmpty
+            }
+            bench.runner.shutdown()
+            try await bench.eventually("its directory is gone") { !Files.exists(directory) }
+            try bench.restart()
+        }
+    }
+
     @Test func `an idle guard ends with its daemon`() async throws {
         try await RunnerBench.run { bench in
             let id = bench.newID()
