@@ -6,7 +6,8 @@ import Testing
 /// The client as people and scripts use it, against nodes that did not run the task.
 @Suite(
     .serialized,
-    .enabled(if: TestCluster.canRunContainers, "containers in these tests need root"))
+    .enabled(if: TestCluster.canRunContainers, "containers in these tests need root"),
+    .timeLimit(.minutes(5)))
 struct ClientCommandTests {
     struct Row: CustomTestStringConvertible, Sendable {
         let arguments: [String]

@@ -6,7 +6,8 @@ import Testing
 /// How daemons begin and end, and what they say when they can't.
 @Suite(
     .serialized,
-    .enabled(if: TestCluster.canRunContainers, "containers in these tests need root"))
+    .enabled(if: TestCluster.canRunContainers, "containers in these tests need root"),
+    .timeLimit(.minutes(5)))
 struct DaemonLifeTests {
     struct Row: CustomTestStringConvertible, Sendable {
         let words: String
