@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Model
+import NodeIO
 
 /// The daemon's command line.
 @main
@@ -37,15 +38,6 @@ struct DaemonCommand: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
-    }
-}
-
-/// Why the daemon does not start: subject, operation, cause and remedy.
-struct StartFailure: Error {
-    var message: String
-
-    init(_ message: String) {
-        self.message = message
     }
 }
 

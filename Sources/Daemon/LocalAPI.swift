@@ -1,6 +1,7 @@
 import ControlAPI
 import Foundation
 import Glibc
+import NodeIO
 
 /// Asks the daemon of a data directory over its local socket; for the daemon's own subcommands.
 struct LocalAPI {
