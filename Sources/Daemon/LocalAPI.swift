@@ -26,6 +26,10 @@ struct LocalAPI {
         _ = try post(APIPaths.leave, Data())
     }
 
+    func recoverLock() throws {
+        _ = try post(APIPaths.lockRecovery, Data())
+    }
+
     private func post(_ path: String, _ body: Data) throws -> Data {
         let descriptor = try connect()
         defer { close(descriptor) }

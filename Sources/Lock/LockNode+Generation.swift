@@ -116,6 +116,8 @@ extension LockNode {
         toldVoters = []
         leaderHint = nil
         lastSession = nil
+        floor = nil
+        quietUntil = nil
         table = LockTable(generation: newer)
         table.mutation = configuration.mutation
         tellVoters(emit: emit)
