@@ -26,6 +26,12 @@ extension LockNode {
         return quietUntil.map { max($0, due) } ?? due
     }
 
+    /// Who may not campaign must not go on believing in a leader that is silent either.
+    mutating func noteSilence(at now: Instant) {
+        isLeaderSilent =
+            engine.role != .leader && engine.nextDeadline.map { $0 <= now } ?? false
+    }
+
     /// Time has come: what was asked after the start has had its time to be answered.
     mutating func endQuiet(at now: Instant, emit: (LockEffect) -> Void) {
         guard let until = quietUntil, until <= now else { return }

@@ -39,6 +39,8 @@ package struct LockNode: Sendable {
     /// Until then a voter that has just started neither campaigns nor votes; whom it has asked.
     var quietUntil: Instant?
     var floorAsked: Set<NodeID> = []
+    /// Whether the engine would campaign if it might: it believes in a leader that is silent.
+    var isLeaderSilent = false
 
     var leadership: LockLeadership?
     var departure: Instant?
@@ -118,6 +120,7 @@ package struct LockNode: Sendable {
             founds = false
             raft(.bootstrap(voters: [id]), at: now, emit: emit)
         }
+        noteSilence(at: now)
         // Before anything else: what arrives late must not find a lease that is over.
         if let session, session.leaseUntil <= now, !trustsLateClock(event) {
             lapse(session, emit: emit)
@@ -187,7 +190,9 @@ package struct LockNode: Sendable {
     ///
     /// What the engine believed when it last was a voter is worth nothing once it is none.
     package var leader: NodeID? {
-        if engine.members.isVoter(id), !isSilent, let leader = engine.leader { return leader }
+        if engine.members.isVoter(id), !isSilent, !isLeaderSilent, let leader = engine.leader {
+            return leader
+        }
         return leaderHint
     }
 

@@ -2,6 +2,7 @@ import Model
 import Testing
 
 @testable import Lock
+@testable import Raft
 
 /// Bounds of what peers, disks and time can make a lock remember or believe.
 @Suite struct HostilePeerTests {
@@ -242,6 +243,26 @@ import Testing
         #expect(leader(of: bench) == 0)
         #expect(bench.run(atMost: .seconds(4)) { leader(of: bench) != 0 })
         #expect(bench.record.behind.isEmpty)
+    }
+
+    @Test func `a voter that is behind and was replaced finds the new leader`() throws {
+        let bench = LockBench(seed: 6)
+        bench.found(5)
+        let old = leader(of: bench)
+        let away = [1, 2, 3].first { $0 != old } ?? 0
+        bench.isolate(away)
+        bench.run(for: .seconds(8))
+        bench.acquire(5, [1])
+        bench.step(old, .yieldLeadership)
+        bench.run(for: .seconds(2))
+        #expect(![0, old].contains(leader(of: bench)))
+        let node = try #require(bench.machines[leader(of: bench)]?.node)
+        #expect(!node.engine.members.isVoter(LockBench.id(away)))
+        // It hears how far the log is, but gets none of it.
+        bench.step(away, .floorChecked(try #require(node.floor)))
+        #expect(bench.machines[away]?.node?.isBehind == true)
+        bench.heal()
+        #expect(bench.run(atMost: .seconds(6)) { bench.machines[away]?.node?.mayAcquire == true })
     }
 
     // MARK: Identities
