@@ -31,7 +31,7 @@ extension Node {
             claimed: wallTime(at: now))
         hold(holding)
         writeRow(holding, .claimed, at: now, emit: emit)
-        emit(.container(id, .create(record.spec)))
+        create(id, record.spec, at: now, emit: emit)
     }
 
     private func reportedOutcome(of record: TaskRecord) -> TaskOutcome? {
@@ -122,8 +122,12 @@ extension Node {
     ) {
         switch (holding.phase, cause) {
         case (.ended, _): break
+        case (.creating, .forfeited) where isWaitingForImage(holding):
+            stopWaiting(holding, at: now, emit: emit)
         case (_, .forfeited), (.starting, _): emit(.container(holding.id, .kill))
-        case (.creating, _): break  // `.created` will find the cause and kill
+        case (.creating, _):
+            // `.created` will find the cause and kill, unless nothing is being made yet.
+            stopWaiting(holding, at: now, emit: emit)
         case (.running, _):
             emit(.container(holding.id, .signal(Node.terminationSignal)))
             timers.insert(.graceEnded(holding.id), due: now + holding.spec.grace)

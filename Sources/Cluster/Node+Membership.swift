@@ -63,6 +63,8 @@ extension Node {
             table(.received(Array(bytes), from: sender), at: now, emit: emit)
         case .lock(let bytes):
             lock(.received(Array(bytes), from: sender), at: now, emit: emit)
+        case .image(let bytes):
+            images(.received(Array(bytes), from: sender), at: now, emit: emit)
         case .logQuery(let query):
             answer(query, of: sender, emit: emit)
         case .logAnswer(let read, let chunk):
@@ -88,6 +90,7 @@ extension Node {
         let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
         table(.peers(peers), at: now, emit: emit)
         lock(.members(members.map(LockMember.init)), at: now, emit: emit)
+        images(.peers(peers), at: now, emit: emit)
     }
 
     private mutating func joined(at now: Instant, emit: (NodeEffect) -> Void) {

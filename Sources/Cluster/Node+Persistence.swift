@@ -7,6 +7,7 @@ struct PersistDesk: Sendable {
     enum Owner: Sendable {
         case table(TableTicket)
         case lock(LockTicket)
+        case images(ImageTicket)
     }
 
     private var owners: [PersistTicket: Owner] = [:]
@@ -32,6 +33,8 @@ extension Node {
         switch persistence.redeem(ticket) {
         case .table(let ticket): table(.persisted(ticket), at: now, emit: emit)
         case .lock(let ticket): lock(.persisted(ticket), at: now, emit: emit)
+        case .images(let ticket):
+            images(.persisted(ticket, isDone: true), at: now, emit: emit)
         case nil: break
         }
     }
@@ -43,6 +46,8 @@ extension Node {
         switch persistence.redeem(ticket) {
         case .table(let ticket): table(.persistFailed(ticket), at: now, emit: emit)
         case .lock(let ticket): lock(.persistFailed(ticket), at: now, emit: emit)
+        case .images(let ticket):
+            images(.persisted(ticket, isDone: false), at: now, emit: emit)
         case nil: break
         }
     }

@@ -44,6 +44,10 @@ extension Node {
             forget(id, node, at: now, emit: emit)
         case .recoverLock:
             recoverLock(id, at: now, emit: emit)
+        case .nameImage(let name, let digest, let sizeBytes):
+            images(
+                .name(id, name, digest, sizeBytes: sizeBytes, wall: wallTime(at: now)), at: now,
+                emit: emit)
         case .drain:
             if activity == .active { activity = .draining }
             lock(.yieldLeadership, at: now, emit: emit)
@@ -54,13 +58,19 @@ extension Node {
     // MARK: Submission
 
     private mutating func submit(
-        _ request: RequestID, _ spec: TaskSpec, task: TaskID?, ack: AckLevel, at now: Instant,
+        _ request: RequestID, _ wish: TaskSpec, task: TaskID?, ack: AckLevel, at now: Instant,
         emit: (NodeEffect) -> Void
     ) {
-        if let refusal = refusal(of: spec) { return emit(.reply(request, .refused(refusal))) }
+        if let refusal = refusal(of: wish) { return emit(.reply(request, .refused(refusal))) }
         let task = task ?? TaskID(at: wallTime(at: now), using: &random)
         let copiesWanted = copiesWanted(for: ack)
         let known = table.record(task)
+        let spec: TaskSpec
+        do {
+            spec = try resolved(wish, like: known?.spec)
+        } catch {
+            return emit(.reply(request, .refused(error)))
+        }
         guard known == nil || known?.spec == spec else {
             return emit(
                 .reply(

@@ -21,6 +21,9 @@ package struct Node: Sendable {
     var membership: Membership
     var table: TableReplica
     var lock: LockNode
+    var images: ImageReplica
+    /// Containers that wait for their image.
+    var imageWaits: [ImageDigest: Set<ContainerID>] = [:]
     var random: SeededGenerator
     /// What the wall clock showed, and when; for display only.
     var wallSample: (time: WallTime, at: Instant)
@@ -83,6 +86,7 @@ package struct Node: Sendable {
         case gossip(GossipEffect)
         case table(TableEffect)
         case lock(LockEffect)
+        case images(ImageEffect)
     }
 
     /// What becomes due.
@@ -130,6 +134,7 @@ package struct Node: Sendable {
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
         }
+        images = ImageReplica(node: id, restored: boot.image, seed: random.next(), at: now)
         isFounding = origin.isFounding
         adopted = boot.containers
         wallSample = (boot.wallTime, now)
@@ -153,6 +158,8 @@ package struct Node: Sendable {
             container(id, event, at: now, emit: emit)
         case .request(let id, let request):
             self.request(id, request, at: now, emit: emit)
+        case .image(let event):
+            images(.store(event), at: now, emit: emit)
         case .logRead(let id, let chunk):
             logRead(id, chunk, at: now, emit: emit)
         case .wallClock(let time):
@@ -180,6 +187,7 @@ package struct Node: Sendable {
             case .gossip(let effect): apply(effect, at: now, emit: emit)
             case .table(let effect): apply(effect, at: now, emit: emit)
             case .lock(let effect): apply(effect, at: now, emit: emit)
+            case .images(let effect): apply(effect, at: now, emit: emit)
             }
             next += 1
         }
@@ -190,7 +198,8 @@ package struct Node: Sendable {
     /// When the node next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         [
-            membership.nextDeadline, table.nextDeadline, lock.nextDeadline, timers.next, nextSteal,
+            membership.nextDeadline, table.nextDeadline, lock.nextDeadline, images.nextDeadline,
+            timers.next, nextSteal,
         ].compactMap { $0 }.min()
     }
 
@@ -208,6 +217,9 @@ package struct Node: Sendable {
         }
         if let due = lock.nextDeadline, due <= now {
             lock(.deadlineReached, at: now, emit: emit)
+        }
+        if let due = images.nextDeadline, due <= now {
+            images(.deadlineReached, at: now, emit: emit)
         }
         while let timer = timers.popDue(at: now) {
             expired(timer, at: now, emit: emit)

@@ -13,6 +13,7 @@ package enum PacketInspection {
         switch message {
         case .table(let bytes): return "table \(describe(table: Array(bytes)))"
         case .lock(let bytes): return "lock \(LockInspection.describe(Array(bytes)))"
+        case .image(let bytes): return "image, \(bytes.count) bytes"
         case .logQuery(let query): return "log query of \(query.container)"
         case .logAnswer(let read, _): return "log answer \(read.value)"
         case .signal(let container, let signal): return "signal \(signal) to \(container)"

@@ -24,6 +24,8 @@ package enum DurableSpace: UInt8, CaseIterable, Comparable, Sendable {
     case raftState = 6
     /// The node's session, its lease and its tokens.
     case session = 7
+    /// What the names of images stand for, by name.
+    case images = 8
 
     /// Orders by number.
     package static func < (left: DurableSpace, right: DurableSpace) -> Bool {

@@ -40,6 +40,13 @@ extension TaskSpec: WireCodable {
         content.field(11) { $0.signed(grace.nanoseconds) }
         texts(12, constraints, &content)
         if let retention { content.field(13) { $0.signed(retention.nanoseconds) } }
+        if case .image(let name, let digest) = rootfs {
+            content.field(50) {
+                name.encode(into: &$0)
+                $0.bool(digest != nil)
+                digest?.encode(into: &$0)
+            }
+        }
         content.raw(unknownFields)
         writer.blob(content.bytes)
     }
@@ -95,6 +102,9 @@ extension TaskSpec: WireCodable {
         case 11: grace = .nanoseconds(try content.signed())
         case 12: constraints = try texts(&content)
         case 13: retention = .nanoseconds(try content.signed())
+        case 50:
+            let name = try ImageName(from: &content)
+            rootfs = .image(name, try content.bool() ? try ImageDigest(from: &content) : nil)
         default: return false
         }
         return true

@@ -46,6 +46,14 @@ package enum RootFilesystem: Hashable, Sendable {
     case host
     /// A directory that exists on every node that takes the task.
     case directory(String)
+    /// An image that any node can get from the others; the digest is found from the name when the
+    /// task is taken in, so that all its attempts run the same.
+    case image(ImageName, ImageDigest?)
+
+    /// The image that is needed, once it is known which.
+    package var imageDigest: ImageDigest? {
+        if case .image(_, let digest) = self { digest } else { nil }
+    }
 }
 
 /// A directory of the node that a task sees.

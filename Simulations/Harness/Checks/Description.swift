@@ -12,6 +12,7 @@ enum Description {
         case .container(let id, let event): "container \(id) \(of(event))"
         case .request(let id, let request): "request \(id.value) \(of(request))"
         case .logRead(let id, let chunk): "log read \(id.value) \(chunk == nil ? "nothing" : "")"
+        case .image(let event): "image store \(of(event))"
         case .wallClock(let time): "wall clock \(time.milliseconds)"
         case .pressure(let pressure): "pressure, disk full: \(pressure.isDiskFull)"
         case .deadlineReached: "deadline"
@@ -27,6 +28,7 @@ enum Description {
         case .container(let id, let command): "container \(id) \(of(command))"
         case .armGuard(let deadline): "guard until \(deadline.nanoseconds)"
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
+        case .image(let command): "image store \(of(command))"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
         }
@@ -39,6 +41,26 @@ enum Description {
         case .delete(let space, let key): "\(space)[\(hexadecimal(key))] deleted"
         case .deleteRange(let space, let from, let to):
             "\(space)[\(hexadecimal(from))..<\(to.map(hexadecimal) ?? "")] deleted"
+        }
+    }
+
+    private static func of(_ event: ImageStoreEvent) -> String {
+        switch event {
+        case .stock(let digest, .complete): "has \(digest.short)"
+        case .stock(let digest, .lacks(let parts)): "lacks \(parts.count) of \(digest.short)"
+        case .read(let read, let chunk): "read \(read.value): \(chunk?.bytes.count ?? 0) B"
+        case .written(_, let part, let result): "wrote \(part.short): \(result)"
+        case .dropped(let digest): "dropped \(digest.short)"
+        }
+    }
+
+    private static func of(_ command: ImageStoreCommand) -> String {
+        switch command {
+        case .check(let digest): "check \(digest.short)"
+        case .read(let read, let part, let offset):
+            "read \(read.value) of \(part.short) from \(offset)"
+        case .write(_, let part, let chunk):
+            "write \(chunk.bytes.count) B of \(part.short) at \(chunk.offset)"
         }
     }
 

@@ -55,6 +55,7 @@ package struct Trace {
             mix(code(of: event))
         case .request(let id, _): mix(id.value << 8 | 5)
         case .logRead(let id, _): mix(id.value << 8 | 6)
+        case .image: mix(9)
         case .wallClock(let time): mix(UInt64(bitPattern: time.milliseconds))
         case .pressure: mix(7)
         case .deadlineReached: mix(8)
@@ -74,6 +75,7 @@ package struct Trace {
             mix(code(of: command))
         case .armGuard(let deadline): mix(UInt64(bitPattern: deadline.nanoseconds) << 8 | 16)
         case .readLog(let id, _, _, _): mix(id.value << 8 | 13)
+        case .image(let command): mix(code(of: command))
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)
             mix(code(of: reply))
@@ -122,6 +124,14 @@ package struct Trace {
         case .kill: 34
         case .remove: 35
         case .removeLog: 36
+        }
+    }
+
+    private func code(of command: ImageStoreCommand) -> UInt64 {
+        switch command {
+        case .check(let digest): UInt64(digest.bytes[0]) << 8 | 71
+        case .read(let read, _, let offset): (read.value ^ offset) << 8 | 72
+        case .write(_, _, let chunk): (chunk.offset ^ UInt64(chunk.bytes.count)) << 8 | 73
         }
     }
 

@@ -13,6 +13,8 @@ enum ClientStep {
     case meddle(Int)
     /// Declares a node gone whose disk was lost; repeated, since its session must end first.
     case forget(NodeID)
+    /// Imports an image, unless that was done.
+    case importImage(Int)
 }
 
 /// One task, as its client sees it.
@@ -57,6 +59,7 @@ struct Clients {
         case token(joiner: Int)
         case join
         case forget
+        case nameImage(Int)
     }
 
     /// A request that is not answered yet.
@@ -138,6 +141,7 @@ extension World {
         case .retry(let number): submit(number)
         case .cancel(let number): cancel(number)
         case .meddle(let number): meddle(number)
+        case .importImage(let number): importImage(number)
         case .forget(let node):
             queue.insert(.client(.forget(node)), at: now + 5_000_000_000)
             if let machine = anyMember() { ask(machine, .forget(node), for: .forget) }
@@ -198,6 +202,8 @@ extension World {
         case (.submit(let number), .submitted(_, let copies)):
             acknowledged(number, copies: copies, by: machine)
         case (.submit(let number), .refused(let refusal)):
+            // A node may not have heard of an image yet; the client asks again.
+            if refusal.code == .notFound, clients.jobs[number].spec.rootfs != .host { break }
             if [.conflict, .invalid, .notFound].contains(refusal.code) {
                 checker.fail(
                     "task \(clients.jobs[number].id) is refused by \(machine.name): "
@@ -206,6 +212,7 @@ extension World {
         case (.cancel(let number), .accepted): clients.jobs[number].isCancelSettled = true
         case (.cancel(let number), .refused(let refusal)):
             if refusal.code == .conflict { clients.jobs[number].isCancelSettled = true }
+        case (.nameImage(let number), .accepted): namedImages.insert(number)
         case (.token(let joiner), .token(let token)): join(joiner, with: token, by: machine)
         default: break
         }

@@ -12,6 +12,7 @@ final class Machine {
     var clock: VirtualClock
     var disk = VirtualDisk()
     var runtime: VirtualRuntime
+    var images = VirtualImages()
     /// The running daemon's core; `nil` while the daemon is down.
     var node: RunningNode?
     /// Rises whenever the daemon starts or stops; what belongs to another life is void.

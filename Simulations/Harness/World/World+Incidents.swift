@@ -245,6 +245,8 @@ extension World {
             if machine.node == nil { restart(machine, after: 0) }
         }
         for node in lostNodes { queue.insert(.client(.forget(node)), at: now) }
+        // All disks that had an image may have been lost.
+        importImages()
     }
 }
 

@@ -48,6 +48,8 @@ extension World {
         clients.longTaskShare = scenario.longTaskShare ?? share
     }
 
+    /// The share of tasks that need an image.
+    private static let imageShare = 0.1
     private static let longTaskShares = [0.05, 0.05, 0.25, 0.6]
 
     // MARK: Phases
@@ -76,6 +78,7 @@ extension World {
     private func runSafetyPhase() {
         guard checker.violation == nil else { return }
         plan()
+        importImages()
         network.conditions = faults.conditions
         for machine in machines { machine.runtime.latency.slowShare = faults.slowStepShare }
         isSafetyPhase = true
@@ -145,6 +148,10 @@ extension World {
         }
         if clients.random.happens(0.1) { spec.onPartition = .wait }
         if clients.random.happens(0.05) { spec.timeout = .seconds(1) }
+        if clients.random.happens(World.imageShare) {
+            let image = library.images[clients.random.index(below: library.images.count)]
+            spec.rootfs = .image(image.name, nil)
+        }
         return spec
     }
 

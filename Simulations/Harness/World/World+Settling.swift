@@ -112,6 +112,7 @@ extension World {
     func lose(_ machine: Machine) {
         let old = machine.key.id
         machine.disk.wipe()
+        machine.images = VirtualImages()
         machine.runtime = VirtualRuntime(seed: random.boots.next())
         machine.incarnation += 1
         machine.key = NodeKey(

@@ -54,6 +54,9 @@ package final class World {
     /// What must hold at every step.
     package internal(set) var checker = Checker()
     var clients: Clients
+    /// The images that tasks may need.
+    let library: ImageLibrary
+    var namedImages: Set<Int> = []
     /// The hash of everything that happened, and where its lines go.
     package var trace = Trace()
     /// What the run counts.
@@ -83,6 +86,7 @@ package final class World {
         random = WorldRandom(&seeds)
         network = VirtualNetwork(count: scenario.nodeCount, seed: seeds.next())
         clients = Clients(seed: seeds.next())
+        library = ImageLibrary(seed: scenario.seed)
         faults = Faults(
             drawnFrom: scenario.faultKinds, isSwarm: scenario.isSwarm, using: &random.incidents)
         for index in 0..<scenario.nodeCount {
@@ -220,7 +224,8 @@ package final class World {
                 mayCreate = isGuarded(machine)
             }
             let steps = machine.runtime.perform(command, on: id, mayCreate: mayCreate)
-            if case .create = command {
+            if case .create(let spec) = command {
+                checkImage(of: spec, id, on: machine)
                 counts.creates += 1
                 checker.created(id, on: machine.name, at: now)
             }
@@ -229,6 +234,8 @@ package final class World {
             arm(machine, until: deadline)
         case .readLog(let read, let container, let cursor, let waitAtMost):
             readLog(read, container, cursor, waitAtMost, on: machine)
+        case .image(let command):
+            perform(command, of: machine)
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):

@@ -14,6 +14,8 @@ package enum NodeEvent: Sendable {
     case request(RequestID, NodeRequest)
     /// An excerpt of a log of this node was read, or could not be (`nil`: there is no such log).
     case logRead(LogReadID, LogChunk?)
+    /// The image store tells something.
+    case image(ImageStoreEvent)
     /// The wall clock shows this now; sent first of all, then at least once a minute.
     case wallClock(WallTime)
     /// How busy the machine really is; sent at least every few seconds.

@@ -24,6 +24,9 @@ package enum NodeRequest: Sendable {
     /// Begin the lock anew here, for its majority of voters is lost for good; `accepted` once that
     /// is on disk, refused while a majority is alive.
     case recoverLock
+    /// Give a name to a whole image of this node's store, or take one away (`nil`); answered by
+    /// `accepted` once that is on this node's disk.
+    case nameImage(ImageName, ImageDigest?, sizeBytes: UInt64)
     /// Stop taking work; running tasks go on. Answered by `accepted`.
     case drain
 }

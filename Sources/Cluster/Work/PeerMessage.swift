@@ -14,6 +14,8 @@ enum PeerMessage {
     case signal(ContainerID, Int32)
     /// The lock expired a session of this node: its claims up to the token are void.
     case gone(NodeID, FencingToken)
+    /// About images.
+    case image(ArraySlice<UInt8>)
 
     /// A question for another node's log.
     struct LogQuery {
@@ -30,14 +32,16 @@ enum PeerMessage {
         case logAnswer = 4
         case signal = 5
         case gone = 6
+        case image = 7
     }
 
     /// The longest wait that a peer may ask for.
     static let waitMax: Duration = .seconds(30)
 
-    /// The payload that carries table or lock bytes.
+    /// The payload that carries table, lock or image bytes.
     static func wrap(table bytes: [UInt8]) -> [UInt8] { [Kind.table.rawValue] + bytes }
     static func wrap(lock bytes: [UInt8]) -> [UInt8] { [Kind.lock.rawValue] + bytes }
+    static func wrap(image bytes: [UInt8]) -> [UInt8] { [Kind.image.rawValue] + bytes }
 
     /// The whole payload.
     var encoded: [UInt8] {
@@ -48,6 +52,9 @@ enum PeerMessage {
             writer.raw(bytes)
         case .lock(let bytes):
             writer.byte(Kind.lock.rawValue)
+            writer.raw(bytes)
+        case .image(let bytes):
+            writer.byte(Kind.image.rawValue)
             writer.raw(bytes)
         case .logQuery(let query):
             writer.byte(Kind.logQuery.rawValue)
@@ -79,6 +86,7 @@ enum PeerMessage {
         switch kind {
         case .table: self = .table(reader.rest())
         case .lock: self = .lock(reader.rest())
+        case .image: self = .image(reader.rest())
         case .logQuery:
             let read = LogReadID(try reader.varint())
             let container = try ContainerID(from: &reader)
