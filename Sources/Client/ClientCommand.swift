@@ -19,6 +19,7 @@ struct ClientCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
             LogsCommand.self, CancelCommand.self, WaitCommand.self, WhyCommand.self,
+            ImageCommand.self,
         ])
 
     static func main() async {
@@ -55,8 +56,11 @@ extension ClientCommand {
         let count = first.hasPrefix("--node=") ? 1 : ["-N", "--node"].contains(first) ? 2 : 0
         guard count > 0, words.count > count else { return words }
         let rest = words.dropFirst(count)
-        // `nodes` has commands of its own, which the option must follow too.
-        let names = rest.starts(with: ["nodes", "forget"]) ? 2 : 1
+        // `nodes` and `image` have commands of their own, which the option must follow too.
+        let isNested =
+            rest.starts(with: ["nodes", "forget"])
+            || rest.first == "image" && rest.dropFirst().first?.hasPrefix("-") == false
+        let names = isNested ? 2 : 1
         return Array(rest.prefix(names)) + words.prefix(count) + rest.dropFirst(names)
     }
 }

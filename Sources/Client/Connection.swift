@@ -109,6 +109,17 @@ struct Connection: Sendable {
         }
     }
 
+    /// Sends a body of any length, and reads the answer.
+    func upload<Answer: Decodable>(
+        _ path: String, _ source: ImportSource, as type: Answer.Type
+    ) async throws -> Answer {
+        let response = try await send(
+            .POST, path, body: .stream(source, length: .unknown),
+            contentType: "application/octet-stream", accept: nil, timeout: ImageCommand.timeMax)
+        let bytes = try await response.body.collect(upTo: Connection.answerSizeBytesMax)
+        return try JSONDecoder().decode(type, from: Data(bytes.readableBytesView))
+    }
+
     /// Asks, and hands over the answer as it comes.
     func stream(_ path: String, accept: String) async throws -> HTTPClientResponse.Body {
         try await send(.GET, path, nil, accept: accept, timeout: .hours(24 * 365)).body
@@ -118,16 +129,30 @@ struct Connection: Sendable {
         _ method: HTTPMethod, _ path: String, _ body: (any Encodable & Sendable)?,
         accept: String?, timeout: TimeAmount
     ) async throws -> HTTPClientResponse {
+        let content = try body.map {
+            HTTPClientRequest.Body.bytes(ByteBuffer(bytes: try JSONEncoder().encode($0)))
+        }
+        return try await send(
+            method, path, body: content, contentType: "application/json", accept: accept,
+            timeout: timeout)
+    }
+
+    private func send(
+        _ method: HTTPMethod, _ path: String, body: HTTPClientRequest.Body?,
+        contentType: String, accept: String?, timeout: TimeAmount
+    ) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: base + path)
         request.method = method
         if let accept { request.headers.add(name: "accept", value: accept) }
         if let body {
-            request.headers.add(name: "content-type", value: "application/json")
-            request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
+            request.headers.add(name: "content-type", value: contentType)
+            request.body = body
         }
         let response: HTTPClientResponse
         do {
             response = try await Connection.http.execute(request, timeout: timeout)
+        } catch let error as InvalidInput {
+            throw error
         } catch {
             throw Unreachable(node: name, error)
         }

@@ -84,7 +84,7 @@ private func plain(_ number: Double) -> String {
 }
 
 /// A size in the largest unit that leaves a whole number, or one decimal.
-private func size(_ bytes: UInt64) -> String {
+func size(_ bytes: UInt64) -> String {
     for (unit, factor) in [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)] as [(String, UInt64)]
     where bytes >= factor {
         let tenths = bytes * 10 / factor

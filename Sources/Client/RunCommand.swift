@@ -31,6 +31,8 @@ struct RunCommand: AsyncParsableCommand {
     var workdir: String?
     @Option(help: "A directory on the nodes to use as the root file system.")
     var rootfs: String?
+    @Option(help: "An image of the cluster to run in: NAME or NAME:TAG; see: client image.")
+    var image: String?
     @Option(name: [.customShort("v"), .long], help: "HOST:CONTAINER[:ro].")
     var volume: [String] = []
     @Option(help: "never, on-loss (default) or on-failure[:N].")
@@ -90,7 +92,7 @@ struct RunCommand: AsyncParsableCommand {
                     + "\(first)", code: 125)
         }
         var spec = SpecView(command: RunCommand.withoutSeparator(command))
-        guard !spec.command.isEmpty else {
+        guard !spec.command.isEmpty || image != nil else {
             throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
         }
         spec.cpus = cpus
@@ -99,6 +101,7 @@ struct RunCommand: AsyncParsableCommand {
         spec.environment = try environment()
         spec.workdir = workdir
         spec.rootfs = rootfs
+        spec.image = image
         spec.volumes = volume
         spec.restart = restart
         spec.onPartition = onPartition

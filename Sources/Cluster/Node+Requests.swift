@@ -97,7 +97,7 @@ extension Node {
             return Refusal(
                 .unavailable, "this node is going down and takes no tasks; ask another node")
         }
-        guard !spec.command.isEmpty else {
+        guard spec.hasProgram else {
             return Refusal(.invalid, "the task has no command; give a program to run")
         }
         guard spec.encoded.count <= TaskSpec.sizeBytesMax else {

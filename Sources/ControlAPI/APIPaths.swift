@@ -8,6 +8,11 @@ package enum APIPaths {
     package static let events = "/v1/events"
     /// Join tokens: `POST` makes one.
     package static let tokens = "/v1/tokens"
+    /// Names of images: `GET` lists, `POST ?name=` imports what the body holds, `DELETE ?name=`
+    /// takes a name away.
+    package static let images = "/v1/images"
+    /// The most bytes that an import may have.
+    package static let importSizeBytesMax = 32 << 30
     /// `POST`: the node hands back its tasks and leaves the cluster.
     package static let leave = "/v1/leave"
     /// `POST`: the node begins the lock anew, for a majority of its voters is lost for good.

@@ -77,6 +77,8 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var workdir: String?
     /// A directory that takes the place of the host's root file system.
     package var rootfs: String?
+    /// The name of an image of the cluster.
+    package var image: String?
     /// Cores, such as `0.5`.
     package var cpus: Double?
     /// Bytes of memory.
@@ -97,7 +99,7 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var constraints: [String]?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
+        case command, environment, workdir, rootfs, image, cpus, memory, pids, volumes, restart
         case constraints
         case onPartition = "on_partition"
         case timeoutSeconds = "timeout_seconds"
@@ -113,7 +115,7 @@ package struct SpecView: Codable, Hashable, Sendable {
     ///
     /// - Throws: `InvalidInput` naming the field and what it takes.
     package func spec() throws(InvalidInput) -> TaskSpec {
-        guard let program = command.first, !program.isEmpty else {
+        guard command.first?.isEmpty == false || command.isEmpty && image != nil else {
             throw InvalidInput("command: give a program to run")
         }
         var spec = TaskSpec(command: command)
@@ -132,6 +134,16 @@ package struct SpecView: Codable, Hashable, Sendable {
                 throw InvalidInput("rootfs: \(rootfs) is not an absolute path")
             }
             spec.rootfs = .directory(rootfs)
+        }
+        if let image {
+            guard rootfs == nil else {
+                throw InvalidInput("image: a task has either an image or a rootfs")
+            }
+            guard let name = ImageName(image) else {
+                throw InvalidInput(
+                    "image: \(image) is no name of an image: write NAME or NAME:TAG, in lower case")
+            }
+            spec.rootfs = .image(name, nil)
         }
         try readLimits(into: &spec)
         for volume in volumes ?? [] { spec.volumes.append(try Quantities.volume(volume)) }

@@ -58,7 +58,7 @@ extension TaskSpec: WireCodable {
         spec.unknownFields = try fields.fields { (tag, content) throws(CodecError) in
             try spec.read(tag, from: &content)
         }
-        guard !spec.command.isEmpty else { throw .malformed }
+        guard spec.hasProgram else { throw .malformed }
         self = spec
     }
 

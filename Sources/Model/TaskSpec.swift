@@ -29,6 +29,12 @@ package struct TaskSpec: Hashable, Sendable {
     /// Fields written by a newer version, kept as they came so that they are passed on.
     package var unknownFields: [UInt8] = []
 
+    /// Whether it is said what to run: by the task, or by its image.
+    package var hasProgram: Bool {
+        if case .image = rootfs, command.isEmpty { return true }
+        return command.first?.isEmpty == false
+    }
+
     /// Makes the spec of a task that runs `command` with every other setting at its default.
     package init(command: [String]) {
         self.command = command
