@@ -120,7 +120,7 @@ package struct Node: Sendable {
         id = membership.id
         table = TableReplica(
             node: id, bootID: boot.bootID, restored: boot.image,
-            configuration: TableConfiguration(retention: configuration.retention),
+            configuration: TableConfiguration(of: configuration),
             seed: random.next(), at: now)
         do {
             lock = try LockNode(
@@ -161,6 +161,7 @@ package struct Node: Sendable {
         case .pressure(let pressure):
             self.pressure = pressure
             isStealPassNeeded = true
+            speakNewer(at: now, emit: emit)
         case .deadlineReached:
             deadlineReached(at: now, emit: emit)
         }
@@ -243,7 +244,7 @@ package struct Node: Sendable {
         do {
             return try Membership(
                 key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
-                configuration: GossipConfiguration(profile: configuration.profile),
+                configuration: GossipConfiguration(of: configuration),
                 metadata: configuration.metadata, advertise: configuration.advertise,
                 genesis: genesis, restored: boot.image, seed: seed, wallTime: boot.wallTime,
                 at: now)
@@ -266,5 +267,20 @@ extension NodeConfiguration {
         NodeMetadata(
             name: name, version: version, capacity: capacity, labels: labels,
             isEligible: takesTasks)
+    }
+}
+
+extension TableConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(retention: configuration.retention)
+        newerFields = configuration.newerFields
+        mutation = configuration.tableMutation
+    }
+}
+
+extension GossipConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(profile: configuration.profile)
+        mutation = configuration.gossipMutation
     }
 }

@@ -72,6 +72,14 @@ package struct NodeConfiguration: Sendable {
     package var takesTasks: Bool = true
     /// The numbers of the lock; those that suit the profile unless a test sets others.
     package var lock: LockConfiguration
+    /// What a later version would add to the records that it writes, for simulations of upgrades.
+    ///
+    /// Nothing in the current version. At most `UnknownFields.tailSizeBytesMax` bytes.
+    package var newerFields: [UInt8] = []
+    /// A rule of the membership that is broken on purpose, for tests that must notice.
+    package var gossipMutation: GossipMutation?
+    /// A rule of the table that is broken on purpose, for tests that must notice.
+    package var tableMutation: TableMutation?
     /// The signature scheme; anything else than Ed25519 is for simulations.
     package var signatures: any SignatureScheme = Ed25519()
 
