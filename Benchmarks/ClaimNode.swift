@@ -42,8 +42,8 @@ final class ClaimNode: @unchecked Sendable {
         }
         let node = try ClaimNode(
             number, loop: loop, transport: transport, isFounder: isFounder)
-        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { done, failure in
-            loop.execute { node.persisted(done, failure) }
+        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { answer in
+            loop.execute { node.persisted(answer) }
         }
         try await loop.submit {
             box.node = node
@@ -266,12 +266,13 @@ final class ClaimNode: @unchecked Sendable {
         store?.submit(writes, PersistTicket(lastTicket))
     }
 
-    private func persisted(_ done: [PersistTicket], _ failure: DurableStore.Failure?) {
-        if let failure { store?.resume(after: failure) }
-        for ticket in done {
-            guard let owner = tickets.removeValue(forKey: ticket) else { continue }
-            tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
-        }
+    private func persisted(_ answer: WriteQueue.Answer) {
+        answer.deliver(
+            resume: { store?.resume(after: $0) },
+            tell: { ticket, failure in
+                guard let owner = tickets.removeValue(forKey: ticket) else { return }
+                tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
+            })
     }
 
     private func arm() {

@@ -1,6 +1,7 @@
 import Gossip
 import Lock
 package import Model
+package import Raft
 
 /// What a node knows, for people and programs to read.
 extension Node {
@@ -38,6 +39,19 @@ extension Node {
     package var lockState: (appliedIndex: UInt64, bytes: [UInt8]) {
         (lock.appliedIndex, lock.tableBytes)
     }
+
+    /// How far the lock's log is committed as far as this node knows, and in which generation.
+    package var lockCommitted: FencingToken {
+        FencingToken(generation: lock.generation, index: lock.commitIndex)
+    }
+
+    /// The committed entries of the lock's log behind `index`, in order: equal on all voters.
+    package func lockEntries(after index: UInt64) -> [RaftEngine.CommittedEntry] {
+        lock.committedEntries(after: index)
+    }
+
+    /// Every set of voters of which this node knows that a majority of it is needed.
+    package var lockVoterSets: [[NodeID]] { lock.voterSets }
 
     /// The table as bytes: equal on nodes that know the same.
     package func tableBytes() -> [UInt8] {

@@ -52,7 +52,7 @@ enum Daemon {
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: runner,
             dataDirectory: settings.dataDirectory, logger: logger)
-        let store = try DurableStore(path: path) { driver.persisted($0, $1) }
+        let store = try DurableStore(path: path) { driver.persisted($0) }
         let image = try store.load()
         let origin = origin(image, join)
         let entry = try entry(join, origin)
