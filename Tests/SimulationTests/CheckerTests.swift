@@ -15,7 +15,7 @@ import Testing
         ContainerID(task: task, token: token(index))
     }
 
-    private func status(_ state: TaskState, restart: RestartPolicy = .onLoss) -> TaskStatus {
+    private func status(_ state: TaskState, restart: RestartPolicy = .onNodeLoss) -> TaskStatus {
         var spec = TaskSpec(command: ["exit", "0"])
         spec.restart = restart
         return TaskStatus(
@@ -102,20 +102,21 @@ import Testing
         #expect((own.violation != nil) == isCaught)
     }
 
-    @Test func `a start under an earlier token, or a second one of what runs once, is noticed`() {
-        func run(_ tokens: [UInt64], mayRunAgain: Bool) -> Violation? {
+    @Test func `a start under an earlier token, or one more than is allowed, is noticed`() {
+        func run(_ tokens: [UInt64], attemptsMax: Int?) -> Violation? {
             var checker = Checker()
             for (time, index) in tokens.enumerated() {
                 checker.started(
-                    container(index), on: "n\(index)", at: Int64(time), mayRunAgain: mayRunAgain)
+                    container(index), on: "n\(index)", at: Int64(time), attemptsMax: attemptsMax)
                 checker.ended(container(index), exit: nil, on: "n\(index)")
             }
             return checker.violation
         }
-        #expect(run([1, 2], mayRunAgain: true) == nil)
-        #expect(run([2, 1], mayRunAgain: true) != nil)
-        #expect(run([1, 1], mayRunAgain: false) == nil)
-        #expect(run([1, 2], mayRunAgain: false) != nil)
+        #expect(run([1, 2], attemptsMax: nil) == nil)
+        #expect(run([2, 1], attemptsMax: nil) != nil)
+        #expect(run([1, 1], attemptsMax: 1) == nil)
+        #expect(run([1, 2], attemptsMax: 1) != nil)
+        #expect(run([1, 2], attemptsMax: 2) == nil)
     }
 
     @Test func `a collected task that is back is noticed`() {
@@ -148,7 +149,7 @@ import Testing
 
     struct Lie: Sendable, CustomTestStringConvertible {
         var state: TaskState
-        var restart: RestartPolicy = .onLoss
+        var restart: RestartPolicy = .onNodeLoss
         var wasCancelWished = false
         var isLie: Bool
         var testDescription: String { "\(state) \(restart) \(wasCancelWished)" }

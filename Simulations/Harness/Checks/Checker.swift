@@ -10,6 +10,7 @@ package struct Checker: Sendable {
     private var live: [TaskID: [(id: ContainerID, node: String)]] = [:]
     private var started: [TaskID: FencingToken] = [:]
     private var collected: [TaskID: Set<String>] = [:]
+    private var starts: [TaskID: Set<ContainerID>] = [:]
     private var exitCodes: [TaskID: Set<Int32>] = [:]
     private var outcomes: [TaskID: TaskState] = [:]
     private var lockTables: [UInt64: (digest: UInt64, node: String)] = [:]
@@ -65,6 +66,9 @@ package struct Checker: Sendable {
         collected[task, default: []].insert(node)
     }
 
+    /// Whether some node has collected a task.
+    package func isCollected(_ task: TaskID) -> Bool { collected[task] != nil }
+
     /// A record is written to a disk.
     package mutating func wrote(_ task: TaskID, by node: String, at time: Int64) {
         guard !collected.isEmpty, collected[task]?.contains(node) == true else { return }
@@ -107,15 +111,20 @@ package struct Checker: Sendable {
     /// No two copies of a task run at the same time, wherever.
     ///
     /// One that is killed at this very moment (`isOver`) does not count. Attempts do not go back to
-    /// an earlier token, and what must not run twice is not started under a second one.
+    /// an earlier token, nor are there more of them than the task's policy allows, if it says how
+    /// many.
     package mutating func started(
         _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false,
-        mayRunAgain: Bool = true
+        attemptsMax: Int? = nil
     ) {
-        if !isOver, let last = started[id.task], last != id.token, last > id.token || !mayRunAgain {
+        starts[id.task, default: []].insert(id)
+        if let attemptsMax, let count = starts[id.task]?.count, count > attemptsMax {
+            fail("task \(id.task) is run \(count) times, and may be \(attemptsMax)", at: time)
+        }
+        if !isOver, let last = started[id.task], last > id.token {
             fail(
-                "task \(id.task) starts on \(node) under \(id.token), after it ran under \(last)"
-                    + (mayRunAgain ? "" : ", and must not run twice"), at: time)
+                "task \(id.task) starts on \(node) under \(id.token), after it ran under \(last)",
+                at: time)
         }
         started[id.task] = max(started[id.task] ?? id.token, id.token)
         if !isOver, let other = live[id.task]?.first {
@@ -166,7 +175,7 @@ package struct Checker: Sendable {
         switch status.state {
         case .complete where exitCodes[status.id]?.contains(0) != true:
             "no attempt of it ended with 0"
-        case .lost where status.spec.restart != .never:
+        case .lost where status.spec.restart != .never && status.spec.attemptsMax == nil:
             "it may run again"
         case .canceled where !wasCancelWished:
             "nobody wished it"

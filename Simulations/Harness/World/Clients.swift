@@ -94,6 +94,13 @@ struct Clients {
         numbers[task].map { Int(jobs[$0].spec.resources.cpuMillis) } ?? 0
     }
 
+    /// How often a task may be run, if its policy says so.
+    func attemptsMax(of task: TaskID) -> Int? {
+        guard let number = numbers[task] else { return nil }
+        let spec = jobs[number].spec
+        return spec.restart == .never ? 1 : spec.attemptsMax.map(Int.init)
+    }
+
     mutating func started(_ task: TaskID, at now: Int64) {
         guard let number = numbers[task], jobs[number].started == nil else { return }
         jobs[number].started = now
@@ -155,8 +162,8 @@ extension World {
     private func submit(_ number: Int) {
         let job = clients.jobs[number]
         guard !job.isAcknowledged else { return }
-        if isCollecting, counts.minorities > 0, checker.outcome(of: job.id) != nil {
-            // Away for longer than ended tasks are kept: a repetition would be another task.
+        if checker.isCollected(job.id) {
+            // Its node was away for longer than ended tasks are kept: a repetition is another task.
             return clients.jobs[number].isAcknowledged = true
         }
         if !isStudy { queue.insert(.client(.retry(number)), at: now + 3_000_000_000) }

@@ -28,9 +28,8 @@ extension World {
     private func liveBegan(_ id: ContainerID, on machine: Machine) {
         counts.starts += 1
         trace.note("\(machine.name) \(id) runs", at: now)
-        let job = clients.number(of: id.task).map { clients.jobs[$0] }
         checker.started(
-            id, on: machine.name, at: now, mayRunAgain: job?.spec.restart != .never)
+            id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
         machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
         clients.started(id.task, at: now)
     }

@@ -228,7 +228,7 @@ package final class World {
         case .container(let id, let command):
             var mayCreate = true
             if case .start = command { checkStart(of: id, on: machine) }
-            if case .create(let spec) = command, spec.onPartition == .stop {
+            if case .create(let spec) = command, spec.onPartition == .rerun {
                 mayCreate = isGuarded(machine)
             }
             let steps = machine.runtime.perform(command, on: id, mayCreate: mayCreate)
