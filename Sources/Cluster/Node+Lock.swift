@@ -74,12 +74,12 @@ extension Node {
         case .recoveryRefused:
             recoveryRefused(emit: emit)
         case .logUnreadable:
-            emit(
-                .observe(
-                    .notice(
-                        .error,
-                        "the lock's log was written by a newer version: this node has no vote any "
-                            + "more; update its software")))
+            let cause =
+                lock.isForsworn
+                ? "the disk has lost a part of the lock's log: this node has no vote any more"
+                : "the lock's log was written by a newer version: this node has no vote any more; "
+                    + "update its software"
+            emit(.observe(.notice(.error, cause)))
         case .leftVoters:
             gossip(.leave, at: now, emit: emit)
         }

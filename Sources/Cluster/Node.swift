@@ -26,6 +26,9 @@ package struct Node: Sendable {
     var wallSample: (time: WallTime, at: Instant)
     var activity: Activity = .starting
     var persistence = PersistDesk()
+    /// When people may be told again that the disk refuses writes, and of how many.
+    var nextDiskNotice: Instant?
+    var diskFailures = 0
     /// Whether the founding record is still to be written.
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
@@ -126,7 +129,8 @@ package struct Node: Sendable {
             lock = try LockNode(
                 id: id, bootID: boot.bootID, configuration: configuration.lock,
                 restored: boot.image, isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
         }

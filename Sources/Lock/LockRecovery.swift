@@ -74,6 +74,12 @@ package struct LockRecovery: Sendable {
     /// Births of collected tasks: first and last of each interval.
     package var collected: [(first: BirthDot, last: UInt64)] = []
 
+    /// The latest generation of which a token tells, 0 when none does.
+    var generation: UInt32 {
+        let tokens = attempts.map(\.token) + closes.compactMap(\.token)
+        return tokens.map(\.generation).max() ?? 0
+    }
+
     /// Knows nothing.
     package init() {}
 }

@@ -13,6 +13,7 @@ struct TestCluster: Sendable {
     /// Runs `body` on a fresh cluster of `count` nodes, then removes all of it.
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
+        preparing prepare: (TestCluster) async throws -> Void = { _ in },
         _ body: (TestCluster) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
@@ -33,6 +34,7 @@ struct TestCluster: Sendable {
         }
         let cluster = TestCluster(nodes: nodes, folder: folder)
         do {
+            try await prepare(cluster)
             try await cluster.form()
             try await body(cluster)
         } catch {

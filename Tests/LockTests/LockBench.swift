@@ -61,6 +61,9 @@ final class LockBench {
         self.configuration = configuration
     }
 
+    /// Machines whose disks are found damaged at their next start.
+    var lostLogs: Set<Int> = []
+
     convenience init(seed: UInt64, mutation: LockMutation) {
         var configuration = LockConfiguration(profile: .local)
         configuration.mutation = mutation
@@ -103,7 +106,7 @@ final class LockBench {
                 configuration: otherConfigurations[number] ?? configuration,
                 restored: machine.disk.image,
                 isFounder: number == 1, isSameMachineBoot: !machine.hasRebooted,
-                seed: random.next(), at: local)
+                hasLostLog: lostLogs.remove(number) != nil, seed: random.next(), at: local)
         } catch {
             return record.fail("machine \(number) can't read its disk: \(error)", at: now)
         }

@@ -18,6 +18,9 @@ package struct NodeBoot: Sendable {
     package var isSameMachineBoot: Bool
     /// What the wall clock shows.
     package var wallTime: WallTime
+    /// Whether a part of what the lock had written is gone: the node can't vote any more, since it
+    /// does not know what it has promised.
+    package var hasLostLock = false
 
     /// Makes a start.
     package init(
