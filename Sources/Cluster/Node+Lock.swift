@@ -30,6 +30,15 @@ extension Node {
             emit(.armGuard(until: leaseUntil))
             emit(.observe(.leaseExtended(session, until: leaseUntil)))
             sessionOpened(kept: kept, at: now, emit: emit)
+        case .claimsElsewhere(let count):
+            emit(
+                .observe(
+                    .notice(
+                        .warning,
+                        "\(count) tasks of this node were claimed on another machine, or in another "
+                            + "copy of its data directory, and wait for that one: if it is gone for "
+                            + "good, stop this node for the length of a lease, and say "
+                            + "`client nodes forget`")))
         case .leaseExtended(let session, let until):
             emit(.armGuard(until: until))
             emit(.observe(.leaseExtended(session, until: until)))

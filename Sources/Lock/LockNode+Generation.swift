@@ -34,7 +34,9 @@ extension LockNode {
             table.longestLease,
             max(configuration.leaseLength, configuration.leaseLengthWithFewVoters))
         enter(generation + 1, emit: emit)
-        var begun = LockTable(recovering: recovery, generation: generation, longest: longest)
+        var begun = LockTable(
+            recovering: recovery, generation: generation, longest: longest,
+            after: table)
         begun.mutation = configuration.mutation
         if configuration.mutation == .grantsWhileRecovering { _ = begun.endRecovery { _ in } }
         let image = RaftImage(

@@ -38,8 +38,8 @@ extension LockTable {
             .held(
                 Claim(
                     token: granted, session: session, birth: request.birth,
-                    isLastAttempt: request.restart == .never, waits: request.onPartition == .wait)
-            ), for: request.task)
+                    isLastAttempt: request.restart == .never, waits: request.onPartition == .wait,
+                    machine: sessions[session]?.machine ?? .unknown)), for: request.task)
         sessions[session]?.claims.insert(request.task)
         return .granted(granted)
     }

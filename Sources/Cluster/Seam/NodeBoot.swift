@@ -16,13 +16,16 @@ package struct NodeBoot: Sendable {
     package var containers: [AdoptedContainer]
     /// Whether `Instant`s on disk still mean something: false after the machine itself restarted.
     package var isSameMachineBoot: Bool
+    /// The machine and the place on it: another one for each copy of the data directory.
+    package var machine: MachineID
     /// What the wall clock shows.
     package var wallTime: WallTime
 
     /// Makes a start.
     package init(
         image: DurableImage, key: NodeKey, bootID: BootID, seed: UInt64,
-        containers: [AdoptedContainer] = [], isSameMachineBoot: Bool = false, wallTime: WallTime
+        containers: [AdoptedContainer] = [], isSameMachineBoot: Bool = false,
+        machine: MachineID = .unknown, wallTime: WallTime
     ) {
         self.image = image
         self.key = key
@@ -30,6 +33,7 @@ package struct NodeBoot: Sendable {
         self.seed = seed
         self.containers = containers
         self.isSameMachineBoot = isSameMachineBoot
+        self.machine = machine
         self.wallTime = wallTime
     }
 }
