@@ -125,7 +125,8 @@ package struct Node: Sendable {
         do {
             lock = try LockNode(
                 id: id, bootID: boot.bootID, machine: boot.machine,
-                configuration: configuration.lock, restored: boot.image, isFounder: origin.isFounding,
+                configuration: configuration.lock, restored: boot.image,
+                isFounder: origin.isFounding,
                 isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
