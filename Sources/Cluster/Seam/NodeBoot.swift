@@ -48,6 +48,12 @@ package enum NodeOrigin: Hashable, Sendable {
     case join
 }
 
+/// Rules of the node that tests break one by one: each must be noticed.
+package enum NodeMutation: Hashable, Sendable {
+    /// Starts what is made without another look at the lease.
+    case startsUnchecked
+}
+
 /// What an operator sets for a node.
 package struct NodeConfiguration: Sendable {
     /// The node's name; 1…63 characters.
@@ -76,6 +82,8 @@ package struct NodeConfiguration: Sendable {
     package var takesTasks: Bool = true
     /// The numbers of the lock; those that suit the profile unless a test sets others.
     package var lock: LockConfiguration
+    /// Breaks one rule on purpose, for tests that must notice.
+    package var mutation: NodeMutation?
     /// The signature scheme; anything else than Ed25519 is for simulations.
     package var signatures: any SignatureScheme = Ed25519()
 
