@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "Model", "Gossip", "Daemon", "Cluster", "NodeIO", "ControlAPI",
+                "Model", "Gossip", "Daemon", "Lock", "Cluster", "NodeIO", "ControlAPI",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -127,8 +127,9 @@ package struct Node: Sendable {
             seed: random.next(), at: now)
         do {
             lock = try LockNode(
-                id: id, bootID: boot.bootID, configuration: configuration.lock,
-                restored: boot.image, isFounder: origin.isFounding,
+                id: id, bootID: boot.bootID, machine: boot.machine,
+                configuration: configuration.lock, restored: boot.image,
+                isFounder: origin.isFounding,
                 isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
                 seed: random.next(), at: now)
         } catch {

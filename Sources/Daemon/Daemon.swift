@@ -146,7 +146,7 @@ enum Daemon {
             image: image, key: NodeKey(seed: try directory.seed()),
             bootID: BootID(generator.next()), seed: generator.next(),
             containers: runner?.recover() ?? [],
-            isSameMachineBoot: try directory.isSameMachineBoot(),
+            isSameMachineBoot: try directory.isSameMachineBoot(), machine: directory.machineID,
             wallTime: NodeDriver.wallTime)
     }
 

@@ -37,7 +37,9 @@ extension LockNode {
             max(configuration.leaseLength, configuration.leaseLengthWithFewVoters))
         isForsworn = false
         enter(known + 1, emit: emit)
-        var begun = LockTable(recovering: recovery, generation: generation, longest: longest)
+        var begun = LockTable(
+            recovering: recovery, generation: generation, longest: longest,
+            after: table)
         begun.mutation = configuration.mutation
         if configuration.mutation == .grantsWhileRecovering { _ = begun.endRecovery { _ in } }
         let image = RaftImage(

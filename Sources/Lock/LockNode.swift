@@ -8,6 +8,7 @@ import Raft
 package struct LockNode: Sendable {
     let id: NodeID
     let boot: BootID
+    let machine: MachineID
     let configuration: LockConfiguration
     var random: SeededGenerator
 
@@ -68,9 +69,9 @@ package struct LockNode: Sendable {
     ///
     /// - Throws: A `CodecError` when the log's or the session's rows can't be read.
     package init(
-        id: NodeID, bootID: BootID, configuration: LockConfiguration, restored: DurableImage,
-        isFounder: Bool, isSameMachineBoot: Bool, hasLostLog: Bool = false, seed: UInt64,
-        at now: Instant
+        id: NodeID, bootID: BootID, machine: MachineID = .unknown,
+        configuration: LockConfiguration, restored: DurableImage, isFounder: Bool,
+        isSameMachineBoot: Bool, hasLostLog: Bool = false, seed: UInt64, at now: Instant
     ) throws(CodecError) {
         var random = SeededGenerator(seed: seed)
         // What is left of a damaged log is worse than nothing.
@@ -87,6 +88,7 @@ package struct LockNode: Sendable {
         table.mutation = configuration.mutation
         self.id = id
         boot = bootID
+        self.machine = machine
         self.configuration = configuration
         self.table = table
         clockSample = now
