@@ -166,6 +166,7 @@ let package = Package(
             "EndToEndTests",
             [
                 "Model", "ControlAPI", "Runner",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),

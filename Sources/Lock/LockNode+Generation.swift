@@ -36,10 +36,11 @@ extension LockNode {
             table.longestLease,
             max(configuration.leaseLength, configuration.leaseLengthWithFewVoters))
         isForsworn = false
+        let lost = table
         enter(known + 1, emit: emit)
         var begun = LockTable(
             recovering: recovery, generation: generation, longest: longest,
-            after: table)
+            after: lost)
         begun.mutation = configuration.mutation
         if configuration.mutation == .grantsWhileRecovering { _ = begun.endRecovery { _ in } }
         let image = RaftImage(

@@ -1,5 +1,7 @@
 import Foundation
+import GRDB
 import Glibc
+import Model
 import Testing
 
 /// Disks that are full, and files that are not what was written.
@@ -11,17 +13,12 @@ struct DiskTests {
         async throws
     {
         let mount = MountPoint()
-        do {
-            try await TestCluster.run(of: 1) { cluster in
-                try mount.make(at: cluster.nodes[0].dataDirectory, megabytes: 160)
-            } _: { cluster in
-                try await checkFullDisk(cluster, mount)
-            }
-        } catch {
-            mount.remove()
-            throw error
-        }
-        mount.remove()
+        defer { mount.remove() }
+        try await TestCluster.run(
+            of: 1,
+            preparing: { try mount.make(at: $0.nodes[0].dataDirectory, megabytes: 160) },
+            afterwards: { mount.remove() }
+        ) { try await checkFullDisk($0, mount) }
     }
 
     private func checkFullDisk(_ cluster: TestCluster, _ mount: MountPoint) async throws {
@@ -56,8 +53,7 @@ struct DiskTests {
 
     @Test func `a damaged row of the table is found, said so, and fetched again`() async throws {
         try await TestCluster.run(of: 2) { cluster in
-            let mark = "recognisable-\(UUID().uuidString)"
-            let run = try await cluster.nodes[0].client("run", "-e", "MARK=\(mark)", "true")
+            let run = try await cluster.nodes[0].client("run", "true")
             #expect(run.code == 0, "\(run.errors)")
             let id = try #require(try await cluster.tasks(seenBy: cluster.nodes[0]).first).id
             let node = cluster.nodes[1]
@@ -66,7 +62,7 @@ struct DiskTests {
             }
             await node.signal(SIGTERM)
             await node.stop()
-            try spoil(mark, in: node.dataDirectory.appendingPathComponent("state.sqlite"))
+            try spoil(node.dataDirectory.appendingPathComponent("state.sqlite").path)
             try await node.start(["start"])
             try await eventually("the task is there again") {
                 let reply = try await node.client("status", id, "-o", "json")
@@ -79,15 +75,15 @@ struct DiskTests {
         }
     }
 
-    /// Changes one bit of a text in a file.
-    private func spoil(_ text: String, in file: URL) throws {
-        var bytes = try Data(contentsOf: file)
-        let range = try #require(bytes.firstRange(of: Data(text.utf8)))
-        bytes[range.lowerBound] ^= 1
-        let handle = try FileHandle(forUpdating: file)
-        try handle.seek(toOffset: UInt64(range.lowerBound))
-        try handle.write(contentsOf: bytes[range.lowerBound...range.lowerBound])
-        try handle.close()
+    /// Has the rows of the table differ from what was written.
+    private func spoil(_ path: String) throws {
+        let database = try DatabaseQueue(path: path)
+        try database.write { database in
+            try database.execute(
+                sql: "UPDATE record SET checksum = checksum + 1 WHERE space = ?",
+                arguments: [Int(DurableSpace.task.rawValue)])
+        }
+        try database.close()
     }
 }
 
