@@ -53,6 +53,12 @@ package struct RaftWrite: Hashable, Sendable {
         hardState == nil && snapshot == nil && truncateFrom == nil && entries.isEmpty
     }
 
+    /// The first index at which the write changes the log; `UInt64.max` for none.
+    var firstChangedIndex: UInt64 {
+        if dropsEntries { return 1 }
+        return min(truncateFrom ?? .max, entries.first?.index ?? .max)
+    }
+
     /// Tells whether both writes are the same.
     package static func == (left: RaftWrite, right: RaftWrite) -> Bool {
         left.durableWrites == right.durableWrites
@@ -146,7 +152,7 @@ extension RaftHardState: WireCodable {
 
     /// Reads the term, and the vote if any.
     package init(from reader: inout ByteReader) throws(CodecError) {
-        let term = try reader.varint()
+        let term = try reader.varint(max: RaftEngine.termMax)
         self.init(term: term, vote: try reader.bool() ? try NodeID(from: &reader) : nil)
     }
 }
@@ -162,8 +168,8 @@ extension RaftSnapshot: WireCodable {
 
     /// Reads index, term, members and payload.
     package init(from reader: inout ByteReader) throws(CodecError) {
-        let index = try reader.varint()
-        let term = try reader.varint()
+        let index = try reader.varint(max: RaftLog.indexMax)
+        let term = try reader.varint(max: RaftEngine.termMax)
         let members = try RaftMembers(from: &reader)
         let payload = Array(try reader.blob(max: RaftSnapshot.payloadSizeBytesMax))
         self.init(index: index, term: term, members: members, payload: payload)

@@ -14,6 +14,8 @@ package enum Mutation: Hashable, Sendable {
     case gossip(GossipMutation)
     /// A rule of the task table.
     case table(TableMutation)
+    /// A rule of the node that joins the parts.
+    case node(NodeMutation)
     /// A rule of the driver.
     case driver(DriverMutation)
 
@@ -21,7 +23,7 @@ package enum Mutation: Hashable, Sendable {
     package static let all: [Mutation] =
         LockMutation.allCases.map(lock) + RaftMutation.allCases.map(raft)
         + GossipMutation.allCases.map(gossip) + TableMutation.allCases.map(table)
-        + DriverMutation.allCases.map(driver)
+        + NodeMutation.allCases.map(node) + DriverMutation.allCases.map(driver)
 
     /// The name on the command line; unique among all parts.
     package var name: String {
@@ -30,6 +32,7 @@ package enum Mutation: Hashable, Sendable {
         case .raft(let mutation): mutation.rawValue
         case .gossip(let mutation): mutation.rawValue
         case .table(let mutation): mutation.rawValue
+        case .node(let mutation): mutation.rawValue
         case .driver(let mutation): mutation.rawValue
         }
     }
@@ -52,6 +55,7 @@ package enum Mutation: Hashable, Sendable {
         case .raft(let mutation): configuration.lock.raft.mutation = mutation
         case .gossip(let mutation): configuration.gossipMutation = mutation
         case .table(let mutation): configuration.tableMutation = mutation
+        case .node(let mutation): configuration.mutation = mutation
         case .driver: break
         }
     }
