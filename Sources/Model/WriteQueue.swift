@@ -81,7 +81,9 @@ package struct WriteQueue: Sendable {
         waiting.removeFirst(taken)
         guard !batch.isEmpty else { return nil }
         if let failure, mutation != .goesOnAfterFailure {
-            return .tell(answer(batch, failure))
+            // Each refusal counts anew: writes go on once the last of them was told.
+            fail(failure.description)
+            return .tell(answer(batch, self.failure))
         }
         underWay = batch
         return .perform(batch)
@@ -99,10 +101,7 @@ package struct WriteQueue: Sendable {
     package mutating func finish(_ error: String?) -> Answer {
         let done = underWay
         underWay = []
-        if let error {
-            failureCount += 1
-            failure = Failure(number: failureCount, description: error)
-        }
+        if let error { fail(error) }
         // A broken driver has said so already.
         if mutation == .answersBeforeSync { return answer([], nil) }
         return answer(done, error == nil ? nil : failure)
@@ -125,6 +124,11 @@ package struct WriteQueue: Sendable {
     /// Whether nothing is to be done.
     package var isIdle: Bool { underWay.isEmpty && waiting.isEmpty }
 
+    private mutating func fail(_ reason: String) {
+        failureCount += 1
+        failure = Failure(number: failureCount, description: reason)
+    }
+
     private func answer(_ writes: [Write], _ failure: Failure?) -> Answer {
         Answer(tickets: writes.map(\.ticket), failure: failure)
     }
@@ -134,14 +138,14 @@ extension WriteQueue.Answer {
     /// Tells the core, one write after the other.
     ///
     /// - Parameters:
-    ///   - resume: Passes a failure back to the queue, before the core hears of it: what the core
-    ///     asks for from then on, it asks for knowing that earlier writes failed.
+    ///   - resume: Passes a failure back to the queue, once the core has heard of all of it: what the
+    ///     core asks for from then on, it asks for knowing which earlier writes failed.
     ///   - tell: Tells the core of a ticket: it is on disk, or why it is not.
     package func deliver(
         resume: (WriteQueue.Failure) -> Void, tell: (PersistTicket, _ failure: String?) -> Void
     ) {
-        if let failure { resume(failure) }
         for ticket in tickets { tell(ticket, failure?.description) }
+        if let failure { resume(failure) }
     }
 }
 

@@ -92,20 +92,18 @@ final class Told: @unchecked Sendable {
         store.flush()
         #expect(told.failedTickets == [PersistTicket(1), PersistTicket(2)])
         let first = try #require(told.lastFailure)
-        // Asked for before the failure was told, and after.
+        // Asked for before the failure was told: as long as nobody knows that it failed, too,
+        // nothing goes on.
         store.submit([put(3, 3)], PersistTicket(3))
         store.resume(after: first)
         store.submit([put(4, 4)], PersistTicket(4))
         store.flush()
-        #expect(told.failedTickets == [1, 2, 3].map { PersistTicket($0) })
-        store.submit([refused], PersistTicket(5))
+        #expect(told.failedTickets == [1, 2, 3, 4].map { PersistTicket($0) })
+        store.resume(after: try #require(told.lastFailure))
+        store.submit([put(5, 5)], PersistTicket(5))
         store.flush()
-        // An answer to the first failure says nothing about the second.
-        store.resume(after: first)
-        store.submit([put(6, 6)], PersistTicket(6))
-        store.flush()
-        #expect(told.failedTickets == [1, 2, 3, 5, 6].map { PersistTicket($0) })
-        #expect(try store.load()[.task].map(\.key) == [[4]])
+        #expect(told.failedTickets.count == 4)
+        #expect(try store.load()[.task].map(\.key) == [[5]])
     }
 
     @Test func `a damaged row is noticed, and a file that is no database refused`() throws {

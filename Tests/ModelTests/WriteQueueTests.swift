@@ -18,12 +18,6 @@ import Testing
         return writes.map(\.ticket.value)
     }
 
-    /// The writes that are answered next without being performed.
-    private func refused(_ queue: inout WriteQueue) -> [UInt64]? {
-        guard case .tell(let answer)? = queue.next(), answer.failure != nil else { return nil }
-        return answer.tickets.map(\.value)
-    }
-
     @Test func `what comes while writes are under way goes together in the next lot`() {
         var queue = WriteQueue()
         submit(1...1, to: &queue)
@@ -38,19 +32,32 @@ import Testing
         #expect(queue.next() == nil && queue.isIdle)
     }
 
-    @Test func `after a failure everything fails until the core has been told`() throws {
+    /// Found with `simulate run --seed 212`: one part of the core was told of its failed write, and
+    /// another, whose write failed with it, wrote on before it heard of that.
+    @Test func `everything fails until the core has been told of the last refusal`() throws {
         var queue = WriteQueue()
         submit(1...1, to: &queue)
         _ = performed(&queue)
         submit(2...2, to: &queue)
-        let failure = try #require(queue.finish("no room").failure)
+        let first = try #require(queue.finish("no room").failure)
         #expect(queue.unanswered.isEmpty)
         submit(3...3, to: &queue)
-        #expect(refused(&queue) == [2, 3])
+        guard case .tell(let answer)? = queue.next() else {
+            Issue.record("2 and 3 must be refused")
+            return
+        }
+        #expect(answer.tickets == [ticket(2), ticket(3)])
+        // Of 1 the core has heard, of 2 and 3 not yet.
+        queue.resume(after: first)
         submit(4...4, to: &queue)
-        queue.resume(after: failure)
+        guard case .tell(let later)? = queue.next(), let last = later.failure else {
+            Issue.record("4 must be refused")
+            return
+        }
+        queue.resume(after: try #require(answer.failure))
+        #expect(queue.next() == nil)
+        queue.resume(after: last)
         submit(5...5, to: &queue)
-        #expect(refused(&queue) == [4])
         #expect(performed(&queue) == [5])
     }
 
@@ -65,24 +72,23 @@ import Testing
         let second = try #require(queue.finish("no room").failure)
         #expect(second != first)
         queue.resume(after: first)
-        submit(3...3, to: &queue)
-        #expect(refused(&queue) == [3])
+        #expect(queue.next() == nil)
         queue.resume(after: second)
-        submit(4...4, to: &queue)
-        #expect(performed(&queue) == [4])
+        submit(3...3, to: &queue)
+        #expect(performed(&queue) == [3])
     }
 
-    @Test func `the queue goes on before the core hears of a failure`() throws {
+    @Test func `the queue goes on once the core has heard of all of a failure`() throws {
         var queue = WriteQueue()
         submit(1...2, to: &queue)
         _ = performed(&queue)
         let answer = queue.finish("no room")
-        // What the core writes when it is told of the first write is performed.
+        // What the core writes before it knows of both is refused.
         var steps: [String] = []
         answer.deliver(
             resume: { _ in steps.append("resume") },
             tell: { ticket, failure in steps.append("\(ticket.value) \(failure ?? "")") })
-        #expect(steps == ["resume", "1 no room", "2 no room"])
+        #expect(steps == ["1 no room", "2 no room", "resume"])
     }
 
     @Test func `a broken driver says too early that writes are on disk`() {

@@ -30,8 +30,8 @@ extension World {
         let answer = machine.disk.finishSync(fails: fails)
         let hop =
             answer.failure == nil ? 0 : random.disks.nanoseconds(.zero, World.hopMax)
-        workDisk(of: machine)
         tell(answer, to: machine, at: now + hop)
+        workDisk(of: machine)
     }
 
     /// Answers reach the core in the order in which they were given.
