@@ -17,6 +17,17 @@ extension Node {
                     request,
                     .refused(Refusal(.conflict, "this node recovers already, or is going down"))))
         }
+        let others = membership.members.filter { $0.id != id && $0.state.isInReach }
+        guard !lock.isForsworn || others.isEmpty else {
+            return emit(
+                .reply(
+                    request,
+                    .refused(
+                        Refusal(
+                            .conflict,
+                            "this node's disk has lost its part of the lock, and the node can't tell "
+                                + "who votes; ask another member to recover it"))))
+        }
         let voters = lock.voters
         let inReach = voters.filter { membership.member($0)?.state.isInReach == true }
         // Voters that are there and have forgotten too much are of no use.

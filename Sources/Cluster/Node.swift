@@ -26,6 +26,9 @@ package struct Node: Sendable {
     var wallSample: (time: WallTime, at: Instant)
     var activity: Activity = .starting
     var persistence = PersistDesk()
+    /// When people may be told again that the disk refuses writes, and of how many.
+    var nextDiskNotice: Instant?
+    var diskFailures = 0
     /// Whether the founding record is still to be written.
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
@@ -124,9 +127,11 @@ package struct Node: Sendable {
             seed: random.next(), at: now)
         do {
             lock = try LockNode(
-                id: id, bootID: boot.bootID, configuration: configuration.lock,
-                restored: boot.image, isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+                id: id, bootID: boot.bootID, machine: boot.machine,
+                configuration: configuration.lock, restored: boot.image,
+                isFounder: origin.isFounding,
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
         }

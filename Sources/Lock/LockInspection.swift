@@ -42,7 +42,7 @@ package enum LockInspection {
 
     private static func text(of operation: LockOperation) -> String {
         switch operation {
-        case .openSession(let session, let kept, let last):
+        case .openSession(let session, let kept, let last, _):
             "open \(session) keeping \(kept.map(\.description)) "
                 + "after \(last?.description ?? "none")"
         case .expireSession(let session): "expire \(session)"

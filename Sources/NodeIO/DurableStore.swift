@@ -11,7 +11,7 @@ package import Model
 /// fails, until whoever asks for writes has been told and says so (`resume`): a later write never
 /// stands on disk without the earlier ones.
 package final class DurableStore: @unchecked Sendable {
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     private let queue = DispatchQueue(label: "magpie.store")
     private let lock = NSLock()
     private var waiting: [Item] = []
@@ -67,7 +67,7 @@ package final class DurableStore: @unchecked Sendable {
         }
     }
 
-    private static func failure(_ error: any Error, opening path: String) -> StartFailure {
+    static func failure(_ error: any Error, opening path: String) -> StartFailure {
         let code = (error as? DatabaseError)?.resultCode
         let cause = (error as? DatabaseError)?.message ?? "\(error)"
         let remedy =
@@ -83,40 +83,18 @@ package final class DurableStore: @unchecked Sendable {
                 "it is damaged: move the data directory away and join anew, the other nodes hold "
                     + "its tasks"
             }
-        return StartFailure("\(path): can't be opened as the node's database (\(cause)); \(remedy)")
+        var failure = StartFailure(
+            "\(path): can't be opened as the node's database (\(cause)); \(remedy)")
+        failure.isDamage = isDamageCode(error)
+        return failure
     }
 
     /// Everything on disk.
+    ///
+    /// - Throws: `StartFailure` when the file can't be read, or a row is not what was written.
     package func load() throws -> DurableImage {
-        do {
-            return try image()
-        } catch let error as DatabaseError {
-            throw DurableStore.failure(error, opening: database.path)
-        }
-    }
-
-    private func image() throws -> DurableImage {
-        var image = DurableImage()
-        try database.read { database in
-            for space in DurableSpace.allCases {
-                let rows = try Row.fetchAll(
-                    database,
-                    sql: "SELECT key, value, checksum FROM record WHERE space = ? ORDER BY key",
-                    arguments: [Int(space.rawValue)])
-                image[space] = try rows.map { row in
-                    let key: Data = row["key"]
-                    let value: Data = row["value"]
-                    let checksum: Int64 = row["checksum"]
-                    guard checksum == DurableStore.checksum(Array(key), Array(value)) else {
-                        throw StartFailure(
-                            "the node's database is damaged (a row of space \(space) has a wrong "
-                                + "checksum); move the data directory away and join anew: the "
-                                + "other nodes hold its tasks")
-                    }
-                    return DurableImage.Row(key: Array(key), value: Array(value))
-                }
-            }
-        }
+        let (image, damage) = try salvage()
+        guard damage.isNone else { throw StartFailure(damage.sentences.joined(separator: "; ")) }
         return image
     }
 
@@ -184,7 +162,7 @@ package final class DurableStore: @unchecked Sendable {
         done(batch.map(\.ticket), failure)
     }
 
-    private static func perform(_ write: DurableWrite, on database: Database) throws {
+    static func perform(_ write: DurableWrite, on database: Database) throws {
         switch write {
         case .put(let space, let key, let value):
             let statement = try database.cachedStatement(

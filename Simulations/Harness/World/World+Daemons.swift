@@ -15,7 +15,8 @@ extension World {
         let boot = NodeBoot(
             image: image, key: machine.key, bootID: BootID(random.boots.next()),
             seed: random.boots.next(), containers: machine.runtime.adoptable,
-            isSameMachineBoot: !machine.hasRebooted, wallTime: machine.clock.wall(at: now))
+            isSameMachineBoot: !machine.hasRebooted,
+            machine: MachineID(UInt64(machine.index) + 1), wallTime: machine.clock.wall(at: now))
         machine.life += 1
         machine.hasRebooted = false
         machine.spinCount = 0
