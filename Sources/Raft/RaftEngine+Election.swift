@@ -17,15 +17,37 @@ extension RaftEngine {
         for peer in voterPeers { emit(.send(request, to: peer)) }
     }
 
+    /// Whether this node may ask for votes.
+    ///
+    /// Beside the voters, one that the newest members do not name any more: until that change is
+    /// committed, perhaps nobody else has all entries (thesis §4.2.2).
+    var mayCampaign: Bool {
+        if members.isVoter(id) { return true }
+        guard membersIndex > max(commitIndex, hardState.leftAtIndex),
+            configuration.mutation != .leavesTooEarly
+        else { return false }
+        return log.members(at: membersIndex - 1).isVoter(id)
+    }
+
+    /// Takes note, once, that the change is committed by which this node ceased to vote.
+    mutating func settleDeparture() {
+        guard areMembersCommitted, hardState.leftAtIndex < membersIndex, !members.isVoter(id),
+            membersIndex > log.snapshot.index
+        else { return }
+        hardState.leftAtIndex = membersIndex
+        storage.write.hardState = hardState
+    }
+
     /// Begins a new term, votes for itself, and asks the others.
     ///
     /// Its own vote counts once it is on disk: else a sole voter could lead the same term twice.
     mutating func campaign(isTransfer: Bool, at now: Instant, emit: (RaftEffect) -> Void) {
-        guard term < RaftEngine.termMax, members.isVoter(id) else { return }
+        guard term < RaftEngine.termMax, mayCampaign else { return }
         endLeading(emit: emit)
         setLeader(nil, emit: emit)
         role = .candidate
-        hardState = RaftHardState(term: term + 1, vote: id)
+        hardState.term += 1
+        hardState.vote = id
         storage.write.hardState = hardState
         resetElectionTimer(at: now)
         grants = []
@@ -115,7 +137,8 @@ extension RaftEngine {
 
     /// A newer term was seen: everything known about the old one is void.
     mutating func enter(term newer: UInt64, at now: Instant, emit: (RaftEffect) -> Void) {
-        hardState = RaftHardState(term: newer, vote: nil)
+        hardState.term = newer
+        hardState.vote = nil
         storage.write.hardState = hardState
         becomeFollower(leader: nil, at: now, emit: emit)
     }

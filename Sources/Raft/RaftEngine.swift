@@ -44,6 +44,7 @@ package struct RaftEngine: Sendable {
 
     var hardState: RaftHardState
     var log: RaftLog
+    /// Where the members in force stand in the log.
     var membersIndex: UInt64
     var random: SeededGenerator
     var storage = RaftStorageQueue()
@@ -123,13 +124,13 @@ package struct RaftEngine: Sendable {
     /// When the engine next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         if role == .leader { return heartbeatDeadline }
-        return members.isVoter(id) ? electionDeadline : nil
+        return mayCampaign ? electionDeadline : nil
     }
 
     private mutating func deadlineReached(at now: Instant, emit: (RaftEffect) -> Void) {
         if role == .leader {
             if let due = heartbeatDeadline, due <= now { heartbeat(at: now, emit: emit) }
-        } else if electionDeadline <= now, members.isVoter(id) {
+        } else if electionDeadline <= now, mayCampaign {
             campaignBeforeVote(at: now, emit: emit)
         }
     }
@@ -186,5 +187,6 @@ package struct RaftEngine: Sendable {
             }
         }
         emit(.applied(upTo: appliedIndex))
+        settleDeparture()
     }
 }

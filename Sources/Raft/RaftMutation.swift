@@ -53,6 +53,8 @@ package enum RaftMutation: String, Hashable, Sendable, CaseIterable {
     case skipsJoint
     /// Counts one majority of both sides of a joint configuration.
     case countsJointAsOne
+    /// Stops campaigning as soon as it is removed, committed or not (thesis §4.2.2).
+    case leavesTooEarly
     /// Makes learners voters before they have caught up (thesis §4.2.1).
     case promotesAtOnce
 

@@ -130,6 +130,14 @@ import Testing
         #expect(message.encoded.count < Channel.frameSizeBytesMax / 2)
     }
 
+    @Test func `a hard state of an older disk has not left`() throws {
+        var old = RaftHardState(term: 3, vote: RaftBench.id(1))
+        let bytes = old.encoded
+        #expect(try RaftHardState(decoding: bytes.dropLast()) == old)
+        old.leftAtIndex = 9
+        #expect(try RaftHardState(decoding: old.encoded) == old)
+    }
+
     @Test func `a set of members never holds a node twice`() {
         let one = RaftBench.id(1)
         let members = RaftMembers(voters: [one, one], learners: [one, one])

@@ -32,6 +32,7 @@ import Testing
         .overlapsChanges: ("overlapping-change", .otherwise),
         .skipsJoint: ("joint-majorities", .otherwise),
         .countsJointAsOne: ("joint-majorities", .violation),
+        .leavesTooEarly: ("abandoned-change", .otherwise),
         .promotesAtOnce: ("learner-promotion", .otherwise),
         .readsUnconfirmed: ("read-index", .violation),
         .readsWithOldRound: ("read-index", .violation),

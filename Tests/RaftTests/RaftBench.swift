@@ -115,6 +115,15 @@ final class RaftBench {
         }
     }
 
+    /// What each node believes, for people.
+    var states: String {
+        engines.sorted { $0.key < $1.key }.map { number, engine in
+            "\(number) \(engine.role) term \(engine.term) log \(engine.firstIndex)..."
+                + "\(engine.lastIndex) last term \(engine.log.lastTerm) commit "
+                + "\(engine.commitIndex) members at \(engine.membersIndex) \(engine.members)"
+        }.joined(separator: "\n")
+    }
+
     @discardableResult
     func persistOne(_ number: Int) -> Bool {
         guard let first = writes[number]?.first else { return false }
