@@ -1,4 +1,5 @@
 import CShims
+import Cluster
 import Foundation
 import Gossip
 import Lock
@@ -236,17 +237,7 @@ final class ClaimNode: @unchecked Sendable {
     }
 
     private func share() {
-        let members = membership.members.map { member in
-            let state: LockMember.State =
-                switch member.state {
-                case .alive: .alive
-                case .suspect: .suspect
-                case .dead: .dead
-                case .left: .left
-                }
-            return LockMember(id: member.id, state: state, since: member.stateSince)
-        }
-        tell(.members(members))
+        tell(.members(membership.members.map(LockMember.init)))
     }
 
     private func perform(_ effect: LockEffect) {

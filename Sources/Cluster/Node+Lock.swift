@@ -1,6 +1,6 @@
 import CRDT
-import Gossip
-import Lock
+package import Gossip
+package import Lock
 import Model
 
 /// What the lock says, and whom it concerns.
@@ -170,7 +170,8 @@ extension LockMember {
     /// The label by which an operator says what fails together.
     private static let zoneLabel = "zone="
 
-    init(_ member: MemberInfo) {
+    /// What the choice of voters needs to know of a member, its zone from its label.
+    package init(_ member: MemberInfo) {
         let state: LockMember.State =
             switch member.state {
             case .alive: .alive

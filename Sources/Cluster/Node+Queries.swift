@@ -13,12 +13,13 @@ extension Node {
 
     /// What is known about a task; `nil` when there is no such task here.
     package func task(_ id: TaskID) -> TaskStatus? {
-        table.record(id).map(status)
+        table.record(id).map { status($0, quorumWait: quorumWait) }
     }
 
     /// All known tasks, in order of submission.
     package func tasks() -> [TaskStatus] {
-        table.records.map(status)
+        let quorumWait = quorumWait
+        return table.records.map { status($0, quorumWait: quorumWait) }
     }
 
     /// The tasks whose ID begins or ends with `fragment`, at most a handful, in rising order.
@@ -118,7 +119,7 @@ extension Node {
         return "waiting for lock quorum (\(unreachable) of \(voters.count) voters unreachable)"
     }
 
-    private func status(_ record: TaskRecord) -> TaskStatus {
+    private func status(_ record: TaskRecord, quorumWait: String?) -> TaskStatus {
         let attempt = record.latestAttempt
         let isQueued = record.state == .queued
         var status = TaskStatus(

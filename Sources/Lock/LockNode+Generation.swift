@@ -27,9 +27,11 @@ extension LockNode {
     mutating func recover(
         _ recovery: LockRecovery, at now: Instant, emit: (LockEffect) -> Void
     ) {
-        // A node whose disk has lost the generation's number finds it in the tokens.
+        // A node whose disk has lost the generation's number finds it in the tokens. There may have
+        // been later ones without a token: it goes far beyond them.
         let known = max(generation, recovery.generation)
-        guard !isInTouch, !isHalted, known < .max else {
+        let (newer, isOver) = known.addingReportingOverflow(isForsworn ? 1_000 : 1)
+        guard !isInTouch, !isHalted, !isOver else {
             return emit(.recoveryRefused)
         }
         let longest = max(
@@ -37,7 +39,7 @@ extension LockNode {
             max(configuration.leaseLength, configuration.leaseLengthWithFewVoters))
         isForsworn = false
         let lost = table
-        enter(known + 1, emit: emit)
+        enter(newer, emit: emit)
         var begun = LockTable(
             recovering: recovery, generation: generation, longest: longest,
             after: lost)

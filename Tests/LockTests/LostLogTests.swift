@@ -79,7 +79,7 @@ import Testing
         bench.step(1, .recover(recovery))
         #expect(
             bench.run(atMost: .seconds(60)) { bench.machines[1]?.node?.mayAcquire == true })
-        #expect(bench.machines[1]?.node?.generation == 5)
+        #expect(bench.machines[1]?.node?.generation == 1_004)
         #expect(bench.machines[1]?.node?.isForsworn == false)
         bench.crash(1)
         bench.start(1)
