@@ -75,31 +75,4 @@ extension ContainerRunner {
         Files.remove("\(configuration.dataDirectory)/layers")
         Files.remove(configuration.runDirectory)
     }
-
-    // MARK: Rotation
-
-    /// Rotates the logs that have grown too large; the monitor opens a new file on request.
-    func rotateLogs() {
-        let running = lock.withLock { entries.filter { $0.value.isStarted && !$0.value.hasEnded } }
-        for id in running.keys.sorted() {
-            let paths = ContainerPaths(id, configuration)
-            var status = stat()
-            guard stat("\(paths.log)/log", &status) == 0,
-                status.st_size > RunnerConfiguration.logSegmentSizeBytesMax
-            else { continue }
-            rotate(paths)
-        }
-    }
-
-    private func rotate(_ paths: ContainerPaths) {
-        let control = open("\(paths.bundle)/ctl", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
-        guard control >= 0 else { return }
-        defer { close(control) }
-        let segment = LogReader(directory: paths.log).currentSegment
-        guard rename("\(paths.log)/log", "\(paths.log)/log.\(segment)") == 0 else { return }
-        let request = Array("2 0 0\n".utf8)
-        _ = write(control, request, request.count)
-        let oldest = Int(segment) - (RunnerConfiguration.logSegmentsMax - 2)
-        if oldest > 0 { Files.remove("\(paths.log)/log.\(oldest - 1)") }
-    }
 }

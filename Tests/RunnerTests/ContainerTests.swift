@@ -32,7 +32,7 @@ struct ContainerTests {
             }
             #expect(missing.code == 127)
             // Its output is empty, not absent: whoever follows it learns of the end.
-            let log = await bench.runner.readLog(id, from: .beginning, waitAtMost: .zero)
+            let log = await bench.runner.readLog(id, from: .at(.beginning), waitAtMost: .zero)
             #expect(log?.isEnd == true)
             guard
                 case .failed(let directory) = try await bench.finish(
@@ -222,6 +222,34 @@ struct ContainerTests {
             let lines = text.split(separator: "\n")
             #expect(lines.count == count + 1)
             #expect(lines.prefix(count).enumerated().allSatisfy { $1 == "\($0 + 1)" })
+        }
+    }
+
+    @Test func `a flood of output stays within its bound and harms nobody`() async throws {
+        try await RunnerBench.run { bench in
+            let quiet = bench.newID()
+            try await bench.start(quiet, TaskSpec(command: ["sh", "-c", "sleep 1; echo quiet"]))
+            let flood = bench.newID()
+            try await bench.start(
+                flood,
+                TaskSpec(command: [
+                    "sh", "-c", "yes 0123456789012345678901234567890 | head -c 300M",
+                ]))
+            #expect(try await bench.end(of: quiet) == .exited(ExitStatus(code: 0)))
+            #expect(await bench.log(quiet).map(\.text) == ["quiet\n"])
+            #expect(
+                try await bench.end(of: flood, within: .seconds(120))
+                    == .exited(ExitStatus(code: 0)))
+            let log = bench.paths(flood).log
+            try await bench.eventually("the log is within its bound") {
+                RunnerBench.diskUse(of: log) <= RunnerConfiguration.logSizeBytesUsual + (1 << 20)
+            }
+            let last = await bench.runner.readLog(
+                flood, from: .lastLines(1, of: nil), waitAtMost: .zero)
+            #expect(last?.entries.count == 1)
+            let whole = await bench.runner.readLog(
+                flood, from: .at(.beginning), waitAtMost: .zero)
+            #expect(whole?.hasGap(after: .at(.beginning)) == true)
         }
     }
 }
