@@ -23,6 +23,8 @@ package struct RunnerConfiguration: Sendable {
     /// How much of each task's output is kept, in bytes of its log; older output goes first.
     package var logSizeBytesMax = RunnerConfiguration.logSizeBytesUsual
 
+    /// Where the seccomp profile is.
+    static let seccompProfileUsual = "/usr/share/containers/seccomp.json"
     /// How many containers are made at a time.
     package static let createsMax = 4
     /// How many segments a log is divided into; the oldest one goes when a new one begins.
@@ -47,7 +49,7 @@ package struct RunnerConfiguration: Sendable {
         conmon = try Programs.find("conmon", package: "conmon")
         launcher = try Programs.own("magpie-launch")
         guardProgram = try Programs.own("magpie-guard")
-        seccompProfile = "/usr/share/containers/seccomp.json"
+        seccompProfile = RunnerConfiguration.seccompProfileUsual
         guard Files.exists(seccompProfile) else {
             throw RunnerError(
                 "the seccomp profile \(seccompProfile) is missing, and containers don't run without "
