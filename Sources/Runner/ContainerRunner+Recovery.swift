@@ -5,7 +5,10 @@ package import Model
 /// What a starting daemon finds of its earlier life, and what it removes for good.
 extension ContainerRunner {
     /// Looks at every container of an earlier life; none is told about by `events` before.
+    ///
+    /// What belongs to none is removed.
     package func recover() -> [AdoptedContainer] {
+        removeOrphans()
         let names = Files.names(in: "\(configuration.runDirectory)/bundles")
         return names.compactMap { name in
             guard let id = ContainerID(name) else { return nil }

@@ -225,6 +225,56 @@ struct ContainerTests {
         }
     }
 
+    @Test func `what an earlier life left without a bundle is removed`() async throws {
+        try await RunnerBench.run { bench in
+            let kept = bench.newID()
+            try await bench.start(kept, TaskSpec(command: ["sleep", "100"]))
+            let orphan = bench.newID()
+            try await bench.start(orphan, TaskSpec(command: ["sleep", "100"]))
+            let paths = bench.paths(orphan)
+            let program = try #require(bench.runner.program(of: paths))
+            bench.runner.shutdown()
+            // As after a removal that was cut short: everything but the bundle is there.
+            let monitor = try #require(bench.runner.monitor(of: paths))
+            Files.remove(paths.bundle)
+            try bench.restart()
+            #expect(bench.runner.recover().map(\.id) == [kept])
+            try await bench.eventually("nothing of it runs") {
+                !RunnerBench.isRunning(program) && !RunnerBench.isRunning(monitor)
+            }
+            try bench.restart()
+            #expect(bench.runner.recover().map(\.id) == [kept])
+            let cgroups = Cgroups()
+            #expect(!Files.exists(paths.layer) && !Files.exists(paths.exitFile))
+            #expect(cgroups.names(below: paths.parentGroup) == ["\(kept)"])
+            #expect(
+                Files.names(in: bench.runner.configuration.runDirectory + "/runtime") == ["\(kept)"]
+            )
+            let log = await bench.runner.readLog(
+                orphan, from: .at(.beginning), waitAtMost: .zero)
+            #expect(log?.isEnd == true)
+            bench.runner.perform(kept, .kill)
+            _ = try await bench.end(of: kept)
+        }
+    }
+
+    @Test func `an end that came while the daemon was away is found, with all its output`()
+        async throws
+    {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(
+                id, TaskSpec(command: ["sh", "-c", "echo before; sleep 1; echo after; exit 7"]))
+            bench.runner.shutdown()
+            let paths = bench.paths(id)
+            try await bench.eventually("it has ended") { Files.exists(paths.exitFile) }
+            try bench.restart()
+            let found = bench.runner.recover().first { $0.id == id }
+            #expect(found?.state == .exited(ExitStatus(code: 7)))
+            #expect(await bench.log(id).map(\.text) == ["before\n", "after\n"])
+        }
+    }
+
     @Test func `a flood of output stays within its bound and harms nobody`() async throws {
         try await RunnerBench.run { bench in
             let quiet = bench.newID()
