@@ -94,3 +94,18 @@ ssize_t magpie_inotify_read(int descriptor, void *context,
     }
     return count;
 }
+
+int magpie_punch_hole(const char *path, uint64_t length) {
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    int status = fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                           (off_t)length);
+    int failure = errno;
+    close(descriptor);
+    errno = failure;
+    return status;
+}
+
+int64_t magpie_data_offset(int descriptor, int64_t offset) {
+    return lseek(descriptor, (off_t)offset, SEEK_DATA);
+}

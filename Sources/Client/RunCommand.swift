@@ -78,7 +78,8 @@ struct RunCommand: AsyncParsableCommand {
             let ending = try await Attachment(connection: connection, task: id).follow()
             interrupts.end()
             if let gap = ending.gap { Output.error("client: \(gap)") }
-            throw ExitCode(Attachment.code(of: ending.task))
+            guard let task = ending.task else { return }
+            throw ExitCode(Attachment.code(of: task))
         }
     }
 

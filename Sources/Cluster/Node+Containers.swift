@@ -313,6 +313,7 @@ extension Node {
         row.started = holding.started
         if phase.isTerminal { row.ended = wallTime(at: now) }
         table(.writeAttempt(holding.id.task, row), at: now, emit: emit)
+        if phase == .running || phase.isTerminal { copyLog(of: holding.id, at: now) }
     }
 
     // MARK: Room

@@ -47,6 +47,7 @@ extension Node {
         switch container.state {
         case .started where !isForfeited:
             hold(holding)
+            copyLog(of: id, at: now)
             if let timeout = holding.spec.timeout {
                 timers.insert(.timedOut(id), due: now + timeout)
             }

@@ -66,6 +66,10 @@ package struct Node: Sendable {
     var reads: [LogReadID: LogReader] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastRead: UInt64
+    /// Sends the ends of this node's logs to others.
+    var copier: LogCopier
+    /// Readings of this node's logs for the copier.
+    var copyReads: [LogReadID: ContainerID] = [:]
 
     /// What the node is up to.
     enum Activity: Hashable {
@@ -98,6 +102,8 @@ package struct Node: Sendable {
         case ackWaitEnded(TaskID)
         /// The other node has not answered in time.
         case readUnanswered(LogReadID)
+        /// It is time to look after the copies of a log.
+        case logCopyDue(ContainerID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
     }
@@ -139,6 +145,7 @@ package struct Node: Sendable {
         adopted = boot.containers
         wallSample = (boot.wallTime, now)
         lastRead = random.next() >> 16
+        copier = LogCopier(at: now)
         self.random = random
     }
 
@@ -226,7 +233,8 @@ package struct Node: Sendable {
         case .graceEnded(let id): graceEnded(id, emit: emit)
         case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
-        case .readUnanswered(let read): readUnanswered(read, emit: emit)
+        case .readUnanswered(let read): readUnanswered(read, at: now, emit: emit)
+        case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }
     }

@@ -292,12 +292,18 @@ package struct LogFrame: Codable, Hashable, Sendable {
     package var cursor: String?
     /// The task as it ended; in the last frame alone.
     package var end: TaskView?
+    /// What a reader should know about the output that follows, in words for a person.
+    package var notice: String?
+    /// Whether all output up to the time that `until` named was sent; in the last frame alone.
+    package var isPast: Bool?
 
     /// Makes a frame.
     package init(
         stream: String? = nil, time: String? = nil, data: Data? = nil, cursor: String? = nil,
-        end: TaskView? = nil
+        end: TaskView? = nil, notice: String? = nil, isPast: Bool? = nil
     ) {
+        self.notice = notice
+        self.isPast = isPast
         self.stream = stream
         self.time = time
         self.data = data

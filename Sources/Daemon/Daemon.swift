@@ -110,11 +110,12 @@ enum Daemon {
                     + "node that runs nothing")
         }
         do {
-            return try ContainerRunner(
-                configuration: try RunnerConfiguration(
-                    dataDirectory: settings.dataDirectory, nodeName: settings.name,
-                    runtime: settings.runtime, rootfs: settings.rootfs,
-                    volumesAllowed: settings.volumesAllowed))
+            var configuration = try RunnerConfiguration(
+                dataDirectory: settings.dataDirectory, nodeName: settings.name,
+                runtime: settings.runtime, rootfs: settings.rootfs,
+                volumesAllowed: settings.volumesAllowed)
+            configuration.logSizeBytesMax = settings.logSizeBytesMax
+            return try ContainerRunner(configuration: configuration)
         } catch {
             throw StartFailure(error.description)
         }

@@ -31,6 +31,8 @@ struct DaemonOptions: ParsableArguments {
     var allowVolume: [String] = []
     @Option(help: "The OCI runtime (default: crun, else runc).") var runtime: String?
     @Option(help: "How long ended tasks are kept (default: 1h).") var retain: String?
+    @Option(help: "How much output of each task is kept, such as 40M (default).")
+    var logMax: String?
     @Option(help: "trace, debug, info (default), warning or error.") var logLevel: String?
     @Flag(help: "Run no tasks; needs no container runtime.") var noTasks = false
 
@@ -57,7 +59,8 @@ struct DaemonOptions: ParsableArguments {
             ("advertise", [advertise]), ("api", [api]), ("rootfs", [rootfs]), ("cpus", [cpus]),
             ("memory", [memory]), ("label", label), ("profile", [profile]),
             ("allow-volume", allowVolume), ("runtime", [runtime]), ("retain", [retain]),
-            ("log-level", [logLevel]), ("no-tasks", [noTasks ? "true" : nil]),
+            ("log-max", [logMax]), ("log-level", [logLevel]),
+            ("no-tasks", [noTasks ? "true" : nil]),
         ]
         for (option, entries) in given {
             let set = entries.compactMap { $0 }

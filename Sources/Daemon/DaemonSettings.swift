@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Model
 import NodeIO
+import Runner
 
 /// What an operator has set, checked and with defaults.
 struct DaemonSettings {
@@ -19,13 +20,15 @@ struct DaemonSettings {
     var volumesAllowed: [String]
     var runtime: String?
     var retention: Duration
+    /// How much of each task's output is kept, in bytes.
+    var logSizeBytesMax: UInt64
     var logLevel: Logger.Level
     var takesTasks: Bool
     private let values: [String: [String]]
 
     static let known: Set<String> = [
         "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
-        "profile", "allow-volume", "runtime", "retain", "log-level", "no-tasks", "token",
+        "profile", "allow-volume", "runtime", "retain", "log-level", "log-max", "no-tasks", "token",
     ]
 
     /// Options that may be given several times; in a variable they are parted by commas.
@@ -72,6 +75,14 @@ struct DaemonSettings {
         takesTasks = !(try DaemonSettings.flag(last("no-tasks") ?? "false", option: "--no-tasks"))
         retention = try DaemonSettings.reading("--retain") {
             .seconds(try Quantities.seconds(last("retain") ?? "1h"))
+        }
+        logSizeBytesMax = try DaemonSettings.reading("--log-max") {
+            try last("log-max").map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+                ?? RunnerConfiguration.logSizeBytesUsual
+        }
+        guard logSizeBytesMax >= RunnerConfiguration.logSizeBytesMin else {
+            throw StartFailure(
+                "--log-max: a log has \(RunnerConfiguration.logSizeBytesMin >> 10) KiB at least")
         }
         capacity = try DaemonSettings.capacity(cpus: last("cpus"), memory: last("memory"))
     }

@@ -23,6 +23,8 @@ struct ContainerPaths: Sendable {
         group = "/magpie-\(configuration.groupName)/\(id)"
     }
 
+    /// The group above it, that of the node.
+    var parentGroup: String { group.split(separator: "/").first.map { "/\($0)" } ?? "/" }
     var exitFile: String { "\(exits)/\(id)" }
     var rootfs: String { "\(bundle)/rootfs" }
     var startedMark: String { "\(bundle)/started" }

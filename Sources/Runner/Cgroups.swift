@@ -47,6 +47,16 @@ struct Cgroups: Sendable {
         return []
     }
 
+    /// The names of the groups right below a group, in any hierarchy.
+    func names(below group: String) -> [String] {
+        let names = hierarchies.flatMap { hierarchy in
+            Files.names(in: "\(hierarchy)\(group)").filter {
+                Files.isDirectory("\(hierarchy)\(group)/\($0)")
+            }
+        }
+        return Set(names).sorted()
+    }
+
     /// Removes the empty directories of a group in every hierarchy.
     func remove(_ group: String) {
         for hierarchy in hierarchies { rmdir("\(hierarchy)\(group)") }

@@ -291,7 +291,8 @@ extension ContainerRunner {
         if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
         watcher?.forget(id)
         tell.yield((id, event))
-        wakeReaders(of: id)
+        logChanges.tell(id)
+        rotation.async { [self] in trimEnded(paths.log) }
     }
 
     /// Ends all processes of a container whose monitor can't be relied on.
@@ -314,12 +315,13 @@ extension ContainerRunner {
         Files.remove(paths.exitFile)
         watcher?.forget(id)
         lock.withLock { entries[id] = nil }
+        logChanges.forget(id)
     }
 
     func removeLog(_ id: ContainerID) {
         Files.remove(ContainerPaths(id, configuration).log)
         if entry(id)?.isCreated == false { lock.withLock { entries[id] = nil } }
-        wakeReaders(of: id)
+        logChanges.forget(id)
     }
 
     // MARK: Processes

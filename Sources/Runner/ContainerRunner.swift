@@ -33,7 +33,8 @@ package final class ContainerRunner: @unchecked Sendable {
     }
 
     var entries: [ContainerID: Entry] = [:]
-    var logWaiters: [ContainerID: [CheckedContinuation<Void, Never>]] = [:]
+    let logChanges = LogChanges()
+    let rotation = DispatchQueue(label: "magpie.rotation")
     var rotationTimer: (any DispatchSourceTimer)?
 
     /// Prepares directories and the host's skeleton, and begins to watch.
@@ -61,7 +62,7 @@ package final class ContainerRunner: @unchecked Sendable {
                     if let id = ContainerID(name) { self?.exited(id) }
                 },
                 monitorDied: { [weak self] id in self?.monitorDied(id) },
-                logChanged: { [weak self] id in self?.wakeReaders(of: id) }))
+                logChanged: { [weak self] id in self?.logChanged(id) }))
         self.watcher = watcher
         watcher.start()
         startRotating()
@@ -96,11 +97,7 @@ package final class ContainerRunner: @unchecked Sendable {
         rotationTimer?.cancel()
         watcher?.stop()
         tell.finish()
-        let waiters = lock.withLock {
-            defer { logWaiters = [:] }
-            return logWaiters.values.flatMap { $0 }
-        }
-        for waiter in waiters { waiter.resume() }
+        logChanges.releaseAll()
         arming.sync { guardian.disconnect() }
         removeIfUnused()
     }
@@ -110,50 +107,6 @@ package final class ContainerRunner: @unchecked Sendable {
         let directory = configuration.runDirectory
         guard rmdir("\(directory)/bundles") == 0 else { return }
         for name in ["/exits", "/runtime", ""] { rmdir(directory + name) }
-    }
-
-    // MARK: Logs
-
-    /// Reads a container's log, and waits for output when there is none yet.
-    ///
-    /// - Returns: `nil` when there is no such log.
-    package func readLog(
-        _ id: ContainerID, from cursor: LogCursor, waitAtMost: Duration
-    ) async -> LogChunk? {
-        let reader = LogReader(directory: ContainerPaths(id, configuration).log)
-        let clock = ContinuousClock()
-        let end = clock.now + waitAtMost
-        while true {
-            // A container that is being made will have a log.
-            guard reader.exists || entry(id) != nil else { return nil }
-            let chunk = reader.read(from: cursor)
-            if !chunk.entries.isEmpty || chunk.isEnd || clock.now >= end { return chunk }
-            await waitForLog(of: id, atMost: end - clock.now)
-        }
-    }
-
-    private func waitForLog(of id: ContainerID, atMost limit: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { [self] in
-                await withCheckedContinuation { continuation in
-                    lock.withLock { logWaiters[id, default: []].append(continuation) }
-                    // It may have grown between the reading and the waiting.
-                    let reader = LogReader(directory: ContainerPaths(id, configuration).log)
-                    if reader.hasEnded { wakeReaders(of: id) }
-                }
-            }
-            // A change between reading and waiting is noticed here at the latest.
-            group.addTask { try? await Task.sleep(for: min(limit, .milliseconds(250))) }
-            await group.next()
-            group.cancelAll()
-            wakeReaders(of: id)
-            await group.waitForAll()
-        }
-    }
-
-    func wakeReaders(of id: ContainerID) {
-        let waiters = lock.withLock { logWaiters.removeValue(forKey: id) ?? [] }
-        for waiter in waiters { waiter.resume() }
     }
 
     // MARK: Bookkeeping
@@ -177,11 +130,4 @@ package final class ContainerRunner: @unchecked Sendable {
 
     func entry(_ id: ContainerID) -> Entry? { lock.withLock { entries[id] } }
 
-    private func startRotating() {
-        let timer = DispatchSource.makeTimerSource(queue: pool)
-        timer.schedule(deadline: .now() + 1, repeating: 1)
-        timer.setEventHandler { [weak self] in self?.rotateLogs() }
-        timer.resume()
-        rotationTimer = timer
-    }
 }

@@ -151,3 +151,33 @@ import Testing
         #expect(try names("{}") == [])
     }
 }
+
+@Suite struct TimeQuantityTests {
+    private let now = WallTime(milliseconds: 1_000_000_000)
+
+    @Test(arguments: [
+        ("10m", 1_000_000_000 - 600_000), ("1970-01-02T00:00:00Z", 86_400_000),
+        ("1970-01-02", 86_400_000), ("1970-01-02T01:00:00.25+01:00", 86_400_250),
+        ("1970-01-01T23:00-01:00", 86_400_000), ("86400", 86_400_000), ("1.5", 1_500),
+        ("2024-02-29T12:00:00Z", 1_709_208_000_000),
+    ])
+    func `points in time are read as docker's users write them`(text: String, milliseconds: Int64)
+        throws
+    {
+        #expect(
+            try Quantities.time(text, now: now) == WallTime(milliseconds: milliseconds), "\(text)")
+    }
+
+    @Test(arguments: [
+        "", "soon", "2026-13-01", "2025-02-29", "2026-01-01T25:00:00Z", "2026-01-01T", "1e99",
+        "2026-01-01T10", "2026-01-01T10:00:00.Z", "--", "2026-1-1", "10x", "inf", "nan",
+    ])
+    func `what is no time is refused`(text: String) {
+        #expect(throws: InvalidInput.self) { try Quantities.time(text, now: now) }
+    }
+
+    @Test func `what was written is read again`() throws {
+        let time = WallTime(milliseconds: 1_764_057_600_123)
+        #expect(try Quantities.time(Quantities.text(time), now: now) == time)
+    }
+}

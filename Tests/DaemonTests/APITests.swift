@@ -260,7 +260,9 @@ import Testing
         #expect(try keys(SubmitReply(task: task, copies: 1, notice: "n")) == schema("Submitted"))
         #expect(
             try keys(
-                LogFrame(stream: "stdout", time: "t", data: Data(), cursor: "c", end: task))
+                LogFrame(
+                    stream: "stdout", time: "t", data: Data(), cursor: "c", end: task, notice: "n",
+                    isPast: true))
                 == schema("LogFrame"))
         var spec = SpecView(command: ["a"])
         (spec.environment, spec.volumes, spec.constraints) = ([], [], [])

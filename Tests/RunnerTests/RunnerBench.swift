@@ -121,21 +121,37 @@ final class RunnerBench: @unchecked Sendable {
         return try await end(of: id)
     }
 
-    func end(of id: ContainerID) async throws -> ContainerEvent {
-        try await self.await(id) { $0.isEnd }
+    func end(
+        of id: ContainerID, within limit: Duration = .seconds(20)
+    ) async throws -> ContainerEvent {
+        try await self.await(id, within: limit) { $0.isEnd }
         let end = lock.withLock { seen[id]?.last { $0.isEnd } }
         return try #require(end)
     }
 
-    func await(_ id: ContainerID, _ condition: @escaping (ContainerEvent) -> Bool) async throws {
-        try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })") {
+    func await(
+        _ id: ContainerID, within limit: Duration = .seconds(20),
+        _ condition: @escaping (ContainerEvent) -> Bool
+    ) async throws {
+        try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })", within: limit) {
             lock.withLock { seen[id] ?? [] }.contains(where: condition)
         }
     }
 
-    func eventually(_ what: String, _ condition: () -> Bool) async throws {
+    /// How much of the disk the files of a directory take, in bytes.
+    static func diskUse(of directory: String) -> UInt64 {
+        Files.names(in: directory).reduce(0) { sum, name in
+            var status = stat()
+            guard stat("\(directory)/\(name)", &status) == 0 else { return sum }
+            return sum + UInt64(status.st_blocks) * 512
+        }
+    }
+
+    func eventually(
+        _ what: String, within limit: Duration = .seconds(20), _ condition: () -> Bool
+    ) async throws {
         let clock = ContinuousClock()
-        let end = clock.now + .seconds(20)
+        let end = clock.now + limit
         while !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))
@@ -145,7 +161,7 @@ final class RunnerBench: @unchecked Sendable {
     func log(_ id: ContainerID) async -> [LogEntry] {
         var entries: [LogEntry] = []
         var cursor = LogCursor.beginning
-        while let chunk = await runner.readLog(id, from: cursor, waitAtMost: .seconds(20)) {
+        while let chunk = await runner.readLog(id, from: .at(cursor), waitAtMost: .seconds(20)) {
             entries += chunk.entries
             cursor = chunk.next
             if chunk.isEnd { break }

@@ -27,8 +27,17 @@ enum Description {
         case .container(let id, let command): "container \(id) \(of(command))"
         case .armGuard(let deadline): "guard until \(deadline.nanoseconds)"
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
+        case .logCopy(let id, let command): "copy of the log of \(id): \(of(command))"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
+        }
+    }
+
+    private static func of(_ command: LogCopyCommand) -> String {
+        switch command {
+        case .keep(let chunk): "keep up to \(chunk.next.segment)-\(chunk.next.offset)"
+        case .read(let id, _): "read \(id.value)"
+        case .remove: "remove"
         }
     }
 

@@ -74,6 +74,9 @@ package struct Trace {
             mix(code(of: command))
         case .armGuard(let deadline): mix(UInt64(bitPattern: deadline.nanoseconds) << 8 | 16)
         case .readLog(let id, _, _, _): mix(id.value << 8 | 13)
+        case .logCopy(let id, _):
+            mix(id)
+            mix(17)
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)
             mix(code(of: reply))

@@ -195,7 +195,7 @@ extension World {
         let task = clients.jobs[number].id
         let request: NodeRequest =
             clients.random.happens(0.7)
-            ? .readLog(task, attempt: nil, from: .beginning, waitAtMost: .seconds(2))
+            ? .readLog(task, attempt: nil, from: .at(.beginning), waitAtMost: .seconds(2))
             : .signal(task, 2)
         ask(machine, request, for: .meddle)
     }

@@ -12,6 +12,8 @@ final class Machine {
     var clock: VirtualClock
     var disk: VirtualDisk
     var runtime: VirtualRuntime
+    /// The copies that it keeps of others' logs; simulated programs write nothing.
+    var logCopies: [ContainerID: LogChunk] = [:]
     /// The running daemon's core; `nil` while the daemon is down.
     var node: RunningNode?
     /// Rises whenever the daemon starts or stops; what belongs to another life is void.

@@ -239,8 +239,10 @@ package final class World {
             schedule(steps, on: machine)
         case .armGuard(let deadline):
             arm(machine, until: deadline)
-        case .readLog(let read, let container, let cursor, let waitAtMost):
-            readLog(read, container, cursor, waitAtMost, on: machine)
+        case .readLog(let read, let container, let start, let waitAtMost):
+            readLog(read, container, start, waitAtMost, on: machine)
+        case .logCopy(let container, let command):
+            copyLog(container, command, on: machine)
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):
@@ -249,14 +251,14 @@ package final class World {
     }
 
     private func readLog(
-        _ read: LogReadID, _ container: ContainerID, _ cursor: LogCursor, _ wait: Duration,
+        _ read: LogReadID, _ container: ContainerID, _ start: LogStart, _ wait: Duration,
         on machine: Machine
     ) {
         var chunk: LogChunk?
         if let found = machine.runtime[container] {
             var isEnd = false
             if case .ended = found.phase { isEnd = true }
-            chunk = LogChunk(entries: [], next: cursor, isEnd: isEnd)
+            chunk = LogChunk(entries: [], next: start.fallback, isEnd: isEnd)
         }
         let delay = chunk?.isEnd == false ? wait.nanoseconds : 1_000_000
         queue.insert(

@@ -28,4 +28,12 @@ int64_t magpie_boottime(void);
 /// bytes read, 0 when there were none, -1 and errno on failure.
 ssize_t magpie_inotify_read(int descriptor, void *context,
                             void (*handler)(void *context, int watch, const char *name));
+
+/// The first offset at or after `offset` at which a file has data and no hole; -1 and errno when
+/// there is none.
+int64_t magpie_data_offset(int descriptor, int64_t offset);
+
+/// Frees the disk's blocks under the first `length` bytes of a file, whose size and other bytes stay;
+/// 0, or -1 and errno (some file systems can't).
+int magpie_punch_hole(const char *path, uint64_t length);
 #endif

@@ -77,6 +77,8 @@ package struct NodeConfiguration: Sendable {
     package var retention: Duration = .seconds(3600)
     /// How long a submission waits for other nodes' disks before it settles for fewer.
     package var ackWait: Duration = .seconds(2)
+    /// How many other nodes keep the end of each task's output; 0 for none.
+    package var logCopies: Int = 2
     /// The version of this software.
     package var version: String = SoftwareVersion.text
     /// Directories below which tasks may mount volumes; used for `eligible` and `why`.

@@ -12,7 +12,7 @@ package enum NodeRequest: Sendable {
     /// Send a signal to a running task, wherever it runs; answered by `accepted` when sent on.
     case signal(TaskID, Int32)
     /// Read the log of a task's newest attempt, wherever it ran; answered by `log`.
-    case readLog(TaskID, attempt: FencingToken?, from: LogCursor, waitAtMost: Duration)
+    case readLog(TaskID, attempt: FencingToken?, from: LogStart, waitAtMost: Duration)
     /// Join the cluster that the token names; answered by `joined`.
     case join(seeds: [PeerAddress], token: String)
     /// Make a join token that expires after this time; answered by `token`.
