@@ -86,6 +86,7 @@ struct StatusCommand: AsyncParsableCommand {
                 Output.line(line)
             }
             if !task.reason.isEmpty { Output.line(task.reason) }
+            if let usage = task.usage { Output.line(UsageText.line(usage)) }
         }
     }
 }

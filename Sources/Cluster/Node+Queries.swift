@@ -96,7 +96,7 @@ extension Node {
     private func status(_ record: TaskRecord) -> TaskStatus {
         let attempt = record.latestAttempt
         let isQueued = record.state == .queued
-        return TaskStatus(
+        var status = TaskStatus(
             id: record.id, state: record.state, spec: record.spec,
             node: isQueued ? nil : attempt?.node,
             nodeName: isQueued ? nil : attempt.flatMap { membership.member($0.node)?.name },
@@ -106,5 +106,11 @@ extension Node {
             isUnconfirmed: record.state.isTerminal && record.outcome == nil,
             submitted: record.submitted, started: attempt?.started, ended: attempt?.ended,
             reason: record.outcome?.reason ?? attempt?.reason ?? "")
+        // A note on limits stands in the row alone.
+        if status.reason.isEmpty, let attempt, attempt.phase != .lost {
+            status.reason = attempt.reason
+        }
+        status.usage = attempt?.usage
+        return status
     }
 }

@@ -57,7 +57,7 @@ enum Daemon {
         let entry = try entry(join, origin)
         if origin != .resume { try directory.checkRoom() }
         try await transport.open(settings.bind) { driver.received($0, from: $1, via: $2) }
-        let configuration = configuration(settings, transport.address, entry?.seeds)
+        let configuration = configuration(settings, transport.address, entry?.seeds, runner)
         let boot = try boot(image, directory, runner)
         let node = try makeNode(boot, configuration, origin, settings)
         try checkCluster(node, join)
@@ -106,11 +106,13 @@ enum Daemon {
                     + "node that runs nothing")
         }
         do {
-            return try ContainerRunner(
-                configuration: try RunnerConfiguration(
-                    dataDirectory: settings.dataDirectory, nodeName: settings.name,
-                    runtime: settings.runtime, rootfs: settings.rootfs,
-                    volumesAllowed: settings.volumesAllowed))
+            var configuration = try RunnerConfiguration(
+                dataDirectory: settings.dataDirectory, nodeName: settings.name,
+                runtime: settings.runtime, rootfs: settings.rootfs,
+                volumesAllowed: settings.volumesAllowed)
+            configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+            configuration.allowsHostNetwork = settings.allowsHostNetwork
+            return try ContainerRunner(configuration: configuration)
         } catch {
             throw StartFailure(error.description)
         }
@@ -147,7 +149,8 @@ enum Daemon {
     }
 
     private static func configuration(
-        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?
+        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?,
+        _ runner: ContainerRunner?
     ) -> NodeConfiguration {
         var advertise = settings.advertise ?? bound
         if advertise.ip.allSatisfy({ $0 == 0 }) {
@@ -160,6 +163,9 @@ enum Daemon {
         configuration.profile = settings.profile
         configuration.retention = settings.retention
         configuration.volumesAllowed = settings.volumesAllowed
+        configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+        configuration.allowsHostNetwork = settings.allowsHostNetwork
+        configuration.limitsDisk = runner?.limitsDisk ?? false
         configuration.takesTasks = settings.takesTasks
         return configuration
     }

@@ -40,6 +40,7 @@ extension TaskSpec: WireCodable {
         content.field(11) { $0.signed(grace.nanoseconds) }
         texts(12, constraints, &content)
         if let retention { content.field(13) { $0.signed(retention.nanoseconds) } }
+        options.encode(into: &content)
         content.raw(unknownFields)
         writer.blob(content.bytes)
     }
@@ -95,7 +96,7 @@ extension TaskSpec: WireCodable {
         case 11: grace = .nanoseconds(try content.signed())
         case 12: constraints = try texts(&content)
         case 13: retention = .nanoseconds(try content.signed())
-        default: return false
+        default: return try options.read(tag, from: &content)
         }
         return true
     }

@@ -18,22 +18,32 @@ final class RunnerBench: @unchecked Sendable {
     private var pump: Task<Void, Never>?
     private var lastIndex: UInt64 = 0
 
-    private init() throws {
+    private let settings: (inout RunnerConfiguration) -> Void
+
+    private init(_ settings: @escaping (inout RunnerConfiguration) -> Void) throws {
+        self.settings = settings
         folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
-        runner = try RunnerBench.runner(folder)
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         listen()
     }
 
-    private static func runner(_ folder: String) throws -> ContainerRunner {
+    private static func runner(
+        _ folder: String, _ settings: (inout RunnerConfiguration) -> Void
+    ) throws -> ContainerRunner {
         try Files.makeDirectory(folder)
-        return try ContainerRunner(
-            configuration: try RunnerConfiguration(
-                dataDirectory: folder, nodeName: "bench", volumesAllowed: [folder + "/allowed"]))
+        var configuration = try RunnerConfiguration(
+            dataDirectory: folder, nodeName: "bench",
+            volumesAllowed: [folder + "/allowed", "/usr"])
+        settings(&configuration)
+        return try ContainerRunner(configuration: configuration)
     }
 
-    static func run(_ body: (RunnerBench) async throws -> Void) async throws {
-        let bench = try RunnerBench()
+    static func run(
+        with settings: @escaping (inout RunnerConfiguration) -> Void = { _ in },
+        _ body: (RunnerBench) async throws -> Void
+    ) async throws {
+        let bench = try RunnerBench(settings)
         do {
             try await body(bench)
         } catch {
@@ -58,7 +68,7 @@ final class RunnerBench: @unchecked Sendable {
 
     /// A new runner on the same folder, as after a restart of the daemon.
     func restart() throws {
-        runner = try RunnerBench.runner(folder)
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         lock.withLock { seen = [:] }
         listen()
@@ -161,7 +171,7 @@ extension ContainerEvent {
 
     var isEnd: Bool {
         switch self {
-        case .created, .started: false
+        case .created, .started, .noted, .used: false
         case .exited, .failed, .vanished: true
         }
     }

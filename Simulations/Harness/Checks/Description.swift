@@ -48,6 +48,8 @@ enum Description {
         case .started: "started"
         case .exited(let status): "exited \(status.code)"
         case .failed(let failure): "failed \(failure.code): \(failure.message)"
+        case .noted(let text): "noted: \(text)"
+        case .used: "used"
         case .vanished: "vanished"
         }
     }

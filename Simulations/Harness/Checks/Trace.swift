@@ -111,6 +111,8 @@ package struct Trace {
         case .exited(let status): UInt64(bitPattern: Int64(status.code)) << 8 | 23
         case .failed(let failure): UInt64(bitPattern: Int64(failure.code)) << 8 | 24
         case .vanished: 25
+        case .noted: 26
+        case .used(let usage): usage.cpuMicroseconds << 8 | 27
         }
     }
 
@@ -119,6 +121,7 @@ package struct Trace {
         case .create: 31
         case .start: 32
         case .signal(let signal): UInt64(bitPattern: Int64(signal)) << 8 | 33
+        case .stop(let signal): UInt64(signal ?? 0) << 8 | 37
         case .kill: 34
         case .remove: 35
         case .removeLog: 36

@@ -101,6 +101,8 @@ package struct TaskStatus: Hashable, Sendable {
     package var ended: WallTime?
     /// Why it is in this state, when there is more to say.
     package var reason: String
+    /// What its newest attempt has used up, once that has ended.
+    package var usage: ResourceUsage?
 
     /// Makes a status.
     package init(
