@@ -219,9 +219,9 @@ extension ContainerRunner {
     func signalContainer(_ id: ContainerID, _ signal: Int32) {
         let paths = ContainerPaths(id, configuration)
         guard entry(id)?.hasEnded == false, let process = program(of: paths) else { return }
-        // Who is to be killed is not to stay frozen: nothing else would get through to it.
-        if signal == SIGKILL { cgroups.thaw(paths.group) }
         Glibc.kill(process, signal)
+        // Who was killed is not to stay frozen: in a v1 group the kill would wait for the thaw.
+        if signal == SIGKILL { cgroups.thaw(paths.group) }
     }
 
     /// Asks the program to end: by the task's own signal, by its image's, or by SIGTERM.
@@ -234,8 +234,17 @@ extension ContainerRunner {
     func kill(_ id: ContainerID) {
         guard let entry = entry(id), !entry.hasEnded, entry.isCreated else { return }
         let paths = ContainerPaths(id, configuration)
+        endAll(paths)
+    }
+
+    /// Ends all processes of a container, those too that are stopped or frozen.
+    ///
+    /// The kill comes before the thaw: what was frozen runs not one instruction more.
+    func endAll(_ paths: ContainerPaths) {
+        guard let sandbox = sandbox(of: paths) else { return }
+        sandbox.kill()
         cgroups.thaw(paths.group)
-        sandbox(of: paths)?.end()
+        sandbox.end()
     }
 
     // MARK: The end
@@ -253,8 +262,7 @@ extension ContainerRunner {
         let paths = ContainerPaths(id, configuration)
         guard let code = Files.text(paths.exitFile).flatMap({ Int32($0) }) else { return }
         // What the program started in the background ends with it.
-        cgroups.thaw(paths.group)
-        sandbox(of: paths)?.end()
+        endAll(paths)
         let isOutOfMemory = ranOutOfMemory(paths, code: code)
         if let usage = cgroups.sample(of: paths.group)?.usage { tell.yield((id, .used(usage))) }
         if code == 137, !isOutOfMemory, hasLostGuard(id) {
@@ -303,7 +311,7 @@ extension ContainerRunner {
 
     private func fail(_ id: ContainerID, _ failure: ContainerFailure) {
         let paths = ContainerPaths(id, configuration)
-        sandbox(of: paths)?.end()
+        endAll(paths)
         try? Files.write(
             Array("\(failure.code) \(failure.message)".utf8), to: paths.failureMark)
         end(id, .failed(failure))
@@ -320,8 +328,7 @@ extension ContainerRunner {
 
     /// Ends all processes of a container whose monitor can't be relied on.
     func destroy(_ paths: ContainerPaths) {
-        cgroups.thaw(paths.group)
-        sandbox(of: paths)?.end()
+        endAll(paths)
         for process in cgroups.processes(in: paths.group) { Glibc.kill(process, SIGKILL) }
         _ = try? Spawner.run(
             configuration.runtime, runtimeOptions + ["delete", "--force", "\(paths.id)"])

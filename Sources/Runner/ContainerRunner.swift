@@ -87,6 +87,18 @@ package final class ContainerRunner: @unchecked Sendable {
         }
     }
 
+    /// Measures what a container's processes use, on a thread of its own.
+    package func measure(
+        _ id: ContainerID, _ handler: @escaping @Sendable (UsageSample?) -> Void
+    ) {
+        pool.async { [self] in
+            guard let entry = entry(id), entry.isCreated, !entry.hasEnded else {
+                return handler(nil)
+            }
+            handler(cgroups.sample(of: ContainerPaths(id, configuration).group))
+        }
+    }
+
     /// Has all containers that hang on the node's lease end at this instant of CLOCK_BOOTTIME, even
     /// when this process is gone or frozen by then; returns at once.
     ///

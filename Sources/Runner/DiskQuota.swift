@@ -45,6 +45,9 @@ struct DiskQuota: Sendable {
         throw RunnerError("no project number is free for a limit on \(layer)")
     }
 
+    /// The limit of a project in bytes; 0 when it has none and nothing counts for it.
+    func limit(of project: UInt32) -> Int64 { magpie_project_limit(directory, project) }
+
     /// Gives a project's number back.
     func lift(_ project: UInt32) {
         _ = magpie_limit_project(directory, project, 0)

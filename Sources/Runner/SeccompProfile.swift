@@ -36,8 +36,16 @@ final class SeccompProfile: @unchecked Sendable {
         }
     }
 
+    /// What podman allows and no task gets: root in a container has the keyrings of the host's root.
+    private static let refused: Set<String> = ["keyctl"]
+
     private func make(_ capabilities: Set<String>) -> [String: Any] {
-        let kept = rules.filter { SeccompProfile.applies($0, capabilities) }
+        let kept = rules.filter { SeccompProfile.applies($0, capabilities) }.map { rule in
+            var rule = rule
+            let names = rule["names"] as? [String] ?? []
+            rule["names"] = names.filter { !SeccompProfile.refused.contains($0) }
+            return rule
+        }
         var object: [String: Any] = [
             "defaultAction": action, "architectures": [SeccompProfile.architecture.oci],
             "syscalls": kept.map { rule in

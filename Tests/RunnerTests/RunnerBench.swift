@@ -20,9 +20,11 @@ final class RunnerBench: @unchecked Sendable {
 
     private let settings: (inout RunnerConfiguration) -> Void
 
-    private init(_ settings: @escaping (inout RunnerConfiguration) -> Void) throws {
+    private init(
+        _ directory: String, _ settings: @escaping (inout RunnerConfiguration) -> Void
+    ) throws {
         self.settings = settings
-        folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
+        folder = directory + "/magpie-runner-\(UUID().uuidString)"
         runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         listen()
@@ -40,10 +42,11 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     static func run(
+        in directory: String = FileManager.default.temporaryDirectory.path,
         with settings: @escaping (inout RunnerConfiguration) -> Void = { _ in },
         _ body: (RunnerBench) async throws -> Void
     ) async throws {
-        let bench = try RunnerBench(settings)
+        let bench = try RunnerBench(directory, settings)
         do {
             try await body(bench)
         } catch {
@@ -135,6 +138,19 @@ final class RunnerBench: @unchecked Sendable {
         try await self.await(id) { $0.isEnd }
         let end = lock.withLock { seen[id]?.last { $0.isEnd } }
         return try #require(end)
+    }
+
+    /// What a container's processes have used, as its end told.
+    func usage(of id: ContainerID) -> ResourceUsage? {
+        for case .used(let usage) in lock.withLock({ seen[id] ?? [] }) { return usage }
+        return nil
+    }
+
+    /// What was to be noted about a container.
+    func notes(of id: ContainerID) -> [String] {
+        lock.withLock { seen[id] ?? [] }.compactMap {
+            if case .noted(let text) = $0 { text } else { nil }
+        }
     }
 
     func await(_ id: ContainerID, _ condition: @escaping (ContainerEvent) -> Bool) async throws {
