@@ -61,6 +61,7 @@ package struct Node: Sendable {
     /// Whether the lock was asked to let this node go.
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
+    var measurements: [MeasureID: MeasureAsker] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastRead: UInt64
 
@@ -95,6 +96,8 @@ package struct Node: Sendable {
         case ackWaitEnded(TaskID)
         /// The other node has not answered in time.
         case readUnanswered(LogReadID)
+        /// Nobody has measured the task in time.
+        case measureUnanswered(MeasureID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
     }
@@ -153,6 +156,8 @@ package struct Node: Sendable {
             container(id, event, at: now, emit: emit)
         case .request(let id, let request):
             self.request(id, request, at: now, emit: emit)
+        case .measured(let id, let sample):
+            measured(id, sample, at: now, emit: emit)
         case .logRead(let id, let chunk):
             logRead(id, chunk, at: now, emit: emit)
         case .wallClock(let time):
@@ -221,6 +226,7 @@ package struct Node: Sendable {
         case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
         case .readUnanswered(let read): readUnanswered(read, emit: emit)
+        case .measureUnanswered(let id): measureUnanswered(id, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }
     }

@@ -15,6 +15,8 @@ package enum PacketInspection {
         case .lock(let bytes): return "lock \(LockInspection.describe(Array(bytes)))"
         case .logQuery(let query): return "log query of \(query.container)"
         case .logAnswer(let read, _): return "log answer \(read.value)"
+        case .usageQuery(_, let container): return "usage query of \(container)"
+        case .usageAnswer(let id, _): return "usage answer \(id.value)"
         case .signal(let container, let signal): return "signal \(signal) to \(container)"
         case .gone(let node, let token): return "gone \(node) up to \(token)"
         }

@@ -193,6 +193,8 @@ final class NodeDriver: @unchecked Sendable {
             runner?.arm(until: deadline)
         case .readLog(let read, let id, let cursor, let wait):
             readLog(read, id, cursor, wait)
+        case .measure(let id, let container):
+            measure(id, container)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):
@@ -207,6 +209,13 @@ final class NodeDriver: @unchecked Sendable {
         Task { [self] in
             let chunk = await runner.readLog(id, from: cursor, waitAtMost: wait)
             loop.execute { [self] in handle(.logRead(read, chunk)) }
+        }
+    }
+
+    private func measure(_ id: MeasureID, _ container: ContainerID) {
+        guard let runner else { return handle(.measured(id, nil)) }
+        runner.measure(container) { [self] sample in
+            loop.execute { [self] in handle(.measured(id, sample)) }
         }
     }
 

@@ -55,6 +55,7 @@ package struct Trace {
             mix(code(of: event))
         case .request(let id, _): mix(id.value << 8 | 5)
         case .logRead(let id, _): mix(id.value << 8 | 6)
+        case .measured(let id, _): mix(id.value << 8 | 9)
         case .wallClock(let time): mix(UInt64(bitPattern: time.milliseconds))
         case .pressure: mix(7)
         case .deadlineReached: mix(8)
@@ -74,6 +75,7 @@ package struct Trace {
             mix(code(of: command))
         case .armGuard(let deadline): mix(UInt64(bitPattern: deadline.nanoseconds) << 8 | 16)
         case .readLog(let id, _, _, _): mix(id.value << 8 | 13)
+        case .measure(let id, _): mix(id.value << 8 | 17)
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)
             mix(code(of: reply))
@@ -133,6 +135,7 @@ package struct Trace {
         case .submitted(let id, let copies): id.value.low ^ UInt64(copies)
         case .accepted: 41
         case .log: 42
+        case .usage: 46
         case .joined: 43
         case .token: 44
         case .refused: 45

@@ -229,6 +229,10 @@ package final class World {
             arm(machine, until: deadline)
         case .readLog(let read, let container, let cursor, let waitAtMost):
             readLog(read, container, cursor, waitAtMost, on: machine)
+        case .measure(let id, _):
+            // Nothing is used in this world.
+            queue.insert(
+                .tell(machine.index, life: machine.life, .measured(id, nil)), at: now + 1_000_000)
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):

@@ -21,6 +21,8 @@ package enum NodeEffect: Sendable {
     /// Read a log of this node from a cursor on; wait for output up to the given time when there
     /// is none yet, then answer `logRead` in any case.
     case readLog(LogReadID, ContainerID, LogCursor, waitAtMost: Duration)
+    /// Measure what a container of this node uses, then answer `measured` in any case.
+    case measure(MeasureID, ContainerID)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
     /// Tell people: logs, metrics, event streams.

@@ -10,6 +10,10 @@ enum PeerMessage {
     case logQuery(LogQuery)
     /// What a log query gave; `nil` when there is no such log.
     case logAnswer(LogReadID, LogChunk?)
+    /// Measure a container of yours.
+    case usageQuery(MeasureID, ContainerID)
+    /// What a measurement gave; `nil` when there is no such container.
+    case usageAnswer(MeasureID, UsageSample?)
     /// Send a signal to a container of yours.
     case signal(ContainerID, Int32)
     /// The lock expired a session of this node: its claims up to the token are void.
@@ -30,6 +34,8 @@ enum PeerMessage {
         case logAnswer = 4
         case signal = 5
         case gone = 6
+        case usageQuery = 20
+        case usageAnswer = 21
     }
 
     /// The longest wait that a peer may ask for.
@@ -60,6 +66,15 @@ enum PeerMessage {
             writer.varint(read.value)
             writer.bool(chunk != nil)
             chunk?.encode(into: &writer)
+        case .usageQuery(let id, let container):
+            writer.byte(Kind.usageQuery.rawValue)
+            writer.varint(id.value)
+            container.encode(into: &writer)
+        case .usageAnswer(let id, let sample):
+            writer.byte(Kind.usageAnswer.rawValue)
+            writer.varint(id.value)
+            writer.bool(sample != nil)
+            sample?.encode(into: &writer)
         case .signal(let container, let signal):
             writer.byte(Kind.signal.rawValue)
             container.encode(into: &writer)
@@ -91,6 +106,12 @@ enum PeerMessage {
         case .logAnswer:
             let read = LogReadID(try reader.varint())
             self = .logAnswer(read, try reader.bool() ? try LogChunk(from: &reader) : nil)
+        case .usageQuery:
+            let id = MeasureID(try reader.varint())
+            self = .usageQuery(id, try ContainerID(from: &reader))
+        case .usageAnswer:
+            let id = MeasureID(try reader.varint())
+            self = .usageAnswer(id, try reader.bool() ? try UsageSample(from: &reader) : nil)
         case .signal:
             let container = try ContainerID(from: &reader)
             let signal = try reader.signed()
