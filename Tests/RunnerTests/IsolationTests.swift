@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized, .enabled(if: geteuid() == 0, "containers in these tests need root"))
 struct IsolationTests {
     /// Prints `name: value` lines about everything that a container should not have.
-    private static let look = """
+    static let look = """
         for name in CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp; do
             echo $name: $(sed -n "s/^$name:[[:space:]]*//p" /proc/self/status)
         done
@@ -21,7 +21,7 @@ struct IsolationTests {
         for file in /proc/sysrq-trigger /proc/sys/kernel/domainname /proc/irq/x; do
             (echo x > $file) 2>/dev/null && echo writable $file: yes
         done
-        awk '$2 ~ /^.(proc|sys)./ { next }
+        mawk '$2 ~ /^.(proc|sys)./ { next }
              $2 != "/" && $4 !~ /nosuid/ { print "suid " $2 ": yes" }
              $4 !~ /nodev/ && $2 != "/" && $2 !~ /^.dev(.[a-z]+)?$/ { print "devices in " $2 ": yes" }
              $2 == "/sys" || $2 == "/usr" { print "mount " $2 ": " substr($4, 1, 2) }
@@ -37,7 +37,7 @@ struct IsolationTests {
         kill -9 1 2>/dev/null; test -d /proc/1 && echo init: $(cat /proc/1/comm)
         for name in exe cwd root; do readlink /proc/1/$name >/dev/null && echo init $name: yes; done
         test -r /etc/shadow && echo shadow: yes
-        echo processes: $(ls -d /proc/[0-9]* | wc -l | awk '{ print ($1 < 10) ? "few" : "many" }')
+        echo processes: $(ls -d /proc/[0-9]* | wc -l | mawk '{ print ($1 < 10) ? "few" : "many" }')
         perl -e '$! = 0; syscall(\(keyctl), 0, -3, 1); print "keyctl: ", ($!{ENOSYS} || $!{EPERM} ? "refused" : "allowed"), "\\n";'
         perl -e '$! = 0; syscall(\(bpf), 0, 0, 0); print "bpf: ", ($!{ENOSYS} || $!{EPERM} ? "refused" : "allowed"), "\\n";'
         perl -MSocket -e 'socket(my $s, PF_INET, SOCK_STREAM, 0); connect($s, sockaddr_in(9, inet_aton("127.0.0.1")));
