@@ -40,7 +40,7 @@ extension Node {
             return discard(container, emit: emit)
         }
         var holding = Holding(
-            id: id, session: row.session, spec: record.spec, phase: .running,
+            id: id, session: row.session, spec: record.spec, count: row.count, phase: .running,
             claimed: row.claimed ?? wallTime(at: now), started: row.started)
         holding.usage = container.usage
         if !row.phase.isTerminal { holding.note = row.reason }
