@@ -161,7 +161,7 @@ final class RunnerBench: @unchecked Sendable {
 
     func eventually(_ what: String, _ condition: () -> Bool) async throws {
         let clock = ContinuousClock()
-        let end = clock.now + .seconds(20)
+        let end = clock.now + .seconds(60)
         while !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))

@@ -130,7 +130,7 @@ struct StopTests {
 extension RunnerBench {
     /// Waits until a task has written something.
     func wrote(_ id: ContainerID) async throws {
-        let chunk = await runner.readLog(id, from: .beginning, waitAtMost: .seconds(20))
+        let chunk = await runner.readLog(id, from: .beginning, waitAtMost: .seconds(60))
         guard chunk?.entries.isEmpty == false else {
             throw Timeout(description: "\(id) wrote nothing")
         }
