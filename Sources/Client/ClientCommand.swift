@@ -19,7 +19,7 @@ struct ClientCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
             LogsCommand.self, EventsCommand.self, CancelCommand.self, WaitCommand.self,
-            WhyCommand.self,
+            WhyCommand.self, KillCommand.self, StatsCommand.self,
         ])
 
     static func main() async {

@@ -55,6 +55,7 @@ struct RunCommand: AsyncParsableCommand {
     var grace: String?
     @Option(help: "A label KEY=VALUE that the node must carry.")
     var constraint: [String] = []
+    @OptionGroup(title: "Container") var container: ContainerArguments
     @Option(help: "How many disks must hold the task: 1, 2 (default), … or majority.")
     var ack: String?
 
@@ -126,6 +127,7 @@ struct RunCommand: AsyncParsableCommand {
             try Quantities.seconds(text)
         }
         spec.constraints = constraint
+        try container.read(into: &spec)
         // Checked here as well as by the node: the error comes sooner, and without a network.
         _ = try spec.spec()
         return spec

@@ -87,6 +87,7 @@ struct StatusCommand: AsyncParsableCommand {
                 Output.line(line)
             }
             if !task.reason.isEmpty { Output.line(task.reason) }
+            if let usage = task.usage { Output.line(UsageText.line(usage)) }
             if let waitsFor = task.waitsFor { Output.line(waitsFor) }
             guard !task.attempts.isEmpty else { return }
             Output.line("")

@@ -59,6 +59,7 @@ extension Node {
             // Not ours any more, or settled already: make sure that nothing is left of it.
             switch event {
             case .created, .started: emit(.container(id, .kill))
+            case .noted, .used: break
             case .exited, .failed, .vanished:
                 emit(.container(id, .remove))
                 if doomed.remove(id) != nil { openSessionIfClear(at: now, emit: emit) }
@@ -90,6 +91,10 @@ extension Node {
                 timers.insert(.timedOut(id), due: now + timeout)
             }
             if let cause = holding.endCause { askToEnd(holding, cause, at: now, emit: emit) }
+        case .noted(let text):
+            holdings[id]?.note = TaskOutcome.cut(text)
+        case .used(let usage):
+            holdings[id]?.usage = usage
         case .exited(let status):
             ended(holding, exit: status, reason: "", at: now, emit: emit)
         case .failed(let failure):
@@ -127,13 +132,10 @@ extension Node {
         case (_, .forfeited), (.starting, _): emit(.container(holding.id, .kill))
         case (.creating, _): break  // `.created` will find the cause and kill
         case (.running, _):
-            emit(.container(holding.id, .signal(Node.terminationSignal)))
+            emit(.container(holding.id, .stop(holding.spec.options.stopSignal)))
             timers.insert(.graceEnded(holding.id), due: now + holding.spec.grace)
         }
     }
-
-    /// SIGTERM on Linux.
-    private static let terminationSignal: Int32 = 15
 
     mutating func graceEnded(_ id: ContainerID, emit: (NodeEffect) -> Void) {
         guard let holding = holdings[id], holding.phase != .ended else { return }
@@ -308,7 +310,8 @@ extension Node {
         row.count = holding.count
         if !hasRun, row.count.used > 0 { row.count.used -= 1 }
         row.exit = exit
-        row.reason = reason
+        row.reason = reason.isEmpty ? holding.note : reason
+        if phase.isTerminal { row.usage = holding.usage }
         row.claimed = holding.claimed
         row.started = holding.started
         if phase.isTerminal { row.ended = wallTime(at: now) }

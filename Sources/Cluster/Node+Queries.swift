@@ -132,6 +132,11 @@ extension Node {
             isUnconfirmed: record.state.isTerminal && record.outcome == nil,
             submitted: record.submitted, started: attempt?.started, ended: attempt?.ended,
             reason: record.outcome?.reason ?? attempt?.reason ?? "")
+        // A note on limits stands in the row alone.
+        if status.reason.isEmpty, let attempt, attempt.phase != .lost {
+            status.reason = attempt.reason
+        }
+        status.usage = attempt?.usage
         status.attempts = record.attempts.map { self.status($0, of: record) }
         if isQueued { status.waitsFor = quorumWait }
         return status

@@ -64,6 +64,7 @@ package struct Node: Sendable {
     /// Whether the lock was asked to let this node go.
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
+    var measurements: [MeasureID: MeasureAsker] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastRead: UInt64
     /// Sends the ends of this node's logs to others.
@@ -104,6 +105,8 @@ package struct Node: Sendable {
         case readUnanswered(LogReadID)
         /// It is time to look after the copies of a log.
         case logCopyDue(ContainerID)
+        /// Nobody has measured the task in time.
+        case measureUnanswered(MeasureID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
     }
@@ -165,6 +168,8 @@ package struct Node: Sendable {
             container(id, event, at: now, emit: emit)
         case .request(let id, let request):
             self.request(id, request, at: now, emit: emit)
+        case .measured(let id, let sample):
+            measured(id, sample, at: now, emit: emit)
         case .logRead(let id, let chunk):
             logRead(id, chunk, at: now, emit: emit)
         case .wallClock(let time):
@@ -234,6 +239,7 @@ package struct Node: Sendable {
         case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
         case .readUnanswered(let read): readUnanswered(read, at: now, emit: emit)
+        case .measureUnanswered(let id): measureUnanswered(id, emit: emit)
         case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }

@@ -99,16 +99,50 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var graceSeconds: Double?
     /// Labels that a node must carry.
     package var constraints: [String]?
+    /// `USER[:GROUP]`, names or numbers.
+    package var user: String?
+    /// The name of the machine that it sees.
+    package var hostname: String?
+    /// The signal that asks it to end, by name or number.
+    package var stopSignal: String?
+    /// `none` or `host`.
+    package var network: String?
+    /// `PATH[:size=SIZE]`.
+    package var tmpfs: [String]?
+    /// Whether it can't write to its root file system.
+    package var readOnly: Bool?
+    /// Capabilities that it has on top, or `ALL`.
+    package var capAdd: [String]?
+    /// Capabilities that it goes without, or `ALL`.
+    package var capDrop: [String]?
+    /// `NAME=SOFT[:HARD]`.
+    package var ulimits: [String]?
+    /// Bytes of shared memory.
+    package var shmSize: UInt64?
+    /// Bytes that it may write to its root file system.
+    package var disk: UInt64?
+    /// Whether it runs where a limit can't be enforced.
+    package var bestEffort: Bool?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
         case constraints
+        case user, hostname, network, tmpfs, ulimits, disk
+        case stopSignal = "stop_signal"
+        case readOnly = "read_only"
+        case capAdd = "cap_add"
+        case capDrop = "cap_drop"
+        case shmSize = "shm_size"
+        case bestEffort = "best_effort"
         case maxAttempts = "max_attempts"
         case onPartition = "on_partition"
         case retainSeconds = "retain_seconds"
         case timeoutSeconds = "timeout_seconds"
         case graceSeconds = "grace_seconds"
     }
+
+    /// The names of all fields, as they are written.
+    package static var fieldNames: Set<String> { Set(CodingKeys.allCases.map(\.rawValue)) }
 
     /// Makes the view of a task that runs `command` with defaults.
     package init(command: [String]) {
@@ -159,6 +193,7 @@ package struct SpecView: Codable, Hashable, Sendable {
             throw InvalidInput("constraints: \(constraint) is not LABEL=VALUE")
         }
         spec.constraints = constraints ?? []
+        try readOptions(into: &spec.options)
         return spec
     }
 

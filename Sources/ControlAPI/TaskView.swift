@@ -26,6 +26,8 @@ package struct TaskView: Codable, Hashable, Sendable {
     package var ended: String?
     /// Why it is in this state, when there is more to say.
     package var reason: String
+    /// What it has used up, once it has ended.
+    package var usage: UsageView?
     /// Whether it has ended, but the lock has not confirmed the end yet.
     package var unconfirmed: Bool
     /// Whether a user wishes it to end.
@@ -49,7 +51,7 @@ package struct TaskView: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case id, state, command, node, attempt, token, submitted, started, ended, reason
-        case unconfirmed
+        case unconfirmed, usage
         case exitCode = "exit_code"
         case outOfMemory = "out_of_memory"
         case cancelRequested = "cancel_requested"
@@ -89,6 +91,7 @@ package struct TaskView: Codable, Hashable, Sendable {
         try fields.encode(started, forKey: .started)
         try fields.encode(ended, forKey: .ended)
         try fields.encode(reason, forKey: .reason)
+        try fields.encode(usage, forKey: .usage)
         try fields.encode(unconfirmed, forKey: .unconfirmed)
         try fields.encode(cancelRequested, forKey: .cancelRequested)
         try fields.encode(attempts, forKey: .attempts)

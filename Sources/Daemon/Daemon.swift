@@ -60,7 +60,7 @@ enum Daemon {
         let entry = try entry(join, origin)
         if origin != .resume { try directory.checkRoom() }
         try await transport.open(settings.bind) { driver.received($0, from: $1, via: $2) }
-        let configuration = configuration(settings, transport.address, entry?.seeds)
+        let configuration = configuration(settings, transport.address, entry?.seeds, runner)
         var boot = try boot(image, directory, runner)
         boot.hasLostLock = damage.concernsLock
         let node = try makeNode(boot, configuration, origin, settings)
@@ -115,6 +115,8 @@ enum Daemon {
                 runtime: settings.runtime, rootfs: settings.rootfs,
                 volumesAllowed: settings.volumesAllowed)
             configuration.logSizeBytesMax = settings.logSizeBytesMax
+            configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+            configuration.allowsHostNetwork = settings.allowsHostNetwork
             return try ContainerRunner(configuration: configuration)
         } catch {
             throw StartFailure(error.description)
@@ -152,7 +154,8 @@ enum Daemon {
     }
 
     private static func configuration(
-        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?
+        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?,
+        _ runner: ContainerRunner?
     ) -> NodeConfiguration {
         var advertise = settings.advertise ?? bound
         if advertise.ip.allSatisfy({ $0 == 0 }) {
@@ -165,6 +168,9 @@ enum Daemon {
         configuration.profile = settings.profile
         configuration.retention = settings.retention
         configuration.volumesAllowed = settings.volumesAllowed
+        configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+        configuration.allowsHostNetwork = settings.allowsHostNetwork
+        configuration.limitsDisk = runner?.limitsDisk ?? false
         configuration.takesTasks = settings.takesTasks
         return configuration
     }

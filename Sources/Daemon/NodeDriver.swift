@@ -194,6 +194,8 @@ final class NodeDriver: @unchecked Sendable {
             readLog(read, id, start, wait)
         case .logCopy(let id, let command):
             perform(id, command)
+        case .measure(let id, let container):
+            measure(id, container)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):
@@ -222,6 +224,13 @@ final class NodeDriver: @unchecked Sendable {
             copies.read(id, from: start) { [self] chunk in
                 loop.execute { [self] in handle(.logRead(read, chunk)) }
             }
+        }
+    }
+
+    private func measure(_ id: MeasureID, _ container: ContainerID) {
+        guard let runner else { return handle(.measured(id, nil)) }
+        runner.measure(container) { [self] sample in
+            loop.execute { [self] in handle(.measured(id, sample)) }
         }
     }
 

@@ -16,6 +16,7 @@ extension TaskView {
         started = task.started.map(Quantities.text)
         ended = task.state.isTerminal ? task.ended.map(Quantities.text) : nil
         reason = task.reason
+        usage = task.usage.map(UsageView.init)
         unconfirmed = task.isUnconfirmed
         cancelRequested = task.isCancelRequested
         attempts = task.attempts.map(AttemptView.init)

@@ -41,6 +41,7 @@ extension TaskSpec: WireCodable {
         texts(12, constraints, &content)
         if let retention { content.field(13) { $0.signed(retention.nanoseconds) } }
         if let attemptsMax { content.field(14) { $0.varint(UInt64(attemptsMax)) } }
+        options.encode(into: &content)
         content.raw(unknownFields)
         writer.blob(content.bytes)
     }
@@ -97,7 +98,7 @@ extension TaskSpec: WireCodable {
         case 12: constraints = try texts(&content)
         case 13: retention = .nanoseconds(try content.signed())
         case 14: attemptsMax = try content.varint32()
-        default: return false
+        default: return try options.read(tag, from: &content)
         }
         return true
     }

@@ -29,6 +29,8 @@ package struct TaskSpec: Hashable, Sendable {
     package var constraints: [String] = []
     /// How long the ended task is kept before it may be collected; `nil` for the node's own setting.
     package var retention: Duration?
+    /// How its process is set up and how far it is shut in.
+    package var options = ContainerOptions()
     /// Fields written by a newer version, kept as they came so that they are passed on.
     package var unknownFields: [UInt8] = []
 

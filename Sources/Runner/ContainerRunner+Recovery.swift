@@ -34,13 +34,16 @@ extension ContainerRunner {
                 $0.hasEnded = true
             }
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
-            let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+            let isOutOfMemory = ranOutOfMemory(paths, code: code)
+            let usage = cgroups.sample(of: paths.group)?.usage
             if code == 137, !isOutOfMemory, isLeaseBound(paths), guardian.wasKilled {
-                return AdoptedContainer(id: id, state: .vanished(ContainerRunner.guardDied))
+                return AdoptedContainer(
+                    id: id, state: .vanished(ContainerRunner.guardDied), usage: usage)
             }
             return AdoptedContainer(
                 id: id,
-                state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
+                state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)),
+                usage: usage)
         }
         guard let monitor = monitor(of: paths) else {
             // Made half, or its monitor was killed: nothing of it may live on.

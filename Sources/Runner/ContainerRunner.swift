@@ -15,6 +15,7 @@ package final class ContainerRunner: @unchecked Sendable {
     let cgroups: Cgroups
     let bundles: BundleWriter
     let guardian: Guard
+    let quota: DiskQuota
     let tell: AsyncStream<(ContainerID, ContainerEvent)>.Continuation
     let pool = DispatchQueue(label: "magpie.runner", attributes: .concurrent)
     let arming = DispatchQueue(label: "magpie.guard")
@@ -54,6 +55,7 @@ package final class ContainerRunner: @unchecked Sendable {
         for name in ["layers", "logs"] {
             try Files.makeDirectory("\(configuration.dataDirectory)/\(name)")
         }
+        quota = DiskQuota(directory: "\(configuration.dataDirectory)/layers")
         try HostRootfs.makeSkeleton(at: "\(configuration.dataDirectory)/host-rootfs")
         let watcher = try Watcher(
             exits: "\(configuration.runDirectory)/exits",
@@ -68,6 +70,9 @@ package final class ContainerRunner: @unchecked Sendable {
         startRotating()
     }
 
+    /// Whether what tasks write to disk can be limited here.
+    package var limitsDisk: Bool { quota.isEnforced }
+
     /// Performs a command; returns at once.
     package func perform(_ id: ContainerID, _ command: ContainerCommand) {
         queue(of: id).async { [self] in
@@ -75,10 +80,23 @@ package final class ContainerRunner: @unchecked Sendable {
             case .create(let spec): create(id, spec)
             case .start: start(id)
             case .signal(let signal): signalContainer(id, signal)
+            case .stop(let signal): stop(id, signal)
             case .kill: kill(id)
             case .remove: remove(id)
             case .removeLog: removeLog(id)
             }
+        }
+    }
+
+    /// Measures what a container's processes use, on a thread of its own.
+    package func measure(
+        _ id: ContainerID, _ handler: @escaping @Sendable (UsageSample?) -> Void
+    ) {
+        pool.async { [self] in
+            guard let entry = entry(id), entry.isCreated, !entry.hasEnded else {
+                return handler(nil)
+            }
+            handler(cgroups.sample(of: ContainerPaths(id, configuration).group))
         }
     }
 

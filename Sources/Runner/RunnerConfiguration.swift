@@ -18,6 +18,10 @@ package struct RunnerConfiguration: Sendable {
     package var rootfs: String?
     /// Directories below which volumes may be mounted.
     package var volumesAllowed: [String]
+    /// Capabilities beyond the usual ones that tasks may have, or `ALL`.
+    package var capabilitiesAllowed: [String] = []
+    /// Whether tasks may have the node's own network.
+    package var allowsHostNetwork = false
     /// The node's name, shown to tasks.
     package var nodeName: String
     /// How much of each task's output is kept, in bytes of its log; older output goes first.

@@ -16,12 +16,18 @@ struct NodeRig {
     private var lastRequest: UInt64 = 0
     private let policy: StealPolicy
     private let mutation: NodeMutation?
+    private let settings: (inout NodeConfiguration) -> Void
+    private(set) var measured: [MeasureID] = []
 
-    init(policy: StealPolicy = .none, mutation: NodeMutation? = nil) throws {
+    init(
+        policy: StealPolicy = .none, mutation: NodeMutation? = nil,
+        with settings: @escaping (inout NodeConfiguration) -> Void = { _ in }
+    ) throws {
         self.policy = policy
         self.mutation = mutation
+        self.settings = settings
         node = try NodeRig.node(
-            policy, mutation, boot: 5, origin: .found(nonce: 3), image: DurableImage(),
+            policy, mutation, settings, boot: 5, origin: .found(nonce: 3), image: DurableImage(),
             containers: [],
             at: now)
         step(.wallClock(WallTime(milliseconds: 1_000_000)))
@@ -35,7 +41,8 @@ struct NodeRig {
                 .map { DurableImage.Row(key: $0.key, value: $0.value) }
         }
         node = try NodeRig.node(
-            policy, mutation, boot: 6, origin: .resume, image: image, containers: containers,
+            policy, mutation, settings, boot: 6, origin: .resume, image: image,
+            containers: containers,
             at: now)
         commands = []
         step(.wallClock(WallTime(milliseconds: 2_000_000)))
@@ -47,8 +54,9 @@ struct NodeRig {
     }
 
     private static func node(
-        _ policy: StealPolicy, _ mutation: NodeMutation?, boot bootID: UInt64, origin: NodeOrigin,
-        image: DurableImage,
+        _ policy: StealPolicy, _ mutation: NodeMutation?,
+        _ settings: (inout NodeConfiguration) -> Void, boot bootID: UInt64,
+        origin: NodeOrigin, image: DurableImage,
         containers: [AdoptedContainer], at now: Instant
     ) throws -> Node {
         var configuration = NodeConfiguration(
@@ -57,6 +65,7 @@ struct NodeRig {
         configuration.profile = .local
         configuration.policy = policy
         configuration.mutation = mutation
+        settings(&configuration)
         let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
         let boot = NodeBoot(
             image: image, key: key, bootID: BootID(bootID), seed: 9 + bootID,
@@ -92,6 +101,7 @@ struct NodeRig {
                     write(writes)
                     tickets.append(ticket)
                 case .container(let id, let command): commands.append((id, command))
+                case .measure(let id, _): measured.append(id)
                 case .reply(let request, let reply): replies[request] = reply
                 default: break
                 }

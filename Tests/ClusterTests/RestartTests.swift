@@ -97,7 +97,7 @@ import Testing
             rig.step(.container(id, .created))
             rig.step(.container(id, .started))
             rig.run(for: .seconds(3))
-            #expect(rig.wasTold(id, .signal(15)))
+            #expect(rig.wasTold(id, .stop(nil)))
             rig.step(.container(id, .exited(ExitStatus(code: 143))))
         }
         rig.run(for: .seconds(5))

@@ -18,22 +18,35 @@ final class RunnerBench: @unchecked Sendable {
     private var pump: Task<Void, Never>?
     private var lastIndex: UInt64 = 0
 
-    private init() throws {
-        folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
-        runner = try RunnerBench.runner(folder)
+    private let settings: (inout RunnerConfiguration) -> Void
+
+    private init(
+        _ directory: String, _ settings: @escaping (inout RunnerConfiguration) -> Void
+    ) throws {
+        self.settings = settings
+        folder = directory + "/magpie-runner-\(UUID().uuidString)"
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         listen()
     }
 
-    private static func runner(_ folder: String) throws -> ContainerRunner {
+    private static func runner(
+        _ folder: String, _ settings: (inout RunnerConfiguration) -> Void
+    ) throws -> ContainerRunner {
         try Files.makeDirectory(folder)
-        return try ContainerRunner(
-            configuration: try RunnerConfiguration(
-                dataDirectory: folder, nodeName: "bench", volumesAllowed: [folder + "/allowed"]))
+        var configuration = try RunnerConfiguration(
+            dataDirectory: folder, nodeName: "bench",
+            volumesAllowed: [folder + "/allowed", "/usr"])
+        settings(&configuration)
+        return try ContainerRunner(configuration: configuration)
     }
 
-    static func run(_ body: (RunnerBench) async throws -> Void) async throws {
-        let bench = try RunnerBench()
+    static func run(
+        in directory: String = FileManager.default.temporaryDirectory.path,
+        with settings: @escaping (inout RunnerConfiguration) -> Void = { _ in },
+        _ body: (RunnerBench) async throws -> Void
+    ) async throws {
+        let bench = try RunnerBench(directory, settings)
         do {
             try await body(bench)
         } catch {
@@ -58,7 +71,7 @@ final class RunnerBench: @unchecked Sendable {
 
     /// A new runner on the same folder, as after a restart of the daemon.
     func restart() throws {
-        runner = try RunnerBench.runner(folder)
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         lock.withLock { seen = [:] }
         listen()
@@ -129,8 +142,21 @@ final class RunnerBench: @unchecked Sendable {
         return try #require(end)
     }
 
+    /// What a container's processes have used, as its end told.
+    func usage(of id: ContainerID) -> ResourceUsage? {
+        for case .used(let usage) in lock.withLock({ seen[id] ?? [] }) { return usage }
+        return nil
+    }
+
+    /// What was to be noted about a container.
+    func notes(of id: ContainerID) -> [String] {
+        lock.withLock { seen[id] ?? [] }.compactMap {
+            if case .noted(let text) = $0 { text } else { nil }
+        }
+    }
+
     func await(
-        _ id: ContainerID, within limit: Duration = .seconds(20),
+        _ id: ContainerID, within limit: Duration = .seconds(60),
         _ condition: @escaping (ContainerEvent) -> Bool
     ) async throws {
         try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })", within: limit) {
@@ -148,7 +174,7 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func eventually(
-        _ what: String, within limit: Duration = .seconds(20), _ condition: () -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ condition: () -> Bool
     ) async throws {
         let clock = ContinuousClock()
         let end = clock.now + limit
@@ -177,7 +203,7 @@ extension ContainerEvent {
 
     var isEnd: Bool {
         switch self {
-        case .created, .started: false
+        case .created, .started, .noted, .used: false
         case .exited, .failed, .vanished: true
         }
     }

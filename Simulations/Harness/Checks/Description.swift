@@ -12,6 +12,7 @@ enum Description {
         case .container(let id, let event): "container \(id) \(of(event))"
         case .request(let id, let request): "request \(id.value) \(of(request))"
         case .logRead(let id, let chunk): "log read \(id.value) \(chunk == nil ? "nothing" : "")"
+        case .measured(let id, _): "measured \(id.value)"
         case .wallClock(let time): "wall clock \(time.milliseconds)"
         case .pressure(let pressure): "pressure, disk full: \(pressure.isDiskFull)"
         case .deadlineReached: "deadline"
@@ -28,6 +29,7 @@ enum Description {
         case .armGuard(let deadline): "guard until \(deadline.nanoseconds)"
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
         case .logCopy(let id, let command): "copy of the log of \(id): \(of(command))"
+        case .measure(let id, let container): "measure \(id.value) of \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
         }
@@ -57,6 +59,8 @@ enum Description {
         case .started: "started"
         case .exited(let status): "exited \(status.code)"
         case .failed(let failure): "failed \(failure.code): \(failure.message)"
+        case .noted(let text): "noted: \(text)"
+        case .used: "used"
         case .vanished: "vanished"
         }
     }
@@ -83,7 +87,7 @@ enum Description {
         case .submitted(let id, let copies): "submitted \(id), \(copies) copies"
         case .token: "token"
         case .refused(let refusal): "refused (\(refusal.code)): \(refusal.message)"
-        case .accepted, .log, .joined: "\(reply)"
+        case .accepted, .log, .usage, .joined: "\(reply)"
         }
     }
 

@@ -243,6 +243,10 @@ package final class World {
             readLog(read, container, start, waitAtMost, on: machine)
         case .logCopy(let container, let command):
             copyLog(container, command, on: machine)
+        case .measure(let id, _):
+            // Nothing is used in this world.
+            queue.insert(
+                .tell(machine.index, life: machine.life, .measured(id, nil)), at: now + 1_000_000)
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):

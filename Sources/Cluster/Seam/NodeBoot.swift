@@ -83,6 +83,12 @@ package struct NodeConfiguration: Sendable {
     package var version: String = SoftwareVersion.text
     /// Directories below which tasks may mount volumes; used for `eligible` and `why`.
     package var volumesAllowed: [String] = []
+    /// Capabilities beyond the usual ones that tasks may have, or `ALL`.
+    package var capabilitiesAllowed: [String] = []
+    /// Whether tasks may have the node's own network.
+    package var allowsHostNetwork: Bool = false
+    /// Whether the node can limit what tasks write to disk.
+    package var limitsDisk: Bool = false
     /// Whether this node takes tasks at all (it has a container runtime).
     package var takesTasks: Bool = true
     /// The numbers of the lock; those that suit the profile unless a test sets others.

@@ -23,6 +23,8 @@ package enum NodeEffect: Sendable {
     case readLog(LogReadID, ContainerID, LogStart, waitAtMost: Duration)
     /// Do something with the copy that this node keeps of another node's log.
     case logCopy(ContainerID, LogCopyCommand)
+    /// Measure what a container of this node uses, then answer `measured` in any case.
+    case measure(MeasureID, ContainerID)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
     /// Tell people: logs, metrics, event streams.

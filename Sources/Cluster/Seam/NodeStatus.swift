@@ -126,6 +126,8 @@ package struct TaskStatus: Hashable, Sendable {
     package var ended: WallTime?
     /// Why it is in this state, when there is more to say.
     package var reason: String
+    /// What its newest attempt has used up, once that has ended.
+    package var usage: ResourceUsage?
     /// Its attempts, oldest first; the newest `TaskRecord.attemptsMax`.
     package var attempts: [AttemptStatus] = []
     /// What a queued task waits for, when it is not just a node's turn.

@@ -64,6 +64,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var started: WallTime?
     /// When it ended.
     package var ended: WallTime?
+    /// What its processes have used up, once they have ended and that much is known.
+    package var usage: ResourceUsage?
     /// What a newer version wrote behind all this.
     package private(set) var unknownTail: [UInt8] = []
 
@@ -146,6 +148,7 @@ extension AttemptRow: WireCodable {
             row.signed(time.milliseconds &- before)
             before = time.milliseconds
         }
+        if let usage { row.field(AttemptRow.usageTag) { usage.encode(into: &$0) } }
         row.raw(unknownTail)
         writer.blob(row.bytes)
     }
@@ -178,8 +181,23 @@ extension AttemptRow: WireCodable {
         claimed = try time(Part.claimed, &row)
         started = try time(Part.started, &row)
         ended = try time(Part.ended, &row)
-        unknownTail = try row.tail(max: UnknownFields.tailSizeBytesMax)
+        (usage, unknownTail) = AttemptRow.tail(
+            try row.tail(max: UnknownFields.tailSizeBytesMax))
         // Parts that this version does not know, or that say nothing, have no canonical form.
         guard parts == self.parts else { throw .notCanonical }
+    }
+
+    /// The tail begins with the usage as a tagged field; older versions keep it as it came.
+    private static let usageTag: UInt64 = 1
+
+    /// Takes the usage off a tail; one of a newer form stays in it.
+    private static func tail(_ bytes: [UInt8]) -> (ResourceUsage?, [UInt8]) {
+        var reader = ByteReader(bytes)
+        guard (try? reader.varint()) == usageTag,
+            let content = try? reader.blob(max: UnknownFields.tailSizeBytesMax),
+            let usage = try? ResourceUsage(decoding: Array(content)),
+            usage.encoded == Array(content)
+        else { return (nil, bytes) }
+        return (usage, Array(reader.rest()))
     }
 }

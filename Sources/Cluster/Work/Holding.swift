@@ -45,6 +45,11 @@ struct Holding: Sendable {
     /// What users sent to the program before it was known to run, oldest first.
     var signals: [Int32] = []
 
+    /// What a person should know about its container, for the row: limits that don't hold.
+    var note = ""
+    /// What its processes have used up, once that is known.
+    var usage: ResourceUsage?
+
     /// How many signals wait for a program; more are dropped.
     static let signalsMax = 8
 

@@ -16,6 +16,10 @@ enum PeerMessage {
     case logKept(ContainerID, LogCursor)
     /// Read the copy that you may keep of that log; answered by `logAnswer`.
     case copyQuery(LogReadID, ContainerID, LogStart)
+    /// Measure a container of yours.
+    case usageQuery(MeasureID, ContainerID)
+    /// What a measurement gave; `nil` when there is no such container.
+    case usageAnswer(MeasureID, UsageSample?)
     /// Send a signal to a container of yours.
     case signal(ContainerID, Int32)
     /// The lock expired a session of this node: its claims up to the token are void.
@@ -39,6 +43,8 @@ enum PeerMessage {
         case logCopy = 7
         case logKept = 8
         case copyQuery = 9
+        case usageQuery = 20
+        case usageAnswer = 21
     }
 
     /// The longest wait that a peer may ask for.
@@ -82,6 +88,15 @@ enum PeerMessage {
             writer.varint(read.value)
             container.encode(into: &writer)
             start.encode(into: &writer)
+        case .usageQuery(let id, let container):
+            writer.byte(Kind.usageQuery.rawValue)
+            writer.varint(id.value)
+            container.encode(into: &writer)
+        case .usageAnswer(let id, let sample):
+            writer.byte(Kind.usageAnswer.rawValue)
+            writer.varint(id.value)
+            writer.bool(sample != nil)
+            sample?.encode(into: &writer)
         case .signal(let container, let signal):
             writer.byte(Kind.signal.rawValue)
             container.encode(into: &writer)
@@ -123,6 +138,12 @@ enum PeerMessage {
             let read = LogReadID(try reader.varint())
             let container = try ContainerID(from: &reader)
             self = .copyQuery(read, container, try LogStart(from: &reader))
+        case .usageQuery:
+            let id = MeasureID(try reader.varint())
+            self = .usageQuery(id, try ContainerID(from: &reader))
+        case .usageAnswer:
+            let id = MeasureID(try reader.varint())
+            self = .usageAnswer(id, try reader.bool() ? try UsageSample(from: &reader) : nil)
         case .signal:
             let container = try ContainerID(from: &reader)
             let signal = try reader.signed()
