@@ -1,4 +1,5 @@
 import CShims
+import Cluster
 import Foundation
 import Gossip
 import Lock
@@ -42,8 +43,8 @@ final class ClaimNode: @unchecked Sendable {
         }
         let node = try ClaimNode(
             number, loop: loop, transport: transport, isFounder: isFounder)
-        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { done, failure in
-            loop.execute { node.persisted(done, failure) }
+        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { answer in
+            loop.execute { node.persisted(answer) }
         }
         try await loop.submit {
             box.node = node
@@ -156,7 +157,7 @@ final class ClaimNode: @unchecked Sendable {
         gathered.append(
             AcquireRequest(
                 task: task, birth: BirthDot(origin: BootID(origin), sequence: births),
-                restart: .onLoss, onPartition: .stop))
+                restart: .onNodeLoss, onPartition: .rerun))
         let begin = ClaimNode.now
         waiting[task] = (
             begin,
@@ -236,17 +237,7 @@ final class ClaimNode: @unchecked Sendable {
     }
 
     private func share() {
-        let members = membership.members.map { member in
-            let state: LockMember.State =
-                switch member.state {
-                case .alive: .alive
-                case .suspect: .suspect
-                case .dead: .dead
-                case .left: .left
-                }
-            return LockMember(id: member.id, state: state, since: member.stateSince)
-        }
-        tell(.members(members))
+        tell(.members(membership.members.map(LockMember.init)))
     }
 
     private func perform(_ effect: LockEffect) {
@@ -254,7 +245,7 @@ final class ClaimNode: @unchecked Sendable {
         case .send(let bytes, let peer):
             gossip(.send(payload: bytes, to: peer, via: .stream))
         case .persist(let writes, let ticket): persist(writes, ticket)
-        case .granted(let task, _, _): answered(task, isGranted: true)
+        case .granted(let task, _, _, _): answered(task, isGranted: true)
         case .denied(let task, _): answered(task, isGranted: false)
         default: break
         }
@@ -266,12 +257,13 @@ final class ClaimNode: @unchecked Sendable {
         store?.submit(writes, PersistTicket(lastTicket))
     }
 
-    private func persisted(_ done: [PersistTicket], _ failure: DurableStore.Failure?) {
-        if let failure { store?.resume(after: failure) }
-        for ticket in done {
-            guard let owner = tickets.removeValue(forKey: ticket) else { continue }
-            tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
-        }
+    private func persisted(_ answer: WriteQueue.Answer) {
+        answer.deliver(
+            resume: { store?.resume(after: $0) },
+            tell: { ticket, failure in
+                guard let owner = tickets.removeValue(forKey: ticket) else { return }
+                tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
+            })
     }
 
     private func arm() {

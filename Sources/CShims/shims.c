@@ -2,12 +2,17 @@
 #include "CShims.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dqblk_xfs.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <linux/quota.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -93,4 +98,87 @@ ssize_t magpie_inotify_read(int descriptor, void *context,
         offset += (ssize_t)(sizeof *event + event->len);
     }
     return count;
+}
+
+int magpie_punch_hole(const char *path, uint64_t length) {
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    int status = fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                           (off_t)length);
+    int failure = errno;
+    close(descriptor);
+    errno = failure;
+    return status;
+}
+
+int64_t magpie_data_offset(int descriptor, int64_t offset) {
+    return lseek(descriptor, (off_t)offset, SEEK_DATA);
+}
+
+int magpie_open_in_root(const char *root, const char *path, int is_read) {
+    int flags = is_read ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH;
+    int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) return -1;
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int found = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    int error = errno;
+    close(directory);
+    errno = error;
+    return found;
+}
+
+int magpie_limit_project(const char *directory, uint32_t project, uint64_t bytes) {
+    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    struct fsxattr attributes;
+    int status = 0;
+    if (bytes > 0) {
+        status = ioctl(descriptor, FS_IOC_FSGETXATTR, &attributes);
+        if (status == 0) {
+            attributes.fsx_projid = project;
+            attributes.fsx_xflags |= FS_XFLAG_PROJINHERIT;
+            status = ioctl(descriptor, FS_IOC_FSSETXATTR, &attributes);
+        }
+    }
+    if (status == 0) {
+        // The kernel translates this form for every file system; blocks are of 512 bytes.
+        struct fs_disk_quota quota = {.d_version = FS_DQUOT_VERSION,
+                                      .d_flags = FS_PROJ_QUOTA,
+                                      .d_fieldmask = FS_DQ_BHARD | FS_DQ_BSOFT,
+                                      .d_id = project};
+        quota.d_blk_hardlimit = quota.d_blk_softlimit = bytes / 512;
+        status = (int)syscall(SYS_quotactl_fd, descriptor, QCMD(Q_XSETQLIM, PRJQUOTA), project,
+                              &quota);
+    }
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return status;
+}
+
+int magpie_project_limits(const char *directory) {
+    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    struct fs_quota_stat state = {0};
+    int status = (int)syscall(SYS_quotactl_fd, descriptor, QCMD(Q_XGETQSTAT, PRJQUOTA), 0, &state);
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    if (status != 0) return -1;
+    return (state.qs_flags & FS_QUOTA_PDQ_ENFD) != 0;
+}
+
+int64_t magpie_project_limit(const char *directory, uint32_t project) {
+    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    struct fs_disk_quota quota = {0};
+    int status = (int)syscall(SYS_quotactl_fd, descriptor, QCMD(Q_XGETQUOTA, PRJQUOTA), project,
+                              &quota);
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    if (status != 0) return error == ENOENT ? 0 : -1;
+    if (quota.d_blk_hardlimit == 0) return quota.d_bcount > 0 ? 1 : 0;
+    return (int64_t)quota.d_blk_hardlimit * 512;
 }

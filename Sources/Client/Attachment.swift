@@ -14,6 +14,10 @@ struct Attachment {
     var showsStderr = true
     /// Whether a person waits here for a task that was just submitted.
     var isInteractive = true
+    /// Which part of the output is asked for: parameters of the request, such as `tail=5`.
+    var selection: [String] = []
+    /// Puts times before lines, if asked to.
+    var stamps: LineStamps?
 
     /// How long the node may stay away before the client gives up on watching.
     static let absenceMax: Duration = .seconds(60)
@@ -24,7 +28,7 @@ struct Attachment {
 
     /// How following came to its end.
     struct Ending {
-        var task: TaskView
+        var task: TaskView?
         /// Why some of the output is missing.
         var gap: String?
     }
@@ -35,6 +39,15 @@ struct Attachment {
         var lastSign = ContinuousClock.now
         var isAbsenceTold = false
         var isGapTold = false
+        var stamps: LineStamps?
+    }
+
+    /// How a stream of frames came to its end.
+    private enum StreamEnd {
+        case broken
+        case ended(TaskView)
+        /// All that was asked for was shown.
+        case past
     }
 
     /// Follows the task to its end, over broken connections and restarts of the node.
@@ -42,9 +55,15 @@ struct Attachment {
         let hint = isInteractive ? hintWhenQueued() : nil
         defer { hint?.cancel() }
         var progress = Progress()
+        progress.stamps = stamps
+        defer { showRest(progress.stamps) }
         while true {
             do {
-                if let end = try await readFrames(&progress) { return Ending(task: end) }
+                switch try await readFrames(&progress) {
+                case .ended(let task): return Ending(task: task)
+                case .past: return Ending()
+                case .broken: break
+                }
             } catch let error as ServerError {
                 if let ending = try await ending(without: error, &progress) { return ending }
             } catch let error as ClientFailure {
@@ -107,9 +126,10 @@ struct Attachment {
     }
 
     /// Reads frames until the task's end, or until the connection breaks.
-    private func readFrames(_ progress: inout Progress) async throws -> TaskView? {
-        var path = "\(APIPaths.task(task))/logs?follow=true"
-        if let cursor = progress.cursor { path += "&from=\(cursor)" }
+    private func readFrames(_ progress: inout Progress) async throws -> StreamEnd {
+        var parameters = ["follow=true"] + selection
+        if let cursor = progress.cursor { parameters.append("from=\(cursor)") }
+        let path = "\(APIPaths.task(task))/logs?" + parameters.joined(separator: "&")
         let body = try await connection.stream(path, accept: APIPaths.frames)
         var lines = FrameLines()
         // Output is shown once its cursor is known: after a break it is not shown twice.
@@ -119,35 +139,50 @@ struct Attachment {
             progress.isAbsenceTold = false
             for frame in try lines.take(chunk.readableBytesView) {
                 held.append(frame)
-                guard frame.cursor != nil || frame.end != nil else { continue }
-                for frame in held { try show(frame) }
+                guard frame.cursor != nil || frame.end != nil || frame.isPast == true else {
+                    continue
+                }
+                for frame in held { try show(frame, &progress.stamps) }
                 held = []
                 if let next = frame.cursor { progress.cursor = next }
-                if let end = frame.end { return end }
+                if let end = frame.end { return .ended(end) }
+                if frame.isPast == true { return .past }
             }
         }
-        return nil
+        return .broken
     }
 
     /// Shows the output that there is, without waiting for more.
     func showOnce() async throws {
+        let parameters = selection.isEmpty ? "" : "?" + selection.joined(separator: "&")
         let body = try await connection.stream(
-            "\(APIPaths.task(task))/logs", accept: APIPaths.frames)
+            "\(APIPaths.task(task))/logs\(parameters)", accept: APIPaths.frames)
         var lines = FrameLines()
+        var stamps = stamps
+        defer { showRest(stamps) }
         do {
             for try await chunk in body {
-                for frame in try lines.take(chunk.readableBytesView) { try show(frame) }
+                for frame in try lines.take(chunk.readableBytesView) { try show(frame, &stamps) }
             }
         } catch let error as HTTPClientError {
             throw Unreachable(node: connection.name, error)
         }
     }
 
-    private func show(_ frame: LogFrame) throws {
+    /// Lines that have no end yet are shown when nothing follows.
+    private func showRest(_ stamps: LineStamps?) {
+        guard var stamps else { return }
+        for (isError, bytes) in stamps.finish() { Output.write(bytes, to: isError ? 2 : 1) }
+    }
+
+    private func show(_ frame: LogFrame, _ stamps: inout LineStamps?) throws {
+        if let notice = frame.notice { Output.error("client: \(notice)") }
         guard let data = frame.data else { return }
         let isError = frame.stream == "stderr"
         guard isError ? showsStderr : showsStdout else { return }
-        guard Output.write(data, to: isError ? 2 : 1) else {
+        let bytes =
+            stamps?.take(data, isError: isError, time: frame.time ?? "") ?? Array(data)
+        guard Output.write(bytes, to: isError ? 2 : 1) else {
             throw ClientFailure(
                 "nobody reads the output any more; the task goes on: client logs \(task)",
                 code: 128 + SIGPIPE)

@@ -35,16 +35,29 @@ struct RunCommand: AsyncParsableCommand {
     var image: String?
     @Option(name: [.customShort("v"), .long], help: "HOST:CONTAINER[:ro].")
     var volume: [String] = []
-    @Option(help: "never, on-loss (default) or on-failure[:N].")
+    @Option(
+        help: """
+            never, on-node-loss (default), on-failure[:N] (N restarts at most) or always, until it \
+            is canceled; all but 'never' run it again when its node is lost.
+            """)
     var restart: String?
-    @Option(help: "stop (default) or wait.")
+    @Option(help: "How many attempts it has at most, whatever ends them.")
+    var maxAttempts: UInt32?
+    @Option(
+        help: """
+            When its node is cut off: rerun (default; it is ended there and runs elsewhere) or \
+            wait (it goes on there, and runs nowhere else until that node is back or forgotten).
+            """)
     var onPartition: String?
-    @Option(help: "How long it may run, such as 30s or 1h30m.")
+    @Option(help: "How long it is kept once it has ended, such as 30m or 7d.")
+    var retain: String?
+    @Option(help: "How long an attempt may run, such as 30s or 1h30m; then it has failed.")
     var timeout: String?
     @Option(help: "How long it may take to end after SIGTERM (default: 10s).")
     var grace: String?
     @Option(help: "A label KEY=VALUE that the node must carry.")
     var constraint: [String] = []
+    @OptionGroup(title: "Container") var container: ContainerArguments
     @Option(help: "How many disks must hold the task: 1, 2 (default), … or majority.")
     var ack: String?
 
@@ -68,7 +81,8 @@ struct RunCommand: AsyncParsableCommand {
             let ending = try await Attachment(connection: connection, task: id).follow()
             interrupts.end()
             if let gap = ending.gap { Output.error("client: \(gap)") }
-            throw ExitCode(Attachment.code(of: ending.task))
+            guard let task = ending.task else { return }
+            throw ExitCode(Attachment.code(of: task))
         }
     }
 
@@ -104,7 +118,11 @@ struct RunCommand: AsyncParsableCommand {
         spec.image = image
         spec.volumes = volume
         spec.restart = restart
+        spec.maxAttempts = maxAttempts
         spec.onPartition = onPartition
+        spec.retainSeconds = try retain.map { (text) throws(InvalidInput) in
+            try Quantities.seconds(text)
+        }
         spec.timeoutSeconds = try timeout.map { (text) throws(InvalidInput) in
             try Quantities.seconds(text)
         }
@@ -112,6 +130,7 @@ struct RunCommand: AsyncParsableCommand {
             try Quantities.seconds(text)
         }
         spec.constraints = constraint
+        try container.read(into: &spec)
         // Checked here as well as by the node: the error comes sooner, and without a network.
         _ = try spec.spec()
         return spec

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Foundation
+import Model
 import NIOCore
 import NIOHTTP1
 
@@ -86,7 +87,34 @@ struct StatusCommand: AsyncParsableCommand {
                 Output.line(line)
             }
             if !task.reason.isEmpty { Output.line(task.reason) }
+            if let usage = task.usage { Output.line(UsageText.line(usage)) }
+            if let waitsFor = task.waitsFor { Output.line(waitsFor) }
+            guard !task.attempts.isEmpty else { return }
+            Output.line("")
+            for line in StatusCommand.table(of: task.attempts).lines { Output.line(line) }
         }
+    }
+}
+
+extension StatusCommand {
+    /// The history: who tried when, under which token, and what came of it.
+    static func table(of attempts: [AttemptView]) -> Table {
+        var table = Table(
+            header: [
+                "ATTEMPT", "STATE", "EXIT", "NODE", "TOKEN", "CLAIMED", "STARTED", "ENDED",
+                "REASON",
+            ])
+        for attempt in attempts {
+            let times = [attempt.claimed, attempt.started, attempt.ended].map {
+                $0.map { String($0.dropLast(5)) } ?? "-"
+            }
+            table.rows.append(
+                [
+                    "\(attempt.attempt)", attempt.state, attempt.exitCode.map { "\($0)" } ?? "-",
+                    attempt.node, attempt.token,
+                ] + times + [attempt.reason.isEmpty ? "-" : attempt.reason])
+        }
+        return table
     }
 }
 
@@ -98,12 +126,23 @@ struct LogsCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @Flag(name: [.customShort("f"), .long], help: "Stay until the task has ended.")
     var follow = false
+    @Option(name: [.customShort("n"), .long], help: "Begin with the last N lines (or all).")
+    var tail: String?
+    @Option(
+        help: """
+            Nothing older: 10m (before now), 2026-11-24T10:00:00Z, or seconds since 1970.
+            """)
+    var since: String?
+    @Option(help: "Nothing newer; the same forms.") var until: String?
+    @Flag(name: [.customShort("t"), .long], help: "Put the time before each line.")
+    var timestamps = false
     @Flag(help: "Standard output alone.") var stdout = false
     @Flag(help: "Standard error alone.") var stderr = false
     @Argument(help: "The task's ID, or a beginning or end that only it has.") var id: String
 
     func run() async throws {
         try await reporting {
+            let selection = try selection()
             let connection = try Connection(common.node)
             let isBoth = stdout == stderr
             // The whole ID: a part of it may fit more tasks by and by.
@@ -111,10 +150,37 @@ struct LogsCommand: AsyncParsableCommand {
                 .GET, try Connection.task(id), as: TaskView.self)
             let attachment = Attachment(
                 connection: connection, task: task.id, showsStdout: isBoth || stdout,
-                showsStderr: isBoth || stderr, isInteractive: false)
+                showsStderr: isBoth || stderr, isInteractive: false, selection: selection,
+                stamps: timestamps ? LineStamps() : nil)
             guard follow else { return try await attachment.showOnce() }
             if let gap = try await attachment.follow().gap { throw ClientFailure(gap) }
         }
+    }
+
+    /// What of the output is asked for, as parameters of the request.
+    func selection() throws -> [String] {
+        var parameters: [String] = []
+        if let tail, tail != "all" {
+            guard let count = UInt32(tail) else {
+                throw ClientFailure("--tail \(tail): write a count of lines, or all")
+            }
+            parameters.append("tail=\(count)")
+        }
+        if stdout != stderr { parameters.append("stream=\(stdout ? "stdout" : "stderr")") }
+        if timestamps { parameters.append("timestamps=true") }
+        // Durations count from now, also when the connection is made anew: they are settled here.
+        let now = WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000))
+        for (name, text) in [("since", since), ("until", until)] {
+            guard let text else { continue }
+            let time: WallTime
+            do {
+                time = try Quantities.time(text, now: now)
+            } catch {
+                throw ClientFailure("--\(name): \(error.description)")
+            }
+            parameters.append("\(name)=\(Quantities.text(time))")
+        }
+        return parameters
     }
 }
 

@@ -4,7 +4,9 @@ import Model
 /// Who waits for a log reading.
 enum LogReader: Sendable {
     /// A client of this node; the log is here or on the other node.
-    case client(RequestID, ContainerID, holder: NodeID)
+    case client(RequestID, ContainerID, LogStart, holder: NodeID)
+    /// A client of this node; copies are asked for, since the log's node is gone.
+    case copies(CopyQuery)
     /// Another node, which names the reading so.
     case peer(NodeID, LogReadID)
 }
@@ -12,10 +14,10 @@ enum LogReader: Sendable {
 /// Logs: read here, or asked of the node that ran the attempt.
 extension Node {
     /// How much longer than the reading itself another node may take to answer.
-    private static let readSlack: Duration = .seconds(3)
+    static let readSlack: Duration = .seconds(3)
 
     mutating func readLog(
-        _ request: RequestID, task: TaskID, attempt: FencingToken?, from cursor: LogCursor,
+        _ request: RequestID, task: TaskID, attempt: FencingToken?, from start: LogStart,
         waitAtMost: Duration, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         guard let record = table.record(task) else {
@@ -23,7 +25,8 @@ extension Node {
         }
         let row = record.attempts.last { attempt == nil || $0.token == attempt }
         guard let row else {
-            let nothing = LogChunk(entries: [], next: cursor, isEnd: record.state.isTerminal)
+            let nothing = LogChunk(
+                entries: [], next: start.fallback, isEnd: record.state.isTerminal)
             return emit(.reply(request, .log(nothing, attempt: nil)))
         }
         guard reads.count < Node.readsMax else {
@@ -32,17 +35,19 @@ extension Node {
         }
         let container = ContainerID(task: task, token: row.token)
         let wait = min(max(waitAtMost, .zero), PeerMessage.waitMax)
-        let read = newRead(.client(request, container, holder: row.node))
-        if row.node == id {
-            emit(.readLog(read, container, cursor, waitAtMost: wait))
-            return
+        guard row.node == id || membership.member(row.node)?.state.isInReach == true else {
+            let query = CopyQuery(
+                request: request, container: container, holder: row.node, start: start)
+            return readCopies(query, at: now, emit: emit)
         }
-        guard membership.member(row.node)?.state.isInReach == true else {
-            return readUnanswered(read, emit: emit)
+        let read = newRead(.client(request, container, start, holder: row.node))
+        if row.node == id {
+            emit(.readLog(read, container, start, waitAtMost: wait))
+            return
         }
         timers.insert(.readUnanswered(read), due: now + wait + Node.readSlack)
         let query = PeerMessage.LogQuery(
-            read: read, container: container, cursor: cursor, waitAtMost: wait)
+            read: read, container: container, start: start, waitAtMost: wait)
         send(
             PeerMessage.logQuery(query).encoded, to: row.node, via: .stream, at: now, emit: emit)
     }
@@ -56,21 +61,27 @@ extension Node {
             return
         }
         let read = newRead(.peer(peer, query.read))
-        emit(.readLog(read, query.container, query.cursor, waitAtMost: query.waitAtMost))
+        emit(.readLog(read, query.container, query.start, waitAtMost: query.waitAtMost))
     }
 
     /// A log of this node was read.
     mutating func logRead(
         _ read: LogReadID, _ chunk: LogChunk?, at now: Instant, emit: (NodeEffect) -> Void
     ) {
+        if let container = copyReads.removeValue(forKey: read) {
+            return copyRead(container, chunk, at: now, emit: emit)
+        }
+        if case .copies(let query) = reads[read] {
+            return copyAnswered(read, query, chunk, by: id, emit: emit)
+        }
         switch reads.removeValue(forKey: read) {
-        case .client(let request, let container, _):
-            replyLog(request, container, chunk, emit: emit)
+        case .client(let request, let container, let start, _):
+            replyLog(request, container, start, chunk, emit: emit)
         case .peer(let peer, let theirs):
             send(
                 PeerMessage.logAnswer(theirs, chunk).encoded, to: peer, via: .stream, at: now,
                 emit: emit)
-        case nil:
+        case .copies, nil:
             break
         }
     }
@@ -79,27 +90,36 @@ extension Node {
     mutating func remoteRead(
         _ read: LogReadID, _ chunk: LogChunk?, from peer: NodeID, emit: (NodeEffect) -> Void
     ) {
-        guard case .client(let request, let container, let holder) = reads[read], holder == peer
-        else { return }
-        reads[read] = nil
-        replyLog(request, container, chunk, emit: emit)
+        switch reads[read] {
+        case .client(let request, let container, let start, let holder) where holder == peer:
+            reads[read] = nil
+            replyLog(request, container, start, chunk, emit: emit)
+        case .copies(let query):
+            copyAnswered(read, query, chunk, by: peer, emit: emit)
+        default:
+            break
+        }
     }
 
-    mutating func readUnanswered(_ read: LogReadID, emit: (NodeEffect) -> Void) {
-        guard case .client(let request, let container, let holder) = reads[read] else { return }
-        reads[read] = nil
-        let name = membership.member(holder)?.name ?? "\(holder)"
-        emit(
-            .reply(
-                request,
-                .refused(
-                    Refusal(
-                        .unavailable,
-                        "the output of \(container.task) is on node \(name), which does not "
-                            + "answer; it can be read when that node is back"))))
+    /// Whoever was asked has not answered in time.
+    mutating func readUnanswered(
+        _ read: LogReadID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        switch reads.removeValue(forKey: read) {
+        case .client(let request, let container, let start, let holder):
+            let query = CopyQuery(
+                request: request, container: container, holder: holder, start: start)
+            readCopies(query, at: now, emit: emit)
+        case .copies(let query):
+            answer(query, emit: emit)
+        case .peer(let peer, let theirs):
+            reads[read] = .peer(peer, theirs)
+        case nil:
+            break
+        }
     }
 
-    private mutating func newRead(_ reader: LogReader) -> LogReadID {
+    mutating func newRead(_ reader: LogReader) -> LogReadID {
         lastRead += 1
         let read = LogReadID(lastRead)
         reads[read] = reader
@@ -107,7 +127,7 @@ extension Node {
     }
 
     private func replyLog(
-        _ request: RequestID, _ container: ContainerID, _ chunk: LogChunk?,
+        _ request: RequestID, _ container: ContainerID, _ start: LogStart, _ chunk: LogChunk?,
         emit: (NodeEffect) -> Void
     ) {
         if let chunk { return emit(.reply(request, .log(chunk, attempt: container.token))) }
@@ -120,7 +140,8 @@ extension Node {
                         Refusal(.notFound, "the output of \(container.task) was removed"))))
         }
         // Its program never ran, or does not yet: so far it has written nothing.
-        let nothing = LogChunk(entries: [], next: .beginning, isEnd: row.phase.isTerminal)
+        let nothing = LogChunk(
+            entries: [], next: start.fallback, isEnd: row.phase.isTerminal)
         let attempt = row.phase.isTerminal ? container.token : nil
         emit(.reply(request, .log(nothing, attempt: attempt)))
     }

@@ -69,6 +69,16 @@ extension Node {
             answer(query, of: sender, emit: emit)
         case .logAnswer(let read, let chunk):
             remoteRead(read, chunk, from: sender, emit: emit)
+        case .logCopy(let container, let chunk):
+            keep(chunk, of: container, for: sender, at: now, emit: emit)
+        case .logKept(let container, let cursor):
+            kept(container, upTo: cursor, by: sender, at: now, emit: emit)
+        case .copyQuery(let read, let container, let start):
+            answerCopy(read, container, start, of: sender, emit: emit)
+        case .usageQuery(let id, let container):
+            measure(container, as: id, for: sender, at: now, emit: emit)
+        case .usageAnswer(let id, let sample):
+            remotelyMeasured(id, sample, by: sender, emit: emit)
         case .signal(let container, let signal):
             self.signal(container, signal, emit: emit)
         case .gone(let node, let token):

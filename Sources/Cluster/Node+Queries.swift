@@ -1,6 +1,7 @@
 import Gossip
 import Lock
 package import Model
+package import Raft
 
 /// What a node knows, for people and programs to read.
 extension Node {
@@ -12,12 +13,13 @@ extension Node {
 
     /// What is known about a task; `nil` when there is no such task here.
     package func task(_ id: TaskID) -> TaskStatus? {
-        table.record(id).map(status)
+        table.record(id).map { status($0, quorumWait: quorumWait) }
     }
 
     /// All known tasks, in order of submission.
     package func tasks() -> [TaskStatus] {
-        table.records.map(status)
+        let quorumWait = quorumWait
+        return table.records.map { status($0, quorumWait: quorumWait) }
     }
 
     /// The tasks whose ID begins or ends with `fragment`, at most a handful, in rising order.
@@ -38,6 +40,19 @@ extension Node {
     package var lockState: (appliedIndex: UInt64, bytes: [UInt8]) {
         (lock.appliedIndex, lock.tableBytes)
     }
+
+    /// How far the lock's log is committed as far as this node knows, and in which generation.
+    package var lockCommitted: FencingToken {
+        FencingToken(generation: lock.generation, index: lock.commitIndex)
+    }
+
+    /// The committed entries of the lock's log behind `index`, in order: equal on all voters.
+    package func lockEntries(after index: UInt64) -> [RaftEngine.CommittedEntry] {
+        lock.committedEntries(after: index)
+    }
+
+    /// Every set of voters of which this node knows that a majority of it is needed.
+    package var lockVoterSets: [[NodeID]] { lock.voterSets }
 
     /// The table as bytes: equal on nodes that know the same.
     package func tableBytes() -> [UInt8] {
@@ -76,8 +91,9 @@ extension Node {
         guard node.state == .alive else { return "it is \(node.state.rawValue)" }
         if node.id == id {
             if let hindrance = hindrance(to: task.spec) { return "it \(hindrance)" }
+            if let quorumWait { return "it is \(quorumWait)" }
             guard isLeaseHeld(at: now) else {
-                return "it has no lease: the lock's voters can't be reached"
+                return "it has no lease: the lock's voters do not answer"
             }
         }
         guard node.isEligible else { return "it takes no tasks" }
@@ -93,18 +109,47 @@ extension Node {
         return "it may take the task at any moment"
     }
 
-    private func status(_ record: TaskRecord) -> TaskStatus {
+    /// What everybody here waits for while a majority of the lock's voters is out of reach.
+    private var quorumWait: String? {
+        let voters = lock.voters
+        let unreachable = voters.count { voter in
+            voter != id && membership.member(voter)?.state.isInReach != true
+        }
+        guard !voters.isEmpty, voters.count - unreachable <= voters.count / 2 else { return nil }
+        return "waiting for lock quorum (\(unreachable) of \(voters.count) voters unreachable)"
+    }
+
+    private func status(_ record: TaskRecord, quorumWait: String?) -> TaskStatus {
         let attempt = record.latestAttempt
         let isQueued = record.state == .queued
-        return TaskStatus(
+        var status = TaskStatus(
             id: record.id, state: record.state, spec: record.spec,
             node: isQueued ? nil : attempt?.node,
             nodeName: isQueued ? nil : attempt.flatMap { membership.member($0.node)?.name },
             exit: record.outcome?.exit ?? (isQueued ? nil : attempt?.exit),
-            attempt: record.attempts.count, token: attempt?.token,
+            attempt: attempt.map { Int($0.count.used) } ?? 0, token: attempt?.token,
             isCancelRequested: record.isCancelRequested,
             isUnconfirmed: record.state.isTerminal && record.outcome == nil,
             submitted: record.submitted, started: attempt?.started, ended: attempt?.ended,
             reason: record.outcome?.reason ?? attempt?.reason ?? "")
+        // A note on limits stands in the row alone.
+        if status.reason.isEmpty, let attempt, attempt.phase != .lost {
+            status.reason = attempt.reason
+        }
+        status.usage = attempt?.usage
+        status.attempts = record.attempts.map { self.status($0, of: record) }
+        if isQueued { status.waitsFor = quorumWait }
+        return status
+    }
+
+    private func status(_ row: AttemptRow, of record: TaskRecord) -> AttemptStatus {
+        let isOvertaken =
+            !row.phase.isTerminal
+            && (row.token != record.latestAttempt?.token || record.outcome != nil)
+        return AttemptStatus(
+            number: Int(row.count.used), token: row.token, node: row.node,
+            nodeName: membership.member(row.node)?.name, phase: isOvertaken ? .lost : row.phase,
+            exit: row.exit, claimed: row.claimed, started: row.started, ended: row.ended,
+            reason: isOvertaken ? "its node was lost and has not reported its end" : row.reason)
     }
 }

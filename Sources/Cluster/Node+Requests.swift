@@ -30,9 +30,11 @@ extension Node {
             cancel(id, task, at: now, emit: emit)
         case .signal(let task, let signal):
             sendSignal(id, signal, to: task, at: now, emit: emit)
-        case .readLog(let task, let attempt, let cursor, let waitAtMost):
+        case .stats(let task):
+            measure(id, task, at: now, emit: emit)
+        case .readLog(let task, let attempt, let start, let waitAtMost):
             readLog(
-                id, task: task, attempt: attempt, from: cursor, waitAtMost: waitAtMost, at: now,
+                id, task: task, attempt: attempt, from: start, waitAtMost: waitAtMost, at: now,
                 emit: emit)
         case .join:
             break  // answered above

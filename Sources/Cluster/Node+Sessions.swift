@@ -40,18 +40,21 @@ extension Node {
             return discard(container, emit: emit)
         }
         var holding = Holding(
-            id: id, session: row.session, spec: record.spec, phase: .running,
+            id: id, session: row.session, spec: record.spec, count: row.count, phase: .running,
             claimed: row.claimed ?? wallTime(at: now), started: row.started)
+        holding.usage = container.usage
+        if !row.phase.isTerminal { holding.note = row.reason }
         // A lease that ended while the daemon was away: the claim may be another node's by now.
         let isForfeited = holding.isLeaseBound && !isLeaseHeld(at: now)
         switch container.state {
         case .started where !isForfeited:
             hold(holding)
+            copyLog(of: id, at: now)
             if let timeout = holding.spec.timeout {
                 timers.insert(.timedOut(id), due: now + timeout)
             }
             if record.isCancelRequested { end(id, because: .canceled, at: now, emit: emit) }
-        case .created, .started:
+        case .created, .started, .noted, .used:
             holding.endCause = isForfeited ? .forfeited : .handedBack
             hold(holding)
             emit(.container(id, .kill))
@@ -65,7 +68,7 @@ extension Node {
     /// A container of which the table knows nothing, or that the cluster has done with.
     private mutating func discard(_ container: AdoptedContainer, emit: (NodeEffect) -> Void) {
         switch container.state {
-        case .created, .started:
+        case .created, .started, .noted, .used:
             doomed.insert(container.id)
             emit(.container(container.id, .kill))
         case .exited, .failed, .vanished:

@@ -33,7 +33,7 @@ extension Node {
             batch.append(
                 AcquireRequest(
                     task: task, birth: record.birth, restart: record.spec.restart,
-                    onPartition: record.spec.onPartition))
+                    attemptsMax: record.spec.attemptsMax, onPartition: record.spec.onPartition))
             if batch.count == Node.claimBatchMax { break }
         }
         guard !batch.isEmpty else { return }
@@ -96,6 +96,24 @@ extension Node {
         }
         if let forbidden {
             return "does not allow the volume \(forbidden.source) (--allow-volume)"
+        }
+        return hindrance(to: spec.options)
+            ?? spec.fieldsNotUnderstood.first.map {
+                "runs an older version, which does not know all that the task asks for (field \($0))"
+            }
+    }
+
+    private func hindrance(to options: ContainerOptions) -> String? {
+        let capabilities = Capabilities.forbidden(
+            options, allowed: configuration.capabilitiesAllowed)
+        if let capability = capabilities.first {
+            return "does not allow the capability \(capability) (--allow-cap)"
+        }
+        if options.network == .host, !configuration.allowsHostNetwork {
+            return "does not give tasks its network (--allow-host-network)"
+        }
+        if options.diskBytes != nil, !options.isBestEffort, !configuration.limitsDisk {
+            return "can't limit what tasks write to disk: its data directory has no project quotas"
         }
         return nil
     }

@@ -134,6 +134,8 @@ extension Node {
                 end(container, because: .forfeited, at: now, emit: emit)
             }
             emit(.container(container, .removeLog))
+            copier.remove(container)
+            emit(.logCopy(container, .remove))
         }
         emit(.observe(.taskChanged(task)))
     }

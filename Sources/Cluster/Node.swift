@@ -29,6 +29,9 @@ package struct Node: Sendable {
     var wallSample: (time: WallTime, at: Instant)
     var activity: Activity = .starting
     var persistence = PersistDesk()
+    /// When people may be told again that the disk refuses writes, and of how many.
+    var nextDiskNotice: Instant?
+    var diskFailures = 0
     /// Whether the founding record is still to be written.
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
@@ -64,8 +67,13 @@ package struct Node: Sendable {
     /// Whether the lock was asked to let this node go.
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
+    var measurements: [MeasureID: MeasureAsker] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastRead: UInt64
+    /// Sends the ends of this node's logs to others.
+    var copier: LogCopier
+    /// Readings of this node's logs for the copier.
+    var copyReads: [LogReadID: ContainerID] = [:]
 
     /// What the node is up to.
     enum Activity: Hashable {
@@ -99,6 +107,10 @@ package struct Node: Sendable {
         case ackWaitEnded(TaskID)
         /// The other node has not answered in time.
         case readUnanswered(LogReadID)
+        /// It is time to look after the copies of a log.
+        case logCopyDue(ContainerID)
+        /// Nobody has measured the task in time.
+        case measureUnanswered(MeasureID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
     }
@@ -124,13 +136,15 @@ package struct Node: Sendable {
         id = membership.id
         table = TableReplica(
             node: id, bootID: boot.bootID, restored: boot.image,
-            configuration: TableConfiguration(retention: configuration.retention),
+            configuration: TableConfiguration(of: configuration),
             seed: random.next(), at: now)
         do {
             lock = try LockNode(
-                id: id, bootID: boot.bootID, configuration: configuration.lock,
-                restored: boot.image, isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+                id: id, bootID: boot.bootID, machine: boot.machine,
+                configuration: configuration.lock, restored: boot.image,
+                isFounder: origin.isFounding,
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
         }
@@ -139,6 +153,7 @@ package struct Node: Sendable {
         adopted = boot.containers
         wallSample = (boot.wallTime, now)
         lastRead = random.next() >> 16
+        copier = LogCopier(at: now)
         self.random = random
     }
 
@@ -160,6 +175,8 @@ package struct Node: Sendable {
             self.request(id, request, at: now, emit: emit)
         case .image(let event):
             images(.store(event), at: now, emit: emit)
+        case .measured(let id, let sample):
+            measured(id, sample, at: now, emit: emit)
         case .logRead(let id, let chunk):
             logRead(id, chunk, at: now, emit: emit)
         case .wallClock(let time):
@@ -168,6 +185,7 @@ package struct Node: Sendable {
         case .pressure(let pressure):
             self.pressure = pressure
             isStealPassNeeded = true
+            speakNewer(at: now, emit: emit)
         case .deadlineReached:
             deadlineReached(at: now, emit: emit)
         }
@@ -232,7 +250,9 @@ package struct Node: Sendable {
         case .graceEnded(let id): graceEnded(id, emit: emit)
         case .timedOut(let id): end(id, because: .timedOut, at: now, emit: emit)
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
-        case .readUnanswered(let read): readUnanswered(read, emit: emit)
+        case .readUnanswered(let read): readUnanswered(read, at: now, emit: emit)
+        case .measureUnanswered(let id): measureUnanswered(id, emit: emit)
+        case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }
     }
@@ -255,7 +275,7 @@ package struct Node: Sendable {
         do {
             return try Membership(
                 key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
-                configuration: GossipConfiguration(profile: configuration.profile),
+                configuration: GossipConfiguration(of: configuration),
                 metadata: configuration.metadata, advertise: configuration.advertise,
                 genesis: genesis, restored: boot.image, seed: seed, wallTime: boot.wallTime,
                 at: now)
@@ -278,5 +298,20 @@ extension NodeConfiguration {
         NodeMetadata(
             name: name, version: version, capacity: capacity, labels: labels,
             isEligible: takesTasks)
+    }
+}
+
+extension TableConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(retention: configuration.retention)
+        newerFields = configuration.newerFields
+        mutation = configuration.tableMutation
+    }
+}
+
+extension GossipConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(profile: configuration.profile)
+        mutation = configuration.gossipMutation
     }
 }

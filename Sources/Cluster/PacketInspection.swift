@@ -16,6 +16,12 @@ package enum PacketInspection {
         case .image(let bytes): return "image, \(bytes.count) bytes"
         case .logQuery(let query): return "log query of \(query.container)"
         case .logAnswer(let read, _): return "log answer \(read.value)"
+        case .logCopy(let id, let chunk):
+            return "log copy of \(id) to \(chunk.next.segment)-\(chunk.next.offset)"
+        case .logKept(let id, _): return "log kept \(id)"
+        case .copyQuery(_, let id, _): return "copy query of \(id)"
+        case .usageQuery(_, let container): return "usage query of \(container)"
+        case .usageAnswer(let id, _): return "usage answer \(id.value)"
         case .signal(let container, let signal): return "signal \(signal) to \(container)"
         case .gone(let node, let token): return "gone \(node) up to \(token)"
         }

@@ -87,24 +87,64 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var pids: UInt32?
     /// `HOST:CONTAINER[:ro]`.
     package var volumes: [String]?
-    /// `never`, `on-loss` or `on-failure[:N]`.
+    /// `never`, `on-node-loss`, `on-failure[:N]` or `always`.
     package var restart: String?
-    /// `stop` or `wait`.
+    /// How many attempts it has at most, whatever ends them.
+    package var maxAttempts: UInt32?
+    /// `rerun` or `wait`.
     package var onPartition: String?
+    /// Seconds that it is kept once it has ended.
+    package var retainSeconds: Double?
     /// Seconds that it may run.
     package var timeoutSeconds: Double?
     /// Seconds between SIGTERM and SIGKILL.
     package var graceSeconds: Double?
     /// Labels that a node must carry.
     package var constraints: [String]?
+    /// `USER[:GROUP]`, names or numbers.
+    package var user: String?
+    /// The name of the machine that it sees.
+    package var hostname: String?
+    /// The signal that asks it to end, by name or number.
+    package var stopSignal: String?
+    /// `none` or `host`.
+    package var network: String?
+    /// `PATH[:size=SIZE]`.
+    package var tmpfs: [String]?
+    /// Whether it can't write to its root file system.
+    package var readOnly: Bool?
+    /// Capabilities that it has on top, or `ALL`.
+    package var capAdd: [String]?
+    /// Capabilities that it goes without, or `ALL`.
+    package var capDrop: [String]?
+    /// `NAME=SOFT[:HARD]`.
+    package var ulimits: [String]?
+    /// Bytes of shared memory.
+    package var shmSize: UInt64?
+    /// Bytes that it may write to its root file system.
+    package var disk: UInt64?
+    /// Whether it runs where a limit can't be enforced.
+    package var bestEffort: Bool?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, image, cpus, memory, pids, volumes, restart
         case constraints
+        case user, hostname, network, tmpfs, ulimits, disk
+        case stopSignal = "stop_signal"
+        case readOnly = "read_only"
+        case capAdd = "cap_add"
+        case capDrop = "cap_drop"
+        case shmSize = "shm_size"
+        case bestEffort = "best_effort"
+        case maxAttempts = "max_attempts"
         case onPartition = "on_partition"
+        case retainSeconds = "retain_seconds"
         case timeoutSeconds = "timeout_seconds"
         case graceSeconds = "grace_seconds"
     }
+
+    /// The names of all fields, as they are written.
+    package static var fieldNames: Set<String> { Set(CodingKeys.allCases.map(\.rawValue)) }
 
     /// Makes the view of a task that runs `command` with defaults.
     package init(command: [String]) {
@@ -148,15 +188,24 @@ package struct SpecView: Codable, Hashable, Sendable {
         try readLimits(into: &spec)
         for volume in volumes ?? [] { spec.volumes.append(try Quantities.volume(volume)) }
         if let restart { spec.restart = try Quantities.restart(restart) }
+        if let maxAttempts {
+            guard (1...Quantities.restartsMax).contains(maxAttempts) else {
+                throw InvalidInput(
+                    "max_attempts: \(maxAttempts) does not lie between 1 and "
+                        + "\(Quantities.restartsMax)")
+            }
+            spec.attemptsMax = maxAttempts
+        }
         switch onPartition {
-        case nil, "stop"?: spec.onPartition = .stop
+        case nil, "rerun"?: spec.onPartition = .rerun
         case "wait"?: spec.onPartition = .wait
-        case let other?: throw InvalidInput("on_partition: \(other) is neither stop nor wait")
+        case let other?: throw InvalidInput("on_partition: \(other) is neither rerun nor wait")
         }
         for constraint in constraints ?? [] where !constraint.dropFirst().contains("=") {
             throw InvalidInput("constraints: \(constraint) is not LABEL=VALUE")
         }
         spec.constraints = constraints ?? []
+        try readOptions(into: &spec.options)
         return spec
     }
 
@@ -184,6 +233,12 @@ package struct SpecView: Codable, Hashable, Sendable {
                 throw InvalidInput("timeout: must be longer than nothing")
             }
             spec.timeout = .milliseconds(Int64(timeoutSeconds * 1_000))
+        }
+        if let retainSeconds {
+            guard retainSeconds >= 0, retainSeconds <= Quantities.retainSecondsMax else {
+                throw InvalidInput("retain: must lie between 0 and ten years")
+            }
+            spec.retention = .milliseconds(Int64(retainSeconds * 1_000))
         }
         if let graceSeconds {
             guard graceSeconds >= 0, graceSeconds <= 86_400 else {

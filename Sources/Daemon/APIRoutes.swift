@@ -44,6 +44,9 @@ extension APIServer {
         APIRoute(.get, APIPaths.task("{id}") + "/why") { server, _, id in
             try await server.why(id)
         },
+        APIRoute(.get, APIPaths.task("{id}") + "/stats") { server, _, id in
+            try await server.stats(id)
+        },
         APIRoute(.get, APIPaths.task("{id}") + "/logs") { try await $0.logs($1, $2) },
         APIRoute(.get, APIPaths.task("{id}") + "/events") { server, _, id in
             try await server.events(of: id)

@@ -13,38 +13,27 @@ extension APIServer {
 
     func logs(_ request: Request, _ fragment: String) async throws -> Response {
         let id = try await resolve(fragment)
-        let query = request.uri.queryParameters
-        let follows = query.get("follow") == "true"
+        let query = try LogQuery(request.uri.queryParameters)
         let isFramed = request.headers[.accept]?.contains(APIPaths.frames) == true
-        var cursor = AttemptCursor.beginning
-        if let text = query.get("from") {
-            guard let from = AttemptCursor(text) else {
-                throw InvalidInput("from: \(text) is no cursor of a frame")
-            }
-            cursor = from
-        }
         // The first look comes before the headers, so that its failure can be an error.
-        let first = try await look(id, cursor, wait: .zero)
+        let first = try await look(id, query.attempt, query.start, wait: .zero)
         let server = self
-        let begin = cursor
         return Response(
             status: .ok,
             headers: [
                 .contentType: isFramed ? APIPaths.frames : "application/octet-stream"
             ],
             body: ResponseBody { writer in
-                var cursor = begin
+                var page = LogPage(query: query, isFramed: isFramed)
                 var next: Look? = first
                 while let look = next {
-                    var buffer = try server.buffer(of: look, isFramed: isFramed)
-                    // An empty frame now and then shows whether anybody still listens.
-                    if isFramed, buffer.readableBytes == 0 { buffer.writeString("\n") }
+                    let buffer = try page.buffer(of: look)
                     if buffer.readableBytes > 0 { try await writer.write(buffer) }
-                    cursor = look.cursor
-                    if look.end != nil || Task.isCancelled { break }
-                    if !follows, look.chunk.entries.isEmpty { break }
+                    if look.end != nil || page.isPast || Task.isCancelled { break }
+                    if !query.follows, look.chunk.entries.isEmpty { break }
                     next = try? await server.look(
-                        id, cursor, wait: follows ? APIServer.readWait : .zero)
+                        id, look.cursor.attempt, .at(look.cursor.place),
+                        wait: page.wait(atMost: APIServer.readWait))
                 }
                 try await writer.finish(nil)
             })
@@ -54,19 +43,24 @@ extension APIServer {
     struct Look: Sendable {
         var chunk: LogChunk
         var cursor: AttemptCursor
+        /// Whether output is missing before the chunk.
+        var hasGap: Bool
         /// The task, once it has ended and all its output was read.
         var end: TaskStatus?
     }
 
     private func look(
-        _ id: TaskID, _ cursor: AttemptCursor, wait: Duration
+        _ id: TaskID, _ wanted: FencingToken?, _ start: LogStart, wait: Duration
     ) async throws -> Look {
         guard
             case .log(let chunk, let attempt) = try await ask(
-                .readLog(id, attempt: cursor.attempt, from: cursor.place, waitAtMost: wait))
+                .readLog(id, attempt: wanted, from: start, waitAtMost: wait))
         else { throw Refusal(.unavailable, "the log was not answered") }
+        let gap = chunk.hasGap(after: start)
         var next = AttemptCursor(attempt: attempt, place: chunk.next)
-        guard attempt == nil || chunk.isEnd else { return Look(chunk: chunk, cursor: next) }
+        guard attempt == nil || chunk.isEnd else {
+            return Look(chunk: chunk, cursor: next, hasGap: gap)
+        }
         // Not begun, or this attempt is over: the task's end, or its next attempt, tells what follows.
         let status = try await driver.task(id, waitAtMost: wait) { status in
             status.state.isTerminal
@@ -77,46 +71,9 @@ extension APIServer {
             if attempt != nil || status.started != nil || status.state.isTerminal {
                 next = AttemptCursor(attempt: status.token, place: .beginning)
             }
-            return Look(chunk: chunk, cursor: next)
+            return Look(chunk: chunk, cursor: next, hasGap: gap)
         }
-        return Look(chunk: chunk, cursor: next, end: status.state.isTerminal ? status : nil)
-    }
-
-    private func buffer(of look: Look, isFramed: Bool) throws -> ByteBuffer {
-        var buffer = ByteBuffer()
-        guard isFramed else {
-            for entry in look.chunk.entries { buffer.writeBytes(entry.bytes) }
-            return buffer
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let runs = APIServer.runs(of: look.chunk.entries)
-        for (index, run) in runs.enumerated() {
-            let isLast = index == runs.count - 1
-            let frame = LogFrame(
-                stream: run.stream == .stderr ? "stderr" : "stdout",
-                time: Quantities.text(run.time), data: Data(run.bytes),
-                cursor: isLast ? look.cursor.text : nil)
-            buffer.writeBytes(try encoder.encode(frame))
-            buffer.writeString("\n")
-        }
-        if let end = look.end {
-            buffer.writeBytes(try encoder.encode(LogFrame(end: TaskView(end))))
-            buffer.writeString("\n")
-        }
-        return buffer
-    }
-
-    /// Joins neighbours of one stream: a frame for each line would cost more than the line.
-    static func runs(of entries: [LogEntry]) -> [LogEntry] {
-        var runs: [LogEntry] = []
-        for entry in entries {
-            if runs.last?.stream == entry.stream {
-                runs[runs.count - 1].bytes += entry.bytes
-            } else {
-                runs.append(entry)
-            }
-        }
-        return runs
+        let end = status.state.isTerminal ? status : nil
+        return Look(chunk: chunk, cursor: next, hasGap: gap, end: end)
     }
 }

@@ -86,4 +86,14 @@ extension APIServer {
         let verdicts = try await driver.read { $0.why(id, at: NodeDriver.now) }
         return try json(verdicts.map { WhyView(node: $0.name, reason: $0.reason) })
     }
+
+    func stats(_ fragment: String) async throws -> Response {
+        let id = try await resolve(fragment)
+        guard case .usage(let sample) = try await ask(.stats(id)),
+            let task = try await driver.read({ $0.task(id) })
+        else { throw Refusal(.notFound, "there is no task \(fragment)") }
+        return try json(
+            StatsView(
+                id: "\(id)", node: task.nodeName, sample: sample, limits: task.spec.resources))
+    }
 }

@@ -52,14 +52,17 @@ enum Daemon {
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: runner,
             dataDirectory: settings.dataDirectory, logger: logger)
-        let store = try DurableStore(path: path) { driver.persisted($0, $1) }
-        let image = try store.load()
+        let (store, image, damage) = try DurableStore.recover(path: path) {
+            driver.persisted($0)
+        }
+        for sentence in damage.sentences { logger.error("\(sentence)") }
         let origin = origin(image, join)
         let entry = try entry(join, origin)
         if origin != .resume { try directory.checkRoom() }
         try await transport.open(settings.bind) { driver.received($0, from: $1, via: $2) }
-        let configuration = configuration(settings, transport.address, entry?.seeds)
-        let boot = try boot(image, directory, runner)
+        let configuration = configuration(settings, transport.address, entry?.seeds, runner)
+        var boot = try boot(image, directory, runner)
+        boot.hasLostLock = damage.concernsLock
         let node = try makeNode(boot, configuration, origin, settings)
         try checkCluster(node, join)
         let serving = Serving(settings: settings, socket: directory.socket, driver: driver)
@@ -107,11 +110,14 @@ enum Daemon {
                     + "node that runs nothing")
         }
         do {
-            return try ContainerRunner(
-                configuration: try RunnerConfiguration(
-                    dataDirectory: settings.dataDirectory, nodeName: settings.name,
-                    runtime: settings.runtime, rootfs: settings.rootfs,
-                    volumesAllowed: settings.volumesAllowed))
+            var configuration = try RunnerConfiguration(
+                dataDirectory: settings.dataDirectory, nodeName: settings.name,
+                runtime: settings.runtime, rootfs: settings.rootfs,
+                volumesAllowed: settings.volumesAllowed)
+            configuration.logSizeBytesMax = settings.logSizeBytesMax
+            configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+            configuration.allowsHostNetwork = settings.allowsHostNetwork
+            return try ContainerRunner(configuration: configuration)
         } catch {
             throw StartFailure(error.description)
         }
@@ -143,12 +149,13 @@ enum Daemon {
             image: image, key: NodeKey(seed: try directory.seed()),
             bootID: BootID(generator.next()), seed: generator.next(),
             containers: runner?.recover() ?? [],
-            isSameMachineBoot: try directory.isSameMachineBoot(),
+            isSameMachineBoot: try directory.isSameMachineBoot(), machine: directory.machineID,
             wallTime: NodeDriver.wallTime)
     }
 
     private static func configuration(
-        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?
+        _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?,
+        _ runner: ContainerRunner?
     ) -> NodeConfiguration {
         var advertise = settings.advertise ?? bound
         if advertise.ip.allSatisfy({ $0 == 0 }) {
@@ -161,6 +168,9 @@ enum Daemon {
         configuration.profile = settings.profile
         configuration.retention = settings.retention
         configuration.volumesAllowed = settings.volumesAllowed
+        configuration.capabilitiesAllowed = settings.capabilitiesAllowed
+        configuration.allowsHostNetwork = settings.allowsHostNetwork
+        configuration.limitsDisk = runner?.limitsDisk ?? false
         configuration.takesTasks = settings.takesTasks
         return configuration
     }

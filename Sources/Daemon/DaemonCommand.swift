@@ -20,7 +20,7 @@ struct DaemonCommand: AsyncParsableCommand {
         version: SoftwareVersion.text,
         subcommands: [
             StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
-            RecoverLockCommand.self, PurgeCommand.self,
+            RecoverLockCommand.self, PurgeCommand.self, DoctorCommand.self,
         ])
 
     static func main() async {

@@ -29,8 +29,14 @@ struct DaemonOptions: ParsableArguments {
     var profile: String?
     @Option(help: "A directory below which tasks may mount volumes; may be repeated.")
     var allowVolume: [String] = []
+    @Option(
+        help: "A capability that tasks may have beyond the usual ones, or ALL; may be repeated.")
+    var allowCap: [String] = []
+    @Flag(help: "Tasks may have the node's own network.") var allowHostNetwork = false
     @Option(help: "The OCI runtime (default: crun, else runc).") var runtime: String?
     @Option(help: "How long ended tasks are kept (default: 1h).") var retain: String?
+    @Option(help: "How much output of each task is kept, such as 40M (default).")
+    var logMax: String?
     @Option(help: "trace, debug, info (default), warning or error.") var logLevel: String?
     @Flag(help: "Run no tasks; needs no container runtime.") var noTasks = false
 
@@ -56,8 +62,11 @@ struct DaemonOptions: ParsableArguments {
             ("data-dir", [dataDir]), ("name", [name]), ("bind", [bind]),
             ("advertise", [advertise]), ("api", [api]), ("rootfs", [rootfs]), ("cpus", [cpus]),
             ("memory", [memory]), ("label", label), ("profile", [profile]),
-            ("allow-volume", allowVolume), ("runtime", [runtime]), ("retain", [retain]),
-            ("log-level", [logLevel]), ("no-tasks", [noTasks ? "true" : nil]),
+            ("allow-volume", allowVolume), ("allow-cap", allowCap),
+            ("allow-host-network", [allowHostNetwork ? "true" : nil]),
+            ("runtime", [runtime]), ("retain", [retain]),
+            ("log-max", [logMax]), ("log-level", [logLevel]),
+            ("no-tasks", [noTasks ? "true" : nil]),
         ]
         for (option, entries) in given {
             let set = entries.compactMap { $0 }

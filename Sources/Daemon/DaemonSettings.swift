@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Model
 import NodeIO
+import Runner
 
 /// What an operator has set, checked and with defaults.
 struct DaemonSettings {
@@ -17,19 +18,24 @@ struct DaemonSettings {
     var labels: [String]
     var profile: TimingProfile
     var volumesAllowed: [String]
+    var capabilitiesAllowed: [String]
+    var allowsHostNetwork: Bool
     var runtime: String?
     var retention: Duration
+    /// How much of each task's output is kept, in bytes.
+    var logSizeBytesMax: UInt64
     var logLevel: Logger.Level
     var takesTasks: Bool
     private let values: [String: [String]]
 
     static let known: Set<String> = [
         "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
-        "profile", "allow-volume", "runtime", "retain", "log-level", "no-tasks", "token",
+        "profile", "allow-volume", "runtime", "retain", "log-level", "log-max", "no-tasks", "token",
+        "allow-cap", "allow-host-network",
     ]
 
     /// Options that may be given several times; in a variable they are parted by commas.
-    static let repeatable: Set<String> = ["label", "allow-volume"]
+    static let repeatable: Set<String> = ["label", "allow-volume", "allow-cap"]
 
     /// The least memory that a node can give: that of the smallest task.
     static let memoryBytesMin: UInt64 = 4 << 20
@@ -63,6 +69,16 @@ struct DaemonSettings {
         for directory in volumesAllowed where !directory.hasPrefix("/") {
             throw StartFailure("--allow-volume \(directory): write an absolute path")
         }
+        capabilitiesAllowed = try (values["allow-cap"] ?? []).map { text in
+            guard let name = Capabilities.name(text) else {
+                throw StartFailure(
+                    "--allow-cap \(text): there is no such capability; write one such as NET_RAW, "
+                        + "or ALL")
+            }
+            return name
+        }
+        allowsHostNetwork = try DaemonSettings.flag(
+            last("allow-host-network") ?? "false", option: "--allow-host-network")
         let levelName = last("log-level") ?? "info"
         guard let level = Logger.Level(rawValue: levelName.lowercased()) else {
             throw StartFailure(
@@ -72,6 +88,14 @@ struct DaemonSettings {
         takesTasks = !(try DaemonSettings.flag(last("no-tasks") ?? "false", option: "--no-tasks"))
         retention = try DaemonSettings.reading("--retain") {
             .seconds(try Quantities.seconds(last("retain") ?? "1h"))
+        }
+        logSizeBytesMax = try DaemonSettings.reading("--log-max") {
+            try last("log-max").map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+                ?? RunnerConfiguration.logSizeBytesUsual
+        }
+        guard logSizeBytesMax >= RunnerConfiguration.logSizeBytesMin else {
+            throw StartFailure(
+                "--log-max: a log has \(RunnerConfiguration.logSizeBytesMin >> 10) KiB at least")
         }
         capacity = try DaemonSettings.capacity(cpus: last("cpus"), memory: last("memory"))
     }

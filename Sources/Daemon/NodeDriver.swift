@@ -16,6 +16,7 @@ final class NodeDriver: @unchecked Sendable {
     private let loop: any EventLoop
     private let transport: Transport
     private let runner: ContainerRunner?
+    private let copies: LogCopyStore
     private let dataDirectory: String
     private let logger: Logger
     private var store: DurableStore?
@@ -50,6 +51,7 @@ final class NodeDriver: @unchecked Sendable {
         dataDirectory: String, logger: Logger
     ) {
         self.dataDirectory = dataDirectory
+        copies = LogCopyStore(directory: "\(dataDirectory)/log-copies")
         self.loop = loop
         self.transport = transport
         self.runner = runner
@@ -118,17 +120,14 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     /// The store tells about writes; from its own thread.
-    func persisted(_ tickets: [PersistTicket], _ failure: DurableStore.Failure?) {
+    func persisted(_ answer: WriteQueue.Answer) {
         loop.execute { [self] in
-            // What the core asks for from here on, it asks for knowing that earlier writes failed.
-            if let failure { store?.resume(after: failure) }
-            for ticket in tickets {
-                if let failure {
-                    handle(.persistFailed(ticket, reason: "\(failure)"))
-                } else {
-                    handle(.persisted(ticket))
-                }
-            }
+            answer.deliver(
+                resume: { store?.resume(after: $0) },
+                tell: { ticket, failure in
+                    handle(
+                        failure.map { .persistFailed(ticket, reason: $0) } ?? .persisted(ticket))
+                })
         }
     }
 
@@ -191,8 +190,12 @@ final class NodeDriver: @unchecked Sendable {
             runner?.perform(id, command)
         case .armGuard(let deadline):
             runner?.arm(until: deadline)
-        case .readLog(let read, let id, let cursor, let wait):
-            readLog(read, id, cursor, wait)
+        case .readLog(let read, let id, let start, let wait):
+            readLog(read, id, start, wait)
+        case .logCopy(let id, let command):
+            perform(id, command)
+        case .measure(let id, let container):
+            measure(id, container)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):
@@ -201,12 +204,33 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     private func readLog(
-        _ read: LogReadID, _ id: ContainerID, _ cursor: LogCursor, _ wait: Duration
+        _ read: LogReadID, _ id: ContainerID, _ start: LogStart, _ wait: Duration
     ) {
-        guard let runner else { return handle(.logRead(read, nil)) }
+        guard let runner else {
+            // Not within the handling of the event that asked: its other effects come first.
+            return loop.execute { [self] in handle(.logRead(read, nil)) }
+        }
         Task { [self] in
-            let chunk = await runner.readLog(id, from: cursor, waitAtMost: wait)
+            let chunk = await runner.readLog(id, from: start, waitAtMost: wait)
             loop.execute { [self] in handle(.logRead(read, chunk)) }
+        }
+    }
+
+    private func perform(_ id: ContainerID, _ command: LogCopyCommand) {
+        switch command {
+        case .keep(let chunk): copies.keep(chunk, of: id)
+        case .remove: copies.remove(id)
+        case .read(let read, let start):
+            copies.read(id, from: start) { [self] chunk in
+                loop.execute { [self] in handle(.logRead(read, chunk)) }
+            }
+        }
+    }
+
+    private func measure(_ id: MeasureID, _ container: ContainerID) {
+        guard let runner else { return handle(.measured(id, nil)) }
+        runner.measure(container) { [self] sample in
+            loop.execute { [self] in handle(.measured(id, sample)) }
         }
     }
 

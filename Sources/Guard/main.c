@@ -20,10 +20,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/mount.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +57,7 @@ static struct sandbox sandboxes[SANDBOXES_MAX];
 static int count;
 static timer_t timer;
 static bool is_armed;
-static int listener, client = -1, signals;
+static int listener, client = -1, signals, nowhere;
 
 static int fail(const char *operation, const char *subject) {
     fprintf(stderr, "magpie-guard: %s %s: %s\n", operation, subject, strerror(errno));
@@ -59,6 +65,32 @@ static int fail(const char *operation, const char *subject) {
 }
 
 // MARK: The first process of a namespace
+
+// Waits for children, and nothing else, for good. What a task's first process could do, a task with the
+// capability to trace it could do, too: so that is nothing.
+static bool lock_up(void) {
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+#if defined(__aarch64__)
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_AARCH64, 0, 5),
+#else
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 5),
+#endif
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_wait4, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigtimedwait, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof rules / sizeof rules[0], .filter = rules};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+    return fchdir(nowhere) == 0 && chroot(".") == 0 && syscall(SYS_capset, &header, none) == 0 &&
+           syscall(SYS_close_range, 0, ~0U, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
 
 // Reaps orphans until it is killed; has nothing that a container could take from it.
 static _Noreturn void be_init(int go, bool is_bound) {
@@ -68,8 +100,7 @@ static _Noreturn void be_init(int go, bool is_bound) {
     prctl(PR_SET_DUMPABLE, 0);
     // A guard that died before the line above closed the pipe without a word.
     if (read(go, &byte, 1) != 1) _exit(1);
-    syscall(SYS_close_range, 0, ~0U, 0);
-    if (chdir("/") != 0) _exit(1);
+    if (!lock_up()) _exit(1);
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -236,6 +267,22 @@ static void be_lasting(void) {
     close(score);
 }
 
+// An empty file system that is mounted nowhere: no way leads up from it.
+static bool make_nowhere(void) {
+    int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+    if (context < 0) return false;
+    if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "4k", 0) == 0 &&
+        syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "0", 0) == 0 &&
+        syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        nowhere = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                   MOUNT_ATTR_NOEXEC);
+    else
+        nowhere = -1;
+    close(context);
+    return nowhere >= 0;
+}
+
 static int prepare(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
@@ -244,6 +291,7 @@ static int prepare(const char *path) {
     }
     strcpy(address.sun_path, path);
     umask(0177);
+    if (!make_nowhere()) return fail("make an empty file system for", path);
     unlink(path);
     listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||

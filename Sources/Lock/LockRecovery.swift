@@ -19,13 +19,18 @@ package struct LockRecovery: Sendable {
         /// Whether it must not run elsewhere before its node is back or forgotten: its policy is
         /// to wait, or never to run again.
         package var waits: Bool
+        /// Of the attempt.
+        package var count: AttemptCount
+        /// How it ended, when it has (`isLive` is false).
+        package var end: AttemptEnd
         /// Whether the task may not run again once this attempt is lost.
         package var isLastAttempt: Bool
 
         /// Makes an attempt.
         package init(
             task: TaskID, birth: BirthDot, token: FencingToken, session: SessionID, node: NodeID,
-            isLive: Bool, waits: Bool, isLastAttempt: Bool
+            isLive: Bool, waits: Bool, count: AttemptCount = .first, end: AttemptEnd = .loss,
+            isLastAttempt: Bool
         ) {
             self.task = task
             self.birth = birth
@@ -34,6 +39,8 @@ package struct LockRecovery: Sendable {
             self.node = node
             self.isLive = isLive
             self.waits = waits
+            self.count = count
+            self.end = end
             self.isLastAttempt = isLastAttempt
         }
     }
@@ -67,6 +74,12 @@ package struct LockRecovery: Sendable {
     /// Births of collected tasks: first and last of each interval.
     package var collected: [(first: BirthDot, last: UInt64)] = []
 
+    /// The latest generation of which a token tells, 0 when none does.
+    var generation: UInt32 {
+        let tokens = attempts.map(\.token) + closes.compactMap(\.token)
+        return tokens.map(\.generation).max() ?? 0
+    }
+
     /// Knows nothing.
     package init() {}
 }
@@ -80,7 +93,11 @@ extension LockTable {
     ///   - recovery: What is known of the lost one.
     ///   - generation: The new one.
     ///   - longest: The longest lease that may be out.
-    init(recovering recovery: LockRecovery, generation: UInt32, longest: Duration) {
+    ///   - lost: This node's copy of the lost table: it may know where claims were made.
+    init(
+        recovering recovery: LockRecovery, generation: UInt32, longest: Duration,
+        after lost: LockTable
+    ) {
         self.init(generation: generation)
         longestLease = longest
         isRecovering = true
@@ -93,7 +110,9 @@ extension LockTable {
         for attempt in recovery.attempts {
             guard attempt.isLive else {
                 put(
-                    .open(lastToken: attempt.token, birth: attempt.birth, notBefore: 0),
+                    .open(
+                        lastToken: attempt.token, birth: attempt.birth,
+                        next: attempt.count.next(after: attempt.end), notBefore: 0),
                     for: attempt.task)
                 continue
             }
@@ -101,10 +120,19 @@ extension LockTable {
                 .held(
                     Claim(
                         token: attempt.token, session: attempt.session, birth: attempt.birth,
-                        isLastAttempt: attempt.isLastAttempt, waits: attempt.waits,
-                        formerHolder: attempt.node)), for: attempt.task)
+                        count: attempt.count, isLastAttempt: attempt.isLastAttempt,
+                        waits: attempt.waits, formerHolder: attempt.node,
+                        machine: lost.machine(of: attempt))), for: attempt.task)
             waiting[attempt.node, default: []].insert(attempt.task)
         }
+    }
+
+    /// Where a claim was made, if this table knows it or its session.
+    private func machine(of attempt: LockRecovery.Attempt) -> MachineID {
+        if case .held(let claim)? = entries[attempt.task], claim.token == attempt.token {
+            return claim.machine
+        }
+        return sessions[attempt.session]?.machine ?? .unknown
     }
 
     /// The longest lease of the lost generation is over: what hung on it is free.

@@ -6,6 +6,9 @@ package enum ContainerCommand: Hashable, Sendable {
     case start
     /// Send a signal to the program's first process; ignored when it has ended.
     case signal(Int32)
+    /// Ask the program to end, by the task's own stop signal, else by that of its image, else by
+    /// SIGTERM; ignored when it has ended.
+    case stop(Int32?)
     /// End every process of the container with SIGKILL, a created one's too. Answered by
     /// `exited`, or `failed` when it never ran.
     case kill
@@ -21,6 +24,10 @@ package enum ContainerEvent: Hashable, Sendable {
     case created
     /// The program runs.
     case started
+    /// Something that a person should know about it, while it goes on: limits that don't hold here.
+    case noted(String)
+    /// What its processes have used up; comes before its end, when that much is known.
+    case used(ResourceUsage)
     /// The program has ended, and no process of the container is left.
     case exited(ExitStatus)
     /// The container could not be made or started, and nothing of it runs.
@@ -51,10 +58,13 @@ package struct AdoptedContainer: Hashable, Sendable {
     package var id: ContainerID
     /// What it is found doing: `created`, `started`, `exited`, `failed` or `vanished`.
     package var state: ContainerEvent
+    /// What its processes have used up, when they have ended and that much is known.
+    package var usage: ResourceUsage?
 
     /// Makes a report on a found container.
-    package init(id: ContainerID, state: ContainerEvent) {
+    package init(id: ContainerID, state: ContainerEvent, usage: ResourceUsage? = nil) {
         self.id = id
         self.state = state
+        self.usage = usage
     }
 }

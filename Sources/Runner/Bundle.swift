@@ -23,6 +23,8 @@ struct ContainerPaths: Sendable {
         group = "/magpie-\(configuration.groupName)/\(id)"
     }
 
+    /// The group above it, that of the node.
+    var parentGroup: String { group.split(separator: "/").first.map { "/\($0)" } ?? "/" }
     var exitFile: String { "\(exits)/\(id)" }
     var rootfs: String { "\(bundle)/rootfs" }
     var startedMark: String { "\(bundle)/started" }
@@ -32,6 +34,10 @@ struct ContainerPaths: Sendable {
     var monitorPidFile: String { "\(bundle)/conmon.pid" }
     var sandboxFile: String { "\(bundle)/sandbox" }
     var outOfMemoryMark: String { "\(bundle)/oom" }
+    /// The number of the project that limits the writable layer, if one does.
+    var projectFile: String { "\(layer)/project" }
+    /// The number of the signal with which the image asks its program to end, if it names one.
+    var stopSignalFile: String { "\(bundle)/stop-signal" }
 }
 
 /// Writes OCI bundles: what podman's defaults give, hardened as `Docs` says, for one spec.
@@ -40,19 +46,12 @@ struct BundleWriter {
     let cgroups: Cgroups
     let seccomp: SeccompProfile
 
-    /// podman's default capabilities.
-    static let capabilities: Set<String> = [
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-        "CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
-        "CAP_SYS_CHROOT",
-    ]
     private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     init(configuration: RunnerConfiguration, cgroups: Cgroups) throws(RunnerError) {
         self.configuration = configuration
         self.cgroups = cgroups
-        seccomp = try SeccompProfile(
-            path: configuration.seccompProfile, capabilities: BundleWriter.capabilities)
+        seccomp = try SeccompProfile(path: configuration.seccompProfile)
     }
 
     /// The directory below the writable layer.
@@ -72,19 +71,24 @@ struct BundleWriter {
         return Files.realPath(wanted)
     }
 
-    private func usesHost(_ spec: TaskSpec) -> Bool {
+    func usesHost(_ spec: TaskSpec) -> Bool {
         spec.rootfs == .host && configuration.rootfs == nil
     }
 
-    /// Says what is wrong with a spec before anything is made for it.
-    func check(_ spec: TaskSpec) throws(ContainerFailure) {
-        do {
-            try checkAll(spec)
-        } catch let failure as ContainerFailure {
-            throw failure
-        } catch {
-            throw ContainerFailure(code: 125, message: "\(error)")
-        }
+    /// Where programs and users are looked up before the container is made.
+    func tree(of spec: TaskSpec) throws(RunnerError) -> RootTree {
+        RootTree(usesHost(spec) ? "/" : try lower(of: spec))
+    }
+
+    func user(of spec: TaskSpec) throws(RunnerError) -> ContainerUser {
+        guard let user = spec.options.user else { return .root }
+        return try ContainerUser(user, in: try tree(of: spec))
+    }
+
+    func searchPath(_ spec: TaskSpec) -> [String] {
+        let own = spec.environment.last { $0.hasPrefix("PATH=") }
+        return (own.map { String($0.dropFirst(5)) } ?? BundleWriter.path)
+            .split(separator: ":").map(String.init)
     }
 
     /// Writes `config.json`; the container's processes will live in `sandbox`.
@@ -102,73 +106,13 @@ struct BundleWriter {
         }
     }
 
-    // MARK: Checks that tell 126 and 127 from 125
-
-    private func checkAll(_ spec: TaskSpec) throws {
-        guard let program = spec.command.first, !program.isEmpty else {
-            throw ContainerFailure(code: 125, message: "the task has no command")
-        }
-        for volume in spec.volumes { _ = try source(of: volume) }
-        let root = usesHost(spec) ? "" : try lower(of: spec)
-        let candidates =
-            program.contains("/")
-            ? [program.hasPrefix("/") ? program : "\(spec.workingDirectory)/\(program)"]
-            : searchPath(spec).map { "\($0)/\(program)" }
-        // Below a volume or a link that leads elsewhere only the runtime can tell.
-        let isBelowVolume = candidates.contains { candidate in
-            spec.volumes.contains { candidate.hasPrefix($0.target + "/") }
-        }
-        guard !isBelowVolume else { return }
-        let present = candidates.filter { Files.existsInside(root, $0) }
-        guard let found = present.first else {
-            throw ContainerFailure(
-                code: 127, message: "\(program): command not found in the container")
-        }
-        guard present.contains(where: { Files.isExecutableInside(root, $0) }) else {
-            throw ContainerFailure(
-                code: 126, message: "\(found): can't be executed (no permission, or a directory)")
-        }
-    }
-
-    private func searchPath(_ spec: TaskSpec) -> [String] {
-        let own = spec.environment.last { $0.hasPrefix("PATH=") }
-        return (own.map { String($0.dropFirst(5)) } ?? BundleWriter.path)
-            .split(separator: ":").map(String.init)
-    }
-
-    /// A volume's real source, below one of the allowed directories once links are resolved.
-    private func source(of volume: VolumeMount) throws -> String {
-        guard volume.source.hasPrefix("/"), volume.target.hasPrefix("/"), volume.target != "/"
-        else {
-            throw ContainerFailure(
-                code: 125,
-                message: "volume \(volume.source):\(volume.target): both paths must be absolute")
-        }
-        guard Files.exists(volume.source) else {
-            throw ContainerFailure(
-                code: 125, message: "volume \(volume.source): does not exist on this node")
-        }
-        let real = Files.realPath(volume.source)
-        let isAllowed = configuration.volumesAllowed.contains { allowed in
-            let root = Files.realPath(allowed)
-            return real == root || real.hasPrefix(root == "/" ? "/" : root + "/")
-        }
-        guard isAllowed else {
-            throw ContainerFailure(
-                code: 125,
-                message: "volume \(volume.source): not allowed on this node; its operator can "
-                    + "allow it with --allow-volume")
-        }
-        return real
-    }
-
     // MARK: config.json
 
     private func document(
         _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws -> [String: Any] {
         let linux: [String: Any] = [
-            "namespaces": namespaces(sandbox), "resources": resources(spec),
+            "namespaces": namespaces(spec, sandbox), "resources": resources(spec),
             "cgroupsPath": paths.group,
             "maskedPaths": [
                 "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -180,38 +124,63 @@ struct BundleWriter {
                 "/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                 "/proc/sysrq-trigger",
             ],
-            "seccomp": seccomp.object,
+            "seccomp": seccomp.object(for: Capabilities.effective(spec.options)),
         ]
-        let capabilities = BundleWriter.capabilities.sorted()
         return [
-            "ociVersion": "1.0.2", "hostname": "magpie",
-            "root": ["path": paths.rootfs, "readonly": false],
-            "process": [
-                "terminal": false, "user": ["uid": 0, "gid": 0], "cwd": spec.workingDirectory,
-                "args": spec.command,
-                "env": environment(spec, paths.id), "noNewPrivileges": true,
-                "capabilities": [
-                    "bounding": capabilities, "effective": capabilities,
-                    "permitted": capabilities,
-                ],
-                "rlimits": [
-                    ["type": "RLIMIT_CORE", "hard": 0, "soft": 0],
-                    // Not the daemon's own, which is as high as it goes.
-                    [
-                        "type": "RLIMIT_NOFILE", "hard": OpenFiles.atStart.hard,
-                        "soft": OpenFiles.atStart.soft,
-                    ],
-                ],
-            ],
-            "mounts": try mounts(spec), "linux": linux,
+            "ociVersion": "1.0.2", "hostname": spec.options.hostname ?? "magpie",
+            "root": ["path": paths.rootfs, "readonly": spec.options.isRootReadOnly],
+            "process": try process(spec, paths.id), "mounts": try mounts(spec), "linux": linux,
         ]
     }
 
-    private func environment(_ spec: TaskSpec, _ id: ContainerID) -> [String] {
+    private func process(_ spec: TaskSpec, _ id: ContainerID) throws(RunnerError) -> [String: Any] {
+        let user = try user(of: spec)
+        let bounding = Capabilities.effective(spec.options)
+        // As with podman: who is not root has the capabilities that were asked for by name alone.
+        let added = spec.options.capabilitiesAdded
+        let own =
+            user.uid == 0
+            ? bounding : added.contains(Capabilities.all) ? bounding : bounding.intersection(added)
+        var capabilities = [
+            "bounding": bounding.sorted(), "effective": own.sorted(), "permitted": own.sorted(),
+        ]
+        if user.uid != 0 {
+            capabilities["inheritable"] = own.sorted()
+            capabilities["ambient"] = own.sorted()
+        }
+        return [
+            "terminal": false,
+            "user": [
+                "uid": Int(user.uid), "gid": Int(user.gid),
+                "additionalGids": user.additionalGids.map(Int.init),
+            ] as [String: Any],
+            "cwd": spec.workingDirectory, "args": spec.command,
+            "env": environment(spec, id, home: user.home), "noNewPrivileges": true,
+            "capabilities": capabilities, "rlimits": rlimits(spec),
+        ]
+    }
+
+    private func rlimits(_ spec: TaskSpec) -> [[String: Any]] {
+        // Not the daemon's own number of files, which is as high as it goes.
+        var limits = [
+            Ulimit(kind: .core, soft: 0, hard: 0),
+            Ulimit(kind: .nofile, soft: OpenFiles.atStart.soft, hard: OpenFiles.atStart.hard),
+        ]
+        for limit in spec.options.ulimits {
+            limits.removeAll { $0.kind == limit.kind }
+            limits.append(limit)
+        }
+        return limits.map {
+            ["type": "RLIMIT_\($0.kind.name.uppercased())", "hard": $0.hard, "soft": $0.soft]
+        }
+    }
+
+    private func environment(_ spec: TaskSpec, _ id: ContainerID, home: String) -> [String] {
         var settings = [
-            "PATH=\(BundleWriter.path)", "HOME=/root", "MAGPIE_TASK_ID=\(id.task)",
+            "PATH=\(BundleWriter.path)", "HOME=\(home)", "MAGPIE_TASK_ID=\(id.task)",
             "MAGPIE_TOKEN=\(id.token)", "MAGPIE_NODE_NAME=\(configuration.nodeName)",
         ]
+        if let hostname = spec.options.hostname { settings.append("HOSTNAME=\(hostname)") }
         for setting in spec.environment {
             let name = setting.prefix { $0 != "=" } + "="
             settings.removeAll { $0.hasPrefix(name) }
@@ -220,8 +189,10 @@ struct BundleWriter {
         return settings
     }
 
-    private func namespaces(_ sandbox: Sandbox) -> [[String: String]] {
-        let kinds = ["ipc", "uts", "mount", "network"] + (cgroups.isUnified ? ["cgroup"] : [])
+    private func namespaces(_ spec: TaskSpec, _ sandbox: Sandbox) -> [[String: String]] {
+        let kinds =
+            ["ipc", "uts", "mount"] + (spec.options.network == .host ? [] : ["network"])
+            + (cgroups.isUnified ? ["cgroup"] : [])
         return kinds.map { ["type": $0] } + [["type": "pid", "path": sandbox.path]]
     }
 
@@ -229,85 +200,18 @@ struct BundleWriter {
         var memory: [String: Any] = ["limit": spec.resources.memoryBytes]
         if cgroups.countsSwap { memory["swap"] = spec.resources.memoryBytes }
         let period = 100_000
-        let quota = max(1_000, Int(spec.resources.cpuMillis) * period / 1_000)
         return [
             "devices": [["allow": false, "access": "rwm"]], "memory": memory,
             "cpu": [
-                "quota": quota, "period": period,
+                "quota": BundleWriter.quota(of: spec.resources, period: period), "period": period,
                 "shares": max(2, Int(spec.resources.cpuMillis) * 1_024 / 1_000),
             ],
             "pids": ["limit": Int(spec.pidsMax)],
         ]
     }
 
-    private func mounts(_ spec: TaskSpec) throws -> [[String: Any]] {
-        func mount(_ target: String, _ type: String, _ source: String, _ options: [String])
-            -> [String: Any]
-        {
-            ["destination": target, "type": type, "source": source, "options": options]
-        }
-        var mounts = [
-            mount("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
-            mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount(
-                "/dev/pts", "devpts", "devpts",
-                ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
-            mount(
-                "/dev/shm", "tmpfs", "shm",
-                ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-            mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
-            mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]),
-            mount("/tmp", "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]),
-        ]
-        if usesHost(spec) {
-            mounts += HostRootfs.binds.map {
-                mount($0.target, "bind", $0.source, readOnlyBind($0.source) + ["nosuid", "nodev"])
-            }
-        }
-        for volume in spec.volumes {
-            let source = try source(of: volume)
-            let options = volume.isReadOnly ? readOnlyBind(source) : ["rbind", "rw"]
-            mounts.append(mount(volume.target, "bind", source, options + ["nosuid", "nodev"]))
-        }
-        return mounts
-    }
-
-    /// What is mounted below a directory must be read-only too; crun takes that for directories only.
-    private func readOnlyBind(_ source: String) -> [String] {
-        Files.isDirectory(source) ? ["rbind", "rro"] : ["bind", "ro"]
-    }
-}
-
-extension Files {
-    /// Whether a path exists below a root, links in the last part not followed out of it.
-    static func existsInside(_ root: String, _ path: String) -> Bool {
-        var status = stat()
-        return lstat(resolve(root, path), &status) == 0
-    }
-
-    static func isExecutableInside(_ root: String, _ path: String) -> Bool {
-        let resolved = resolve(root, path)
-        var status = stat()
-        guard lstat(resolved, &status) == 0 else { return false }
-        if status.st_mode & S_IFMT == S_IFLNK { return true }  // the runtime will tell
-        return status.st_mode & S_IFMT == S_IFREG && status.st_mode & 0o111 != 0
-    }
-
-    /// Follows the links that `/bin → usr/bin` and the like are, inside the root.
-    private static func resolve(_ root: String, _ path: String) -> String {
-        var resolved = root
-        for part in path.split(separator: "/") {
-            let next = "\(resolved)/\(part)"
-            var buffer = [CChar](repeating: 0, count: 4_097)
-            let count = readlink(next, &buffer, 4_096)
-            if count > 0, part != path.split(separator: "/").last {
-                let link = String(
-                    decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-                resolved = link.hasPrefix("/") ? root + link : "\(resolved)/\(link)"
-            } else {
-                resolved = next
-            }
-        }
-        return resolved
+    /// How much of a period a task may run; the kernel takes no less than a millisecond.
+    static func quota(of resources: Resources, period: Int) -> Int {
+        max(1_000, Int(resources.cpuMillis) * period / 1_000)
     }
 }

@@ -13,6 +13,7 @@ extension ContainerRunner {
             // The log's directory first: whoever asks for the output of what failed finds it empty.
             try prepare(paths)
             try bundles.check(spec)
+            try makeLayer(spec, paths)
         } catch {
             return fail(id, error)
         }
@@ -36,10 +37,25 @@ extension ContainerRunner {
 
     private func prepare(_ paths: ContainerPaths) throws(ContainerFailure) {
         do {
-            for directory in [
-                paths.rootfs, "\(paths.layer)/upper", "\(paths.layer)/work", paths.log,
-            ] {
+            for directory in [paths.rootfs, paths.layer, paths.log] {
                 try Files.makeDirectory(directory, mode: 0o755)
+            }
+        } catch {
+            throw ContainerFailure(code: 125, message: "\(error)")
+        }
+    }
+
+    /// The writable layer; a limit on it comes first, since what is in it inherits the limit.
+    private func makeLayer(
+        _ spec: TaskSpec, _ paths: ContainerPaths
+    ) throws(ContainerFailure) {
+        do {
+            if let bytes = spec.options.diskBytes, quota.isEnforced || !spec.options.isBestEffort {
+                let project = try quota.limit(paths.layer, to: bytes, id: paths.id)
+                try Files.write(Array("\(project)".utf8), to: paths.projectFile)
+            }
+            for directory in ["upper", "work"] {
+                try Files.makeDirectory("\(paths.layer)/\(directory)", mode: 0o755)
             }
         } catch {
             throw ContainerFailure(code: 125, message: "\(error)")
@@ -50,7 +66,7 @@ extension ContainerRunner {
     private func openSandbox(
         _ spec: TaskSpec, _ paths: ContainerPaths
     ) throws(RunnerError) -> Sandbox {
-        let isLeaseBound = spec.onPartition == .stop
+        let isLeaseBound = spec.onPartition == .rerun
         let (sandbox, life) = try guardian.open(isLeaseBound: isLeaseBound)
         update(paths.id) { $0.guardLife = isLeaseBound ? life : nil }
         do {
@@ -89,9 +105,12 @@ extension ContainerRunner {
             guard let pid = report?["data"] as? Int, pid > 0 else {
                 let message =
                     report?["message"] as? String ?? launchError(paths) ?? "it ended with \(code)"
-                throw RunnerError("the runtime could not make the container: \(message)")
+                throw ContainerRunner.runtimeFailure(message, "make")
             }
             try put(under: sandbox, paths)
+        } catch let failure as ContainerFailure {
+            destroy(paths)
+            throw failure
         } catch {
             destroy(paths)
             throw ContainerFailure(code: 125, message: "\(error)")
@@ -157,23 +176,6 @@ extension ContainerRunner {
             ? [root] : [root, "--cgroup-manager=cgroupfs"]
     }
 
-    /// A limit that the kernel did not take would be no limit: refuse.
-    private func checkLimits(
-        _ spec: TaskSpec, _ paths: ContainerPaths
-    ) throws(ContainerFailure) {
-        let page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
-        let wanted = spec.resources.memoryBytes / page * page
-        guard let memory = cgroups.memoryLimit(of: paths.group), memory <= max(wanted, page),
-            let pids = cgroups.pidsLimit(of: paths.group), pids == UInt64(spec.pidsMax)
-        else {
-            destroy(paths)
-            throw ContainerFailure(
-                code: 125,
-                message: "this node can't enforce the task's memory and process limits "
-                    + "(control groups are not delegated to it)")
-        }
-    }
-
     func start(_ id: ContainerID) {
         guard let entry = entry(id), entry.isCreated, !entry.isStarted, !entry.hasEnded else {
             return
@@ -189,7 +191,8 @@ extension ContainerRunner {
                 configuration.runtime, runtimeOptions + ["start", "\(id)"], witness: witness)
             guard result.code == 0 else {
                 destroy(paths)
-                return failUnlessUnguarded(id, ContainerRunner.startFailure(result.output))
+                return failUnlessUnguarded(
+                    id, ContainerRunner.runtimeFailure(result.output, "start"))
             }
         } catch {
             destroy(paths)
@@ -201,28 +204,47 @@ extension ContainerRunner {
     }
 
     /// Tells a command that can't be run from a runtime that can't run it.
-    static func startFailure(_ output: String) -> ContainerFailure {
+    static func runtimeFailure(_ output: String, _ operation: String) -> ContainerFailure {
         let text = output.split(separator: "\n").last.map(String.init) ?? "no reason given"
-        if text.contains("not found") || text.contains("No such file") {
+        if text.contains("executable file") && text.contains("not found") {
             return ContainerFailure(code: 127, message: text)
         }
         if text.contains("ermission denied") || text.contains("xec format error") {
             return ContainerFailure(code: 126, message: text)
         }
         return ContainerFailure(
-            code: 125, message: "the runtime could not start the container: \(text)")
+            code: 125, message: "the runtime could not \(operation) the container: \(text)")
     }
 
     func signalContainer(_ id: ContainerID, _ signal: Int32) {
         let paths = ContainerPaths(id, configuration)
         guard entry(id)?.hasEnded == false, let process = program(of: paths) else { return }
         Glibc.kill(process, signal)
+        // Who was killed is not to stay frozen: in a v1 group the kill would wait for the thaw.
+        if signal == SIGKILL { cgroups.thaw(paths.group) }
+    }
+
+    /// Asks the program to end: by the task's own signal, by its image's, or by SIGTERM.
+    func stop(_ id: ContainerID, _ signal: Int32?) {
+        let image = Files.text(ContainerPaths(id, configuration).stopSignalFile)
+        signalContainer(id, signal ?? image.flatMap { SignalName.number($0) } ?? SIGTERM)
     }
 
     /// Ends everything: the first process of a PID namespace takes all others with it.
     func kill(_ id: ContainerID) {
         guard let entry = entry(id), !entry.hasEnded, entry.isCreated else { return }
-        sandbox(of: ContainerPaths(id, configuration))?.end()
+        let paths = ContainerPaths(id, configuration)
+        endAll(paths)
+    }
+
+    /// Ends all processes of a container, those too that are stopped or frozen.
+    ///
+    /// The kill comes before the thaw: what was frozen runs not one instruction more.
+    func endAll(_ paths: ContainerPaths) {
+        guard let sandbox = sandbox(of: paths) else { return }
+        sandbox.kill()
+        cgroups.thaw(paths.group)
+        sandbox.end()
     }
 
     // MARK: The end
@@ -240,12 +262,22 @@ extension ContainerRunner {
         let paths = ContainerPaths(id, configuration)
         guard let code = Files.text(paths.exitFile).flatMap({ Int32($0) }) else { return }
         // What the program started in the background ends with it.
-        sandbox(of: paths)?.end()
-        let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+        endAll(paths)
+        let isOutOfMemory = ranOutOfMemory(paths, code: code)
+        if let usage = cgroups.sample(of: paths.group)?.usage { tell.yield((id, .used(usage))) }
         if code == 137, !isOutOfMemory, hasLostGuard(id) {
             return end(id, .vanished(ContainerRunner.guardDied))
         }
         end(id, .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
+    }
+
+    /// Whether a failure goes with a kill for lack of memory.
+    ///
+    /// The monitor's mark may be missing when the program dies with its child; the kernel counts.
+    func ranOutOfMemory(_ paths: ContainerPaths, code: Int32) -> Bool {
+        guard code != 0 else { return false }
+        return Files.exists(paths.outOfMemoryMark)
+            || cgroups.outOfMemoryKills(in: paths.group) > 0
     }
 
     /// Whether the container died with its guard, and not by its own doing.
@@ -279,7 +311,7 @@ extension ContainerRunner {
 
     private func fail(_ id: ContainerID, _ failure: ContainerFailure) {
         let paths = ContainerPaths(id, configuration)
-        sandbox(of: paths)?.end()
+        endAll(paths)
         try? Files.write(
             Array("\(failure.code) \(failure.message)".utf8), to: paths.failureMark)
         end(id, .failed(failure))
@@ -291,12 +323,13 @@ extension ContainerRunner {
         if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
         watcher?.forget(id)
         tell.yield((id, event))
-        wakeReaders(of: id)
+        logChanges.tell(id)
+        rotation.async { [self] in trimEnded(paths.log) }
     }
 
     /// Ends all processes of a container whose monitor can't be relied on.
     func destroy(_ paths: ContainerPaths) {
-        sandbox(of: paths)?.end()
+        endAll(paths)
         for process in cgroups.processes(in: paths.group) { Glibc.kill(process, SIGKILL) }
         _ = try? Spawner.run(
             configuration.runtime, runtimeOptions + ["delete", "--force", "\(paths.id)"])
@@ -308,18 +341,24 @@ extension ContainerRunner {
             _ = try? Spawner.run(
                 configuration.runtime, runtimeOptions + ["delete", "--force", "\(id)"])
         }
+        // A runtime that fails leaves its own notes behind.
+        Files.remove("\(configuration.runDirectory)/runtime/\(id)")
         cgroups.remove(paths.group)
+        if let project = Files.text(paths.projectFile).flatMap({ UInt32($0) }) {
+            quota.lift(project)
+        }
         Files.remove(paths.bundle)
         Files.remove(paths.layer)
         Files.remove(paths.exitFile)
         watcher?.forget(id)
         lock.withLock { entries[id] = nil }
+        logChanges.forget(id)
     }
 
     func removeLog(_ id: ContainerID) {
         Files.remove(ContainerPaths(id, configuration).log)
         if entry(id)?.isCreated == false { lock.withLock { entries[id] = nil } }
-        wakeReaders(of: id)
+        logChanges.forget(id)
     }
 
     // MARK: Processes

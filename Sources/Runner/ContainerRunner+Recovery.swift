@@ -5,7 +5,10 @@ package import Model
 /// What a starting daemon finds of its earlier life, and what it removes for good.
 extension ContainerRunner {
     /// Looks at every container of an earlier life; none is told about by `events` before.
+    ///
+    /// What belongs to none is removed.
     package func recover() -> [AdoptedContainer] {
+        removeOrphans()
         let names = Files.names(in: "\(configuration.runDirectory)/bundles")
         return names.compactMap { name in
             guard let id = ContainerID(name) else { return nil }
@@ -31,13 +34,16 @@ extension ContainerRunner {
                 $0.hasEnded = true
             }
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
-            let isOutOfMemory = code == 137 && Files.exists(paths.outOfMemoryMark)
+            let isOutOfMemory = ranOutOfMemory(paths, code: code)
+            let usage = cgroups.sample(of: paths.group)?.usage
             if code == 137, !isOutOfMemory, isLeaseBound(paths), guardian.wasKilled {
-                return AdoptedContainer(id: id, state: .vanished(ContainerRunner.guardDied))
+                return AdoptedContainer(
+                    id: id, state: .vanished(ContainerRunner.guardDied), usage: usage)
             }
             return AdoptedContainer(
                 id: id,
-                state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)))
+                state: .exited(ExitStatus(code: code, wasOutOfMemory: isOutOfMemory)),
+                usage: usage)
         }
         guard let monitor = monitor(of: paths) else {
             // Made half, or its monitor was killed: nothing of it may live on.
@@ -74,32 +80,5 @@ extension ContainerRunner {
         cgroups.remove("/magpie-\(configuration.groupName)")
         Files.remove("\(configuration.dataDirectory)/layers")
         Files.remove(configuration.runDirectory)
-    }
-
-    // MARK: Rotation
-
-    /// Rotates the logs that have grown too large; the monitor opens a new file on request.
-    func rotateLogs() {
-        let running = lock.withLock { entries.filter { $0.value.isStarted && !$0.value.hasEnded } }
-        for id in running.keys.sorted() {
-            let paths = ContainerPaths(id, configuration)
-            var status = stat()
-            guard stat("\(paths.log)/log", &status) == 0,
-                status.st_size > RunnerConfiguration.logSegmentSizeBytesMax
-            else { continue }
-            rotate(paths)
-        }
-    }
-
-    private func rotate(_ paths: ContainerPaths) {
-        let control = open("\(paths.bundle)/ctl", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
-        guard control >= 0 else { return }
-        defer { close(control) }
-        let segment = LogReader(directory: paths.log).currentSegment
-        guard rename("\(paths.log)/log", "\(paths.log)/log.\(segment)") == 0 else { return }
-        let request = Array("2 0 0\n".utf8)
-        _ = write(control, request, request.count)
-        let oldest = Int(segment) - (RunnerConfiguration.logSegmentsMax - 2)
-        if oldest > 0 { Files.remove("\(paths.log)/log.\(oldest - 1)") }
     }
 }

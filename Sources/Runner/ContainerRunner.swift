@@ -15,6 +15,7 @@ package final class ContainerRunner: @unchecked Sendable {
     let cgroups: Cgroups
     let bundles: BundleWriter
     let guardian: Guard
+    let quota: DiskQuota
     let tell: AsyncStream<(ContainerID, ContainerEvent)>.Continuation
     let pool = DispatchQueue(label: "magpie.runner", attributes: .concurrent)
     let arming = DispatchQueue(label: "magpie.guard")
@@ -33,7 +34,8 @@ package final class ContainerRunner: @unchecked Sendable {
     }
 
     var entries: [ContainerID: Entry] = [:]
-    var logWaiters: [ContainerID: [CheckedContinuation<Void, Never>]] = [:]
+    let logChanges = LogChanges()
+    let rotation = DispatchQueue(label: "magpie.rotation")
     var rotationTimer: (any DispatchSourceTimer)?
 
     /// Prepares directories and the host's skeleton, and begins to watch.
@@ -53,6 +55,7 @@ package final class ContainerRunner: @unchecked Sendable {
         for name in ["layers", "logs"] {
             try Files.makeDirectory("\(configuration.dataDirectory)/\(name)")
         }
+        quota = DiskQuota(directory: "\(configuration.dataDirectory)/layers")
         try HostRootfs.makeSkeleton(at: "\(configuration.dataDirectory)/host-rootfs")
         let watcher = try Watcher(
             exits: "\(configuration.runDirectory)/exits",
@@ -61,11 +64,14 @@ package final class ContainerRunner: @unchecked Sendable {
                     if let id = ContainerID(name) { self?.exited(id) }
                 },
                 monitorDied: { [weak self] id in self?.monitorDied(id) },
-                logChanged: { [weak self] id in self?.wakeReaders(of: id) }))
+                logChanged: { [weak self] id in self?.logChanged(id) }))
         self.watcher = watcher
         watcher.start()
         startRotating()
     }
+
+    /// Whether what tasks write to disk can be limited here.
+    package var limitsDisk: Bool { quota.isEnforced }
 
     /// Performs a command; returns at once.
     package func perform(_ id: ContainerID, _ command: ContainerCommand) {
@@ -74,10 +80,23 @@ package final class ContainerRunner: @unchecked Sendable {
             case .create(let spec): create(id, spec)
             case .start: start(id)
             case .signal(let signal): signalContainer(id, signal)
+            case .stop(let signal): stop(id, signal)
             case .kill: kill(id)
             case .remove: remove(id)
             case .removeLog: removeLog(id)
             }
+        }
+    }
+
+    /// Measures what a container's processes use, on a thread of its own.
+    package func measure(
+        _ id: ContainerID, _ handler: @escaping @Sendable (UsageSample?) -> Void
+    ) {
+        pool.async { [self] in
+            guard let entry = entry(id), entry.isCreated, !entry.hasEnded else {
+                return handler(nil)
+            }
+            handler(cgroups.sample(of: ContainerPaths(id, configuration).group))
         }
     }
 
@@ -96,11 +115,7 @@ package final class ContainerRunner: @unchecked Sendable {
         rotationTimer?.cancel()
         watcher?.stop()
         tell.finish()
-        let waiters = lock.withLock {
-            defer { logWaiters = [:] }
-            return logWaiters.values.flatMap { $0 }
-        }
-        for waiter in waiters { waiter.resume() }
+        logChanges.releaseAll()
         arming.sync { guardian.disconnect() }
         removeIfUnused()
     }
@@ -110,50 +125,6 @@ package final class ContainerRunner: @unchecked Sendable {
         let directory = configuration.runDirectory
         guard rmdir("\(directory)/bundles") == 0 else { return }
         for name in ["/exits", "/runtime", ""] { rmdir(directory + name) }
-    }
-
-    // MARK: Logs
-
-    /// Reads a container's log, and waits for output when there is none yet.
-    ///
-    /// - Returns: `nil` when there is no such log.
-    package func readLog(
-        _ id: ContainerID, from cursor: LogCursor, waitAtMost: Duration
-    ) async -> LogChunk? {
-        let reader = LogReader(directory: ContainerPaths(id, configuration).log)
-        let clock = ContinuousClock()
-        let end = clock.now + waitAtMost
-        while true {
-            // A container that is being made will have a log.
-            guard reader.exists || entry(id) != nil else { return nil }
-            let chunk = reader.read(from: cursor)
-            if !chunk.entries.isEmpty || chunk.isEnd || clock.now >= end { return chunk }
-            await waitForLog(of: id, atMost: end - clock.now)
-        }
-    }
-
-    private func waitForLog(of id: ContainerID, atMost limit: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { [self] in
-                await withCheckedContinuation { continuation in
-                    lock.withLock { logWaiters[id, default: []].append(continuation) }
-                    // It may have grown between the reading and the waiting.
-                    let reader = LogReader(directory: ContainerPaths(id, configuration).log)
-                    if reader.hasEnded { wakeReaders(of: id) }
-                }
-            }
-            // A change between reading and waiting is noticed here at the latest.
-            group.addTask { try? await Task.sleep(for: min(limit, .milliseconds(250))) }
-            await group.next()
-            group.cancelAll()
-            wakeReaders(of: id)
-            await group.waitForAll()
-        }
-    }
-
-    func wakeReaders(of id: ContainerID) {
-        let waiters = lock.withLock { logWaiters.removeValue(forKey: id) ?? [] }
-        for waiter in waiters { waiter.resume() }
     }
 
     // MARK: Bookkeeping
@@ -177,11 +148,4 @@ package final class ContainerRunner: @unchecked Sendable {
 
     func entry(_ id: ContainerID) -> Entry? { lock.withLock { entries[id] } }
 
-    private func startRotating() {
-        let timer = DispatchSource.makeTimerSource(queue: pool)
-        timer.schedule(deadline: .now() + 1, repeating: 1)
-        timer.setEventHandler { [weak self] in self?.rotateLogs() }
-        timer.resume()
-        rotationTimer = timer
-    }
 }

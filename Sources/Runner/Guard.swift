@@ -184,6 +184,11 @@ struct Sandbox: Hashable, Sendable, LosslessStringConvertible {
         return stat("/proc/\(process)/ns/pid", &status) == 0 && UInt64(status.st_ino) == namespace
     }
 
+    /// Has the kernel kill every process in the namespace; does not wait.
+    func kill() {
+        if isAlive { Glibc.kill(process, SIGKILL) }
+    }
+
     /// Ends every process in the namespace, and waits until none is left; 5 s at most.
     func end() {
         let descriptor = magpie_pidfd_open(process)

@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 import Model
 
@@ -5,18 +6,28 @@ import Model
 ///
 /// Each line is `TIME STREAM TAG TEXT`; tag `F` ends a line of output, `P` is a part of one.
 /// Rotation renames `log` to `log.N`; a cursor names the segment, so that it outlives rotation.
+/// Reading and rotating need no lock between them: what was rotated under a reading is noticed.
 struct LogReader: Sendable {
     let directory: String
 
-    /// How many segments there were before the current one.
-    var currentSegment: UInt32 {
-        (rotated.max() ?? -1).addingReportingOverflow(1).partialValue.clampedToUInt32
+    /// Which segments there are at one moment.
+    struct Segments: Equatable {
+        /// Those that were rotated and are still kept, in order.
+        var rotated: [UInt32]
+        /// The one that the monitor writes, or will write when it opens the next file.
+        var current: UInt32 { rotated.last.map { $0 &+ 1 } ?? 0 }
     }
 
-    private var rotated: [Int] {
-        Files.names(in: directory).compactMap { name in
-            name.hasPrefix("log.") ? Int(name.dropFirst(4)) : nil
+    /// How often a reading begins anew because the log was rotated under it.
+    private static let triesMax = 16
+
+    /// Which segments there are now.
+    var segments: Segments {
+        let names = Files.names(in: directory)
+        let rotated = names.compactMap { name in
+            name.hasPrefix("log.") ? UInt32(name.dropFirst(4)) : nil
         }
+        return Segments(rotated: rotated.sorted())
     }
 
     /// Whether there is a log at all.
@@ -25,53 +36,120 @@ struct LogReader: Sendable {
     /// Whether the program has ended, and nothing more will be written.
     var hasEnded: Bool { Files.exists("\(directory)/ended") }
 
-    /// Reads from a cursor on, whole lines only, as many as fit a chunk.
-    func read(from cursor: LogCursor) -> LogChunk {
+    /// Where a segment is.
+    func path(of segment: UInt32, in segments: Segments) -> String {
+        segment == segments.current ? "\(directory)/log" : "\(directory)/log.\(segment)"
+    }
+
+    /// Reads whole records from a start on, as many as fit a chunk.
+    func read(from start: LogStart) -> LogChunk {
         // The mark is looked at first: what was written before it is read after.
         let hasEnded = self.hasEnded
-        let kept = rotated
-        let current = currentSegment
-        var place = cursor
-        if place.segment < current, !kept.contains(Int(place.segment)) {
-            // Rotated away: go on with the oldest segment that is left.
-            place = LogCursor(segment: UInt32(kept.min() ?? Int(current)), offset: 0)
+        switch start {
+        case .at(let cursor):
+            return read(at: cursor, hasEnded)
+        case .lastLines(let count, let stream):
+            return read(at: place(ofLastLines: count, of: stream), hasEnded)
+        case .newest(let cursor):
+            return read(at: max(cursor, placeOfNewest), hasEnded)
         }
-        if place.segment > current { place = LogCursor(segment: current, offset: 0) }
-        while true {
-            let isCurrent = place.segment == current
-            let path = isCurrent ? "\(directory)/log" : "\(directory)/log.\(place.segment)"
-            let (entries, offset) = lines(of: path, from: place.offset)
-            place.offset = offset
-            if !entries.isEmpty || isCurrent || isStillWritten(place.segment, before: current) {
-                return LogChunk(
-                    entries: entries, next: place,
-                    isEnd: hasEnded && isCurrent && entries.isEmpty)
+    }
+
+    private func read(at cursor: LogCursor, _ hasEnded: Bool) -> LogChunk {
+        var chunk = LogChunk(entries: [], begin: cursor, next: cursor, isEnd: false)
+        for _ in 0..<LogReader.triesMax {
+            let segments = self.segments
+            moveIntoKept(&chunk, segments)
+            let isCurrent = chunk.next.segment == segments.current
+            let part = records(
+                of: path(of: chunk.next.segment, in: segments), from: chunk.next.offset)
+            // `log` is another segment by now, or the oldest one is gone: look again.
+            if isCurrent ? self.segments != segments : part == nil { continue }
+            if let part {
+                if part.begin > chunk.next.offset {
+                    chunk.begin = LogCursor(segment: chunk.next.segment, offset: part.begin)
+                }
+                chunk.entries = part.entries
+                chunk.next.offset = part.end
             }
-            place = LogCursor(segment: place.segment + 1, offset: 0)
+            if isCurrent {
+                chunk.isEnd = hasEnded && part?.isCut != true
+                return chunk
+            }
+            if !chunk.entries.isEmpty || part?.isCut == true
+                || isStillWritten(chunk.next.segment, hasEnded, segments)
+            {
+                return chunk
+            }
+            chunk.next = LogCursor(segment: chunk.next.segment + 1, offset: 0)
         }
+        return chunk
+    }
+
+    /// What was rotated away, or never was, gives way to the oldest segment that is left.
+    private func moveIntoKept(_ chunk: inout LogChunk, _ segments: Segments) {
+        let wanted = chunk.next.segment
+        guard wanted != segments.current, !segments.rotated.contains(wanted) else { return }
+        let oldest = segments.rotated.first { $0 > wanted } ?? segments.current
+        chunk.next = LogCursor(segment: oldest, offset: 0)
+        chunk.begin = chunk.next
     }
 
     /// Whether the monitor still writes into the segment that was rotated last: until it has opened
     /// the next one.
-    private func isStillWritten(_ segment: UInt32, before current: UInt32) -> Bool {
-        segment + 1 == current && !hasEnded && !Files.exists("\(directory)/log")
+    private func isStillWritten(
+        _ segment: UInt32, _ hasEnded: Bool, _ segments: Segments
+    ) -> Bool {
+        segment + 1 == segments.current && !hasEnded && !Files.exists("\(directory)/log")
     }
 
-    private func lines(of path: String, from offset: UInt64) -> ([LogEntry], UInt64) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return ([], offset) }
-        defer { close(descriptor) }
-        guard
-            let bytes = Files.read(
-                from: descriptor, offset: offset, limit: LogChunk.sizeBytesMax / 2)
-        else { return ([], offset) }
+    // MARK: Records
+
+    /// Whole records of one segment.
+    struct Part {
         var entries: [LogEntry] = []
+        /// Where the reading began: after a hole, when there was one.
+        var begin: UInt64
+        var end: UInt64
+        /// Whether there is more.
+        var isCut = false
+    }
+
+    /// - Returns: `nil` when the segment can't be opened.
+    private func records(of path: String, from offset: UInt64) -> Part? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var part = Part(begin: offset, end: offset)
+        skipHole(descriptor, &part)
+        let limit = LogChunk.sizeBytesMax / 2
+        guard let bytes = Files.read(from: descriptor, offset: part.begin, limit: limit) else {
+            return nil
+        }
         var begin = 0
         while let end = bytes[begin...].firstIndex(of: UInt8(ascii: "\n")) {
-            if let entry = LogReader.entry(bytes[begin..<end]) { entries.append(entry) }
+            let line = bytes[begin..<end]
             begin = end + 1
+            guard var entry = LogReader.entry(line) else { continue }
+            entry.endOffset = part.begin + UInt64(begin)
+            part.entries.append(entry)
         }
-        return (entries, offset + UInt64(begin))
+        // A record is never as long as a chunk: this is no log, and must not hold its reader.
+        part.isCut = bytes.count == limit
+        if part.isCut, begin == 0 { begin = bytes.count }
+        part.end = part.begin + UInt64(begin)
+        return part
+    }
+
+    /// The head of a segment that grew too large is a hole: go on after the first whole record.
+    private func skipHole(_ descriptor: Int32, _ part: inout Part) {
+        let data = magpie_data_offset(descriptor, Int64(clamping: part.begin))
+        guard data > Int64(clamping: part.begin) else { return }
+        let block = Files.read(
+            from: descriptor, offset: UInt64(data), limit: LogReader.blockSizeBytes)
+        let end = block?.firstIndex(of: UInt8(ascii: "\n")) ?? -1
+        part.begin = UInt64(data) + UInt64(end + 1)
+        part.end = part.begin
     }
 
     static func entry(_ line: ArraySlice<UInt8>) -> LogEntry? {
@@ -80,43 +158,10 @@ struct LogReader: Sendable {
         guard parts.count == 4 else { return nil }
         let stream: LogStream = parts[1].elementsEqual("stderr".utf8) ? .stderr : .stdout
         let isWhole = parts[2].first == UInt8(ascii: "F")
-        let time = LogReader.time(String(decoding: parts[0], as: UTF8.self))
         return LogEntry(
-            stream: stream, time: time,
+            stream: stream, time: LogTime.parse(String(decoding: parts[0], as: UTF8.self)),
             bytes: Array(parts[3]) + (isWhole ? [UInt8(ascii: "\n")] : []))
     }
 
-    /// Reads `2026-11-24T10:00:00.123456789+01:00`.
-    static func time(_ text: String) -> WallTime {
-        let digits = Array(text.utf8)
-        guard digits.count >= 29 else { return WallTime(milliseconds: 0) }
-        func number(_ range: Range<Int>) -> Int64 {
-            digits[range].reduce(0) { $0 * 10 + Int64($1) - 48 }
-        }
-        let days = LogReader.days(
-            year: number(0..<4), month: number(5..<7), day: number(8..<10))
-        let seconds = number(11..<13) * 3_600 + number(14..<16) * 60 + number(17..<19)
-        var milliseconds = (days * 86_400 + seconds) * 1_000 + number(20..<23)
-        if digits.count >= 35 {
-            let shift = (number(30..<32) * 60 + number(33..<35)) * 60_000
-            milliseconds += digits[29] == UInt8(ascii: "-") ? shift : -shift
-        }
-        return WallTime(milliseconds: milliseconds)
-    }
-
-    /// Days since 1970-01-01 in the Gregorian calendar.
-    ///
-    /// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
-    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
-        let y = month <= 2 ? year - 1 : year
-        let era = (y >= 0 ? y : y - 399) / 400
-        let yearOfEra = y - era * 400
-        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return era * 146_097 + dayOfEra - 719_468
-    }
-}
-
-extension Int {
-    fileprivate var clampedToUInt32: UInt32 { UInt32(clamping: self) }
+    static let blockSizeBytes = 64 << 10
 }

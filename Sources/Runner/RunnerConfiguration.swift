@@ -18,15 +18,25 @@ package struct RunnerConfiguration: Sendable {
     package var rootfs: String?
     /// Directories below which volumes may be mounted.
     package var volumesAllowed: [String]
+    /// Capabilities beyond the usual ones that tasks may have, or `ALL`.
+    package var capabilitiesAllowed: [String] = []
+    /// Whether tasks may have the node's own network.
+    package var allowsHostNetwork = false
     /// The node's name, shown to tasks.
     package var nodeName: String
+    /// How much of each task's output is kept, in bytes of its log; older output goes first.
+    package var logSizeBytesMax = RunnerConfiguration.logSizeBytesUsual
 
+    /// Where the seccomp profile is.
+    static let seccompProfileUsual = "/usr/share/containers/seccomp.json"
     /// How many containers are made at a time.
     package static let createsMax = 4
-    /// How large one segment of a log grows before it is rotated, in bytes.
-    package static let logSegmentSizeBytesMax = 10 << 20
-    /// How many segments of a log are kept.
+    /// How many segments a log is divided into; the oldest one goes when a new one begins.
     package static let logSegmentsMax = 4
+    /// How large the log of one task grows unless the operator says otherwise, in bytes.
+    package static let logSizeBytesUsual: UInt64 = 40 << 20
+    /// The smallest bound that an operator can set for a log, in bytes.
+    package static let logSizeBytesMin: UInt64 = 256 << 10
 
     /// Finds the programs on the PATH, and picks the usual directories.
     ///
@@ -43,13 +53,19 @@ package struct RunnerConfiguration: Sendable {
         conmon = try Programs.find("conmon", package: "conmon")
         launcher = try Programs.own("magpie-launch")
         guardProgram = try Programs.own("magpie-guard")
-        seccompProfile = "/usr/share/containers/seccomp.json"
+        seccompProfile = RunnerConfiguration.seccompProfileUsual
         guard Files.exists(seccompProfile) else {
             throw RunnerError(
                 "the seccomp profile \(seccompProfile) is missing, and containers don't run without "
                     + "one; install it with: apt-get install golang-github-containers-common")
         }
         runDirectory = RunnerConfiguration.runDirectory(for: dataDirectory)
+    }
+
+    /// How large one segment of a log grows before it is rotated, in bytes.
+    var logSegmentSizeBytesMax: UInt64 {
+        max(logSizeBytesMax, RunnerConfiguration.logSizeBytesMin)
+            / UInt64(RunnerConfiguration.logSegmentsMax)
     }
 
     /// Where the containers of a data directory keep what a reboot may wipe out.

@@ -1,20 +1,51 @@
 import Foundation
 
-/// podman's seccomp profile, reduced to this machine's architecture and our capabilities.
+/// podman's seccomp profile, reduced to this machine's architecture and a task's capabilities.
 ///
 /// Naming the native architecture alone saves more than half of the time that the runtime takes
 /// to compile the filter.
-struct SeccompProfile {
-    /// The `linux.seccomp` object of an OCI configuration.
-    let object: [String: Any]
+final class SeccompProfile: @unchecked Sendable {
+    private let action: String
+    private let errno: Any?
+    private let rules: [[String: Any]]
+    private let lock = NSLock()
+    private var objects: [Set<String>: [String: Any]] = [:]
 
-    init(path: String, capabilities: Set<String>) throws(RunnerError) {
+    /// How many filters are kept; tasks with yet other capabilities get theirs made anew.
+    private static let objectsMax = 64
+
+    init(path: String) throws(RunnerError) {
         guard let bytes = Files.read(path),
             let parsed = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any],
             let action = parsed["defaultAction"] as? String,
             let rules = parsed["syscalls"] as? [[String: Any]]
         else { throw RunnerError("the seccomp profile \(path) can't be read") }
-        let kept = rules.filter { SeccompProfile.applies($0, capabilities) }
+        self.action = action
+        self.rules = rules
+        errno = parsed["defaultErrnoRet"]
+    }
+
+    /// The `linux.seccomp` object of an OCI configuration, for a task with these capabilities.
+    func object(for capabilities: Set<String>) -> [String: Any] {
+        lock.withLock {
+            if let known = objects[capabilities] { return known }
+            if objects.count >= SeccompProfile.objectsMax { objects = [:] }
+            let object = make(capabilities)
+            objects[capabilities] = object
+            return object
+        }
+    }
+
+    /// What podman allows and no task gets: root in a container has the keyrings of the host's root.
+    private static let refused: Set<String> = ["keyctl"]
+
+    private func make(_ capabilities: Set<String>) -> [String: Any] {
+        let kept = rules.filter { SeccompProfile.applies($0, capabilities) }.map { rule in
+            var rule = rule
+            let names = rule["names"] as? [String] ?? []
+            rule["names"] = names.filter { !SeccompProfile.refused.contains($0) }
+            return rule
+        }
         var object: [String: Any] = [
             "defaultAction": action, "architectures": [SeccompProfile.architecture.oci],
             "syscalls": kept.map { rule in
@@ -22,8 +53,8 @@ struct SeccompProfile {
                     .filter { !($0.value is NSNull) && !(($0.value as? [Any])?.isEmpty ?? false) }
             },
         ]
-        if let errno = parsed["defaultErrnoRet"] { object["defaultErrnoRet"] = errno }
-        self.object = object
+        if let errno { object["defaultErrnoRet"] = errno }
+        return object
     }
 
     private static func applies(_ rule: [String: Any], _ capabilities: Set<String>) -> Bool {

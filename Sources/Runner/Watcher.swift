@@ -103,20 +103,20 @@ final class Watcher: @unchecked Sendable {
         close(wake)
     }
 
+    /// One read at a time: a program that writes without end must not keep the others waiting.
     private func readEvents() {
         let batch = EventBatch()
         let context = Unmanaged.passUnretained(batch).toOpaque()
-        repeat {
-            batch.count = magpie_inotify_read(inotify, context) { context, watch, name in
-                guard let context, let name else { return }
-                Unmanaged<EventBatch>.fromOpaque(context).takeUnretainedValue()
-                    .events.append((watch, String(cString: name)))
-            }
-        } while batch.count > 0
+        _ = magpie_inotify_read(inotify, context) { context, watch, name in
+            guard let context, let name else { return }
+            Unmanaged<EventBatch>.fromOpaque(context).takeUnretainedValue()
+                .events.append((watch, String(cString: name)))
+        }
+        var changed: Set<ContainerID> = []
         for (watch, name) in batch.events {
             if watch == exitsWatch {
                 handlers.exitFileAppeared(name)
-            } else if let id = lock.withLock({ logWatches[watch] }) {
+            } else if let id = lock.withLock({ logWatches[watch] }), changed.insert(id).inserted {
                 handlers.logChanged(id)
             }
         }
@@ -124,6 +124,5 @@ final class Watcher: @unchecked Sendable {
 
     private final class EventBatch {
         var events: [(Int32, String)] = []
-        var count = 0
     }
 }

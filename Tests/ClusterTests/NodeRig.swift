@@ -15,11 +15,20 @@ struct NodeRig {
     private(set) var disk: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
     private var lastRequest: UInt64 = 0
     private let policy: StealPolicy
+    private let mutation: NodeMutation?
+    private let settings: (inout NodeConfiguration) -> Void
+    private(set) var measured: [MeasureID] = []
 
-    init(policy: StealPolicy = .none) throws {
+    init(
+        policy: StealPolicy = .none, mutation: NodeMutation? = nil,
+        with settings: @escaping (inout NodeConfiguration) -> Void = { _ in }
+    ) throws {
         self.policy = policy
+        self.mutation = mutation
+        self.settings = settings
         node = try NodeRig.node(
-            policy, boot: 5, origin: .found(nonce: 3), image: DurableImage(), containers: [],
+            policy, mutation, settings, boot: 5, origin: .found(nonce: 3), image: DurableImage(),
+            containers: [],
             at: now)
         step(.wallClock(WallTime(milliseconds: 1_000_000)))
     }
@@ -32,7 +41,9 @@ struct NodeRig {
                 .map { DurableImage.Row(key: $0.key, value: $0.value) }
         }
         node = try NodeRig.node(
-            policy, boot: 6, origin: .resume, image: image, containers: containers, at: now)
+            policy, mutation, settings, boot: 6, origin: .resume, image: image,
+            containers: containers,
+            at: now)
         commands = []
         step(.wallClock(WallTime(milliseconds: 2_000_000)))
     }
@@ -43,7 +54,9 @@ struct NodeRig {
     }
 
     private static func node(
-        _ policy: StealPolicy, boot bootID: UInt64, origin: NodeOrigin, image: DurableImage,
+        _ policy: StealPolicy, _ mutation: NodeMutation?,
+        _ settings: (inout NodeConfiguration) -> Void, boot bootID: UInt64,
+        origin: NodeOrigin, image: DurableImage,
         containers: [AdoptedContainer], at now: Instant
     ) throws -> Node {
         var configuration = NodeConfiguration(
@@ -51,6 +64,8 @@ struct NodeRig {
             capacity: Resources(cpuMillis: 4_000, memoryBytes: 4 << 30))
         configuration.profile = .local
         configuration.policy = policy
+        configuration.mutation = mutation
+        settings(&configuration)
         let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
         let boot = NodeBoot(
             image: image, key: key, bootID: BootID(bootID), seed: 9 + bootID,
@@ -86,6 +101,7 @@ struct NodeRig {
                     write(writes)
                     tickets.append(ticket)
                 case .container(let id, let command): commands.append((id, command))
+                case .measure(let id, _): measured.append(id)
                 case .reply(let request, let reply): replies[request] = reply
                 default: break
                 }

@@ -154,11 +154,14 @@ import Testing
             ], next: LogCursor(segment: 1, offset: 9), isEnd: true)
         let messages: [PeerMessage] = [
             .table([1, 2]), .lock([3]), .logAnswer(LogReadID(7), chunk),
-            .logAnswer(LogReadID(8), nil), .signal(container, 15),
+            .logAnswer(LogReadID(8), nil), .logCopy(container, chunk),
+            .logKept(container, chunk.next),
+            .copyQuery(LogReadID(9), container, .lastLines(5, of: .stderr)),
+            .copyQuery(LogReadID(9), container, .newest(after: chunk.next)), .signal(container, 15),
             .gone(NodeID(Wide128(high: 3, low: 3)), container.token),
             .logQuery(
                 PeerMessage.LogQuery(
-                    read: LogReadID(1), container: container, cursor: .beginning,
+                    read: LogReadID(1), container: container, start: .at(.beginning),
                     waitAtMost: .seconds(1))),
         ]
         for message in messages {
@@ -170,7 +173,8 @@ import Testing
         func query(_ wait: Duration) -> [UInt8] {
             PeerMessage.logQuery(
                 PeerMessage.LogQuery(
-                    read: LogReadID(1), container: container, cursor: .beginning, waitAtMost: wait)
+                    read: LogReadID(1), container: container, start: .at(.beginning),
+                    waitAtMost: wait)
             ).encoded
         }
         _ = try PeerMessage(decoding: query(PeerMessage.waitMax))

@@ -53,15 +53,23 @@ import Testing
         #expect(throws: InvalidInput.self) { try Quantities.volume(text) }
     }
 
-    @Test func `a restart policy has attempts up to its bound, and not one more`() throws {
-        #expect(try Quantities.restart("never") == .never)
-        #expect(try Quantities.restart("on-loss") == .onLoss)
-        #expect(try Quantities.restart("on-failure") == .onFailure(attemptsMax: 3))
-        let most = Quantities.attemptsMax
-        #expect(try Quantities.restart("on-failure:\(most)") == .onFailure(attemptsMax: most))
-        #expect(throws: InvalidInput.self) { try Quantities.restart("on-failure:\(most + 1)") }
-        #expect(throws: InvalidInput.self) { try Quantities.restart("on-failure:0") }
-        #expect(throws: InvalidInput.self) { try Quantities.restart("always") }
+    @Test(arguments: [
+        ("never", RestartPolicy.never), ("on-node-loss", .onNodeLoss), ("always", .always),
+        ("on-failure", .onFailure(restartsMax: nil)),
+        ("on-failure:1", .onFailure(restartsMax: 1)),
+        ("on-failure:1000000", .onFailure(restartsMax: Quantities.restartsMax)),
+    ])
+    func `a restart policy is read as it is written`(text: String, policy: RestartPolicy) throws {
+        #expect(try Quantities.restart(text) == policy)
+        #expect(Quantities.text(policy) == text)
+    }
+
+    @Test(arguments: [
+        "", "on-failure:0", "on-failure:1000001", "on-failure:", "on-failure:x", "on-loss",
+        "Always",
+    ])
+    func `a restart policy that makes no sense is refused`(text: String) {
+        #expect(throws: InvalidInput.self) { try Quantities.restart(text) }
     }
 
     @Test(arguments: [
@@ -84,7 +92,8 @@ import Testing
         let json = #"""
             {"command":["sh","-c","x"],"environment":["A=1"],"workdir":"/tmp","rootfs":"/srv",
              "cpus":1.5,"memory":1073741824,"pids":9,"volumes":["/a:/b:ro"],"restart":"never",
-             "on_partition":"wait","timeout_seconds":2.5,"grace_seconds":0,"constraints":["z=a"]}
+             "on_partition":"wait","timeout_seconds":2.5,"grace_seconds":0,"constraints":["z=a"],
+             "max_attempts":3,"retain_seconds":1.5}
             """#
         let spec = try JSONDecoder().decode(SpecView.self, from: Data(json.utf8)).spec()
         #expect(spec.resources == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
@@ -94,6 +103,8 @@ import Testing
         #expect(spec.grace == .zero)
         #expect(spec.volumes == [VolumeMount(source: "/a", target: "/b", isReadOnly: true)])
         #expect(spec.constraints == ["z=a"])
+        #expect(spec.attemptsMax == 3)
+        #expect(spec.retention == .milliseconds(1_500))
     }
 
     @Test(arguments: [
@@ -101,7 +112,9 @@ import Testing
         #"{"command":["x"],"workdir":"tmp"}"#, #"{"command":["x"],"cpus":0}"#,
         #"{"command":["x"],"memory":1}"#, #"{"command":["x"],"pids":1}"#,
         #"{"command":["x"],"on_partition":"go"}"#, #"{"command":["x"],"timeout_seconds":0}"#,
-        #"{"command":["x"],"constraints":["a"]}"#,
+        #"{"command":["x"],"constraints":["a"]}"#, #"{"command":["x"],"max_attempts":0}"#,
+        #"{"command":["x"],"max_attempts":1000001}"#, #"{"command":["x"],"retain_seconds":-1}"#,
+        #"{"command":["x"],"retain_seconds":1e9}"#, #"{"command":["x"],"on_partition":"stop"}"#,
     ])
     func `what makes no sense is refused with its field's name`(json: String) throws {
         let view = try JSONDecoder().decode(SpecView.self, from: Data(json.utf8))
@@ -129,12 +142,42 @@ import Testing
 
     @Test func `misspelt fields are found at both levels, known ones never`() throws {
         var spec = SpecView(command: ["a"])
-        (spec.timeoutSeconds, spec.graceSeconds, spec.onPartition) = (1, 1, "stop")
+        (spec.timeoutSeconds, spec.graceSeconds, spec.onPartition) = (1, 1, "rerun")
         let whole = try JSONEncoder().encode(SubmitRequest(id: "i", spec: spec, ack: "1"))
         #expect(try JSONDecoder().decode(UnknownFields.self, from: whole).names == [])
         #expect(
             try names(#"{"spec":{"command":["a"],"timeout":1,"cpu":2},"acks":1}"#)
                 == ["acks", "spec.cpu", "spec.timeout"])
         #expect(try names("{}") == [])
+    }
+}
+
+@Suite struct TimeQuantityTests {
+    private let now = WallTime(milliseconds: 1_000_000_000)
+
+    @Test(arguments: [
+        ("10m", 1_000_000_000 - 600_000), ("1970-01-02T00:00:00Z", 86_400_000),
+        ("1970-01-02", 86_400_000), ("1970-01-02T01:00:00.25+01:00", 86_400_250),
+        ("1970-01-01T23:00-01:00", 86_400_000), ("86400", 86_400_000), ("1.5", 1_500),
+        ("2024-02-29T12:00:00Z", 1_709_208_000_000),
+    ])
+    func `points in time are read as docker's users write them`(text: String, milliseconds: Int64)
+        throws
+    {
+        #expect(
+            try Quantities.time(text, now: now) == WallTime(milliseconds: milliseconds), "\(text)")
+    }
+
+    @Test(arguments: [
+        "", "soon", "2026-13-01", "2025-02-29", "2026-01-01T25:00:00Z", "2026-01-01T", "1e99",
+        "2026-01-01T10", "2026-01-01T10:00:00.Z", "--", "2026-1-1", "10x", "inf", "nan",
+    ])
+    func `what is no time is refused`(text: String) {
+        #expect(throws: InvalidInput.self) { try Quantities.time(text, now: now) }
+    }
+
+    @Test func `what was written is read again`() throws {
+        let time = WallTime(milliseconds: 1_764_057_600_123)
+        #expect(try Quantities.time(Quantities.text(time), now: now) == time)
     }
 }

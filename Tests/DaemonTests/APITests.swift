@@ -4,6 +4,7 @@ import Foundation
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
+import Model
 import Testing
 
 @testable import Daemon
@@ -246,17 +247,30 @@ import Testing
         }
         let task = TaskView(id: "i", state: "queued", command: ["a"], submitted: "t")
         #expect(try keys(task) == schema("Task"))
+        let attempt = AttemptView(
+            attempt: 1, token: "t", node: "n", state: "lost", exitCode: nil, claimed: nil,
+            started: nil, ended: nil, reason: "")
+        #expect(try keys(attempt) == schema("Attempt"))
         #expect(
             try keys(
                 NodeView(
                     id: "i", name: "n", address: "a", state: "alive", eligible: true, voter: true,
                     leader: true, running: 0, cpus: 1, memory: 1, load: 0, incarnation: 1,
                     version: "0", labels: [])) == schema("Node"))
+        let sample = UsageSample(
+            usage: ResourceUsage(
+                cpuMicroseconds: 1, memoryPeakBytes: 1, readBytes: 1, writtenBytes: 1),
+            memoryBytes: 1, processCount: 1)
+        let stats = StatsView(id: "i", node: "n", sample: sample, limits: .defaultRequest)
+        #expect(try keys(stats) == schema("Stats"))
+        #expect(try keys(stats.usage) == schema("Usage"))
         #expect(try keys(WhyView(node: "n", reason: "r")) == schema("Verdict"))
         #expect(try keys(SubmitReply(task: task, copies: 1, notice: "n")) == schema("Submitted"))
         #expect(
             try keys(
-                LogFrame(stream: "stdout", time: "t", data: Data(), cursor: "c", end: task))
+                LogFrame(
+                    stream: "stdout", time: "t", data: Data(), cursor: "c", end: task, notice: "n",
+                    isPast: true))
                 == schema("LogFrame"))
         var spec = SpecView(command: ["a"])
         (spec.environment, spec.volumes, spec.constraints) = ([], [], [])
@@ -264,7 +278,9 @@ import Testing
         (spec.cpus, spec.memory, spec.pids, spec.timeoutSeconds, spec.graceSeconds) = (
             1, 1, 1, 1, 1
         )
-        #expect(try keys(spec) == schema("Spec"))
+        (spec.maxAttempts, spec.retainSeconds) = (1, 1)
+        #expect(try SpecView.fieldNames.isSuperset(of: keys(spec)))
+        #expect(try SpecView.fieldNames == schema("Spec"))
         #expect(try keys(SubmitRequest(id: "i", spec: spec, ack: "1")) == schema("Submit"))
     }
 }

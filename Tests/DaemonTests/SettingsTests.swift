@@ -25,6 +25,22 @@ import Testing
         #expect(!first)
         #expect(try second.isSameMachineBoot())
     }
+
+    @Test func `a copy of a directory is another place, the directory itself is not`() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer {
+            for path in [path, path + "-copy", path + "-moved"] {
+                try? FileManager.default.removeItem(atPath: path)
+            }
+        }
+        func place(_ path: String) throws -> MachineID { try DataDirectory(path).machineID }
+        let first = try place(path)
+        #expect(try place(path) == first)
+        try FileManager.default.copyItem(atPath: path, toPath: path + "-copy")
+        #expect(try place(path + "-copy") != first)
+        try FileManager.default.moveItem(atPath: path, toPath: path + "-moved")
+        #expect(try place(path + "-moved") == first)
+    }
 }
 
 extension DataDirectoryTests {
@@ -90,6 +106,7 @@ extension DataDirectoryTests {
         ["label": ["a=" + String(repeating: "x", count: 400)]], ["name": ["a\u{1B}[31m"]],
         ["name": [String(repeating: "n", count: 64)]], ["log-level": ["loud"]],
         ["no-tasks": ["maybe"]], ["rootfs": ["relative"]], ["rootfs": ["/nonexistent"]],
+        ["allow-cap": ["FLY"]], ["allow-host-network": ["maybe"]],
     ])
     func `a setting that makes no sense is refused`(values: [String: [String]]) {
         #expect(throws: StartFailure.self) { _ = try DaemonSettings(values) }
@@ -104,6 +121,15 @@ extension DataDirectoryTests {
         #expect(settings.labels == ["a=2", "z=1"])
         #expect(settings.api == PeerAddress("127.0.0.1:8080"))
         #expect(!settings.takesTasks)
+        #expect(settings.capabilitiesAllowed == [] && !settings.allowsHostNetwork)
+    }
+
+    @Test func `how far tasks may open themselves is the operator's to say`() throws {
+        let settings = try DaemonSettings([
+            "allow-cap": ["net_raw", "CAP_SYS_PTRACE"], "allow-host-network": ["true"],
+        ])
+        #expect(settings.capabilitiesAllowed == ["CAP_NET_RAW", "CAP_SYS_PTRACE"])
+        #expect(settings.allowsHostNetwork)
     }
 
     @Test func `an error names its option`() {

@@ -70,6 +70,7 @@ struct ClientCommandTests {
         for words in [
             [], ["run"], ["nodes"], ["nodes", "forget"], ["list"], ["status"], ["logs"],
             ["cancel"], ["wait"], ["why"],
+            ["kill"], ["stats"],
         ] as [[String]] {
             let help = try await Program.run("client", words + ["--help"])
             #expect(help.code == 0, "\(words)")

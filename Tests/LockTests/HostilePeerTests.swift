@@ -98,8 +98,12 @@ import Testing
             task: TaskID(Wide128(high: .max, low: .max)), token: token)
         let node = NodeID(Wide128(high: .max, low: .max))
         let results: [LockResult] = [
-            .done, .opened(kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax),
-            .succeeds(SessionID(.max)), .granted(token), .held(node, token, SessionID(.max)),
+            .done,
+            .opened(
+                kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax,
+                elsewhere: .max),
+            .succeeds(SessionID(.max)), .granted(token, AttemptCount(used: .max, failures: .max)),
+            .held(node, token, SessionID(.max)),
             .closed(outcome, token), .resting(.seconds(3_600)), .collected, .noSession, .alive,
         ]
         for result in results { #expect(result.encoded.count <= result.sizeBytes) }
@@ -123,7 +127,7 @@ import Testing
         let task = HostilePeerTests.task
         let acquire = LockOperation.acquire(
             AcquireRequest(
-                task: task, birth: LockBench.birth(task), restart: .onLoss, onPartition: .stop),
+                task: task, birth: LockBench.birth(task), restart: .onNodeLoss, onPartition: .rerun),
             SessionID(1))
         driver.table.sizeBytesMax = driver.table.sizeBytes
         #expect(driver.apply([acquire], of: node) == [.resting(LockTable.fullRest)])

@@ -15,6 +15,7 @@ struct BenchRecord {
     var leftVoters: Set<Int> = []
     var forgets: [(node: NodeID, isRefused: Bool)] = []
     var unreadable: Set<Int> = []
+    var claimsElsewhere: [Int: Int] = [:]
     var behind: Set<Int> = []
     var generations: [Int: UInt32] = [:]
     var recoveriesRefused = 0
@@ -46,7 +47,7 @@ struct BenchRecord {
             let token: FencingToken?
             switch entry {
             case .held(let claim): token = claim.token
-            case .open(let last, _, _): token = last
+            case .open(let last, _, _, _): token = last
             case .closed(_, let last, _): token = last
             }
             guard let token else { continue }
@@ -63,7 +64,7 @@ extension LockBench {
     func observe(_ effect: LockEffect, _ machine: Machine) {
         history?.returned(effect, to: machine.number, at: now)
         switch effect {
-        case .granted(let task, let token, let session):
+        case .granted(let task, let token, let session, _):
             granted(task, token, session, machine)
         case .denied(let task, let denial):
             machine.asked.remove(task)
@@ -86,6 +87,8 @@ extension LockBench {
             record.outcomes[task] = outcome
         case .released(let task, let token):
             record.released.append(ContainerID(task: task, token: token))
+        case .claimsElsewhere(let count):
+            record.claimsElsewhere[machine.number] = count
         case .leftVoters:
             record.leftVoters.insert(machine.number)
         case .forgotten(let node, let isRefused):

@@ -32,7 +32,7 @@ struct ContainerTests {
             }
             #expect(missing.code == 127)
             // Its output is empty, not absent: whoever follows it learns of the end.
-            let log = await bench.runner.readLog(id, from: .beginning, waitAtMost: .zero)
+            let log = await bench.runner.readLog(id, from: .at(.beginning), waitAtMost: .zero)
             #expect(log?.isEnd == true)
             guard
                 case .failed(let directory) = try await bench.finish(
@@ -222,6 +222,84 @@ struct ContainerTests {
             let lines = text.split(separator: "\n")
             #expect(lines.count == count + 1)
             #expect(lines.prefix(count).enumerated().allSatisfy { $1 == "\($0 + 1)" })
+        }
+    }
+
+    @Test func `what an earlier life left without a bundle is removed`() async throws {
+        try await RunnerBench.run { bench in
+            let kept = bench.newID()
+            try await bench.start(kept, TaskSpec(command: ["sleep", "100"]))
+            let orphan = bench.newID()
+            try await bench.start(orphan, TaskSpec(command: ["sleep", "100"]))
+            let paths = bench.paths(orphan)
+            let program = try #require(bench.runner.program(of: paths))
+            bench.runner.shutdown()
+            // As after a removal that was cut short: everything but the bundle is there.
+            let monitor = try #require(bench.runner.monitor(of: paths))
+            Files.remove(paths.bundle)
+            try bench.restart()
+            #expect(bench.runner.recover().map(\.id) == [kept])
+            try await bench.eventually("nothing of it runs") {
+                !RunnerBench.isRunning(program) && !RunnerBench.isRunning(monitor)
+            }
+            try bench.restart()
+            #expect(bench.runner.recover().map(\.id) == [kept])
+            let cgroups = Cgroups()
+            #expect(!Files.exists(paths.layer) && !Files.exists(paths.exitFile))
+            #expect(cgroups.names(below: paths.parentGroup) == ["\(kept)"])
+            #expect(
+                Files.names(in: bench.runner.configuration.runDirectory + "/runtime") == ["\(kept)"]
+            )
+            let log = await bench.runner.readLog(
+                orphan, from: .at(.beginning), waitAtMost: .zero)
+            #expect(log?.isEnd == true)
+            bench.runner.perform(kept, .kill)
+            _ = try await bench.end(of: kept)
+        }
+    }
+
+    @Test func `an end that came while the daemon was away is found, with all its output`()
+        async throws
+    {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(
+                id, TaskSpec(command: ["sh", "-c", "echo before; sleep 1; echo after; exit 7"]))
+            bench.runner.shutdown()
+            let paths = bench.paths(id)
+            try await bench.eventually("it has ended") { Files.exists(paths.exitFile) }
+            try bench.restart()
+            let found = bench.runner.recover().first { $0.id == id }
+            #expect(found?.state == .exited(ExitStatus(code: 7)))
+            #expect(await bench.log(id).map(\.text) == ["before\n", "after\n"])
+        }
+    }
+
+    @Test func `a flood of output stays within its bound and harms nobody`() async throws {
+        try await RunnerBench.run { bench in
+            let quiet = bench.newID()
+            try await bench.start(quiet, TaskSpec(command: ["sh", "-c", "sleep 1; echo quiet"]))
+            let flood = bench.newID()
+            try await bench.start(
+                flood,
+                TaskSpec(command: [
+                    "sh", "-c", "yes 0123456789012345678901234567890 | head -c 300M",
+                ]))
+            #expect(try await bench.end(of: quiet) == .exited(ExitStatus(code: 0)))
+            #expect(await bench.log(quiet).map(\.text) == ["quiet\n"])
+            #expect(
+                try await bench.end(of: flood, within: .seconds(120))
+                    == .exited(ExitStatus(code: 0)))
+            let log = bench.paths(flood).log
+            try await bench.eventually("the log is within its bound") {
+                RunnerBench.diskUse(of: log) <= RunnerConfiguration.logSizeBytesUsual + (1 << 20)
+            }
+            let last = await bench.runner.readLog(
+                flood, from: .lastLines(1, of: nil), waitAtMost: .zero)
+            #expect(last?.entries.count == 1)
+            let whole = await bench.runner.readLog(
+                flood, from: .at(.beginning), waitAtMost: .zero)
+            #expect(whole?.hasGap(after: .at(.beginning)) == true)
         }
     }
 }

@@ -1,3 +1,4 @@
+import CShims
 import Foundation
 import Model
 import Testing
@@ -26,7 +27,7 @@ import Testing
             try write(
                 line("half ", "P"), line("whole"), line("bad", "F", "stderr"), line(""),
                 to: folder + "/log")
-            let chunk = LogReader(directory: folder).read(from: .beginning)
+            let chunk = LogReader(directory: folder).read(from: .at(.beginning))
             #expect(chunk.entries.map(\.text) == ["half ", "whole\n", "bad\n", "\n"])
             #expect(chunk.entries.map(\.stream) == [.stdout, .stdout, .stderr, .stdout])
             #expect(!chunk.isEnd)
@@ -38,10 +39,10 @@ import Testing
             let whole = line("first")
             try write(whole + "2026-11-24T10:00:00.1", to: folder + "/log")
             let reader = LogReader(directory: folder)
-            let chunk = reader.read(from: .beginning)
+            let chunk = reader.read(from: .at(.beginning))
             #expect(chunk.entries.map(\.text) == ["first\n"])
             try write(whole + line("second"), to: folder + "/log")
-            #expect(reader.read(from: chunk.next).entries.map(\.text) == ["second\n"])
+            #expect(reader.read(from: .at(chunk.next)).entries.map(\.text) == ["second\n"])
         }
     }
 
@@ -49,17 +50,17 @@ import Testing
         try withFolder { folder in
             let reader = LogReader(directory: folder)
             try write(line("1"), to: folder + "/log")
-            let first = reader.read(from: .beginning)
+            let first = reader.read(from: .at(.beginning))
             try FileManager.default.moveItem(atPath: folder + "/log", toPath: folder + "/log.0")
             // Renamed, but the monitor has not opened the next file yet.
-            let between = reader.read(from: first.next)
+            let between = reader.read(from: .at(first.next))
             #expect(between.entries.isEmpty)
             #expect(!between.isEnd)
             try write(line("1"), line("2"), to: folder + "/log.0")
             try write(line("3"), to: folder + "/log")
-            let second = reader.read(from: between.next)
+            let second = reader.read(from: .at(between.next))
             #expect(second.entries.map(\.text) == ["2\n"])
-            #expect(reader.read(from: second.next).entries.map(\.text) == ["3\n"])
+            #expect(reader.read(from: .at(second.next)).entries.map(\.text) == ["3\n"])
         }
     }
 
@@ -68,10 +69,10 @@ import Testing
             let reader = LogReader(directory: folder)
             try write(line("1"), to: folder + "/log.0")
             try write(to: folder + "/ended")
-            let first = reader.read(from: .beginning)
+            let first = reader.read(from: .at(.beginning))
             #expect(first.entries.map(\.text) == ["1\n"])
             #expect(!first.isEnd)
-            #expect(reader.read(from: first.next).isEnd)
+            #expect(reader.read(from: .at(first.next)).isEnd)
         }
     }
 
@@ -80,9 +81,9 @@ import Testing
             try write(line("3"), to: folder + "/log.2")
             try write(line("4"), to: folder + "/log")
             let reader = LogReader(directory: folder)
-            let chunk = reader.read(from: LogCursor(segment: 0, offset: 999))
+            let chunk = reader.read(from: .at(LogCursor(segment: 0, offset: 999)))
             #expect(chunk.entries.map(\.text) == ["3\n"])
-            let beyond = reader.read(from: LogCursor(segment: 9, offset: 1))
+            let beyond = reader.read(from: .at(LogCursor(segment: 9, offset: 1)))
             #expect(beyond.entries.map(\.text) == ["4\n"])
         }
     }
@@ -91,16 +92,94 @@ import Testing
     func `what is no line of a log is passed over`(text: String) throws {
         try withFolder { folder in
             try write(text + "\n", line("after"), to: folder + "/log")
-            let chunk = LogReader(directory: folder).read(from: .beginning)
+            let chunk = LogReader(directory: folder).read(from: .at(.beginning))
             #expect(chunk.entries.map(\.text) == ["after\n"])
         }
     }
 
     @Test func `times come with their zone`() {
-        let utc = LogReader.time("1970-01-02T00:00:00.250000000+00:00")
+        let utc = LogTime.parse("1970-01-02T00:00:00.250000000+00:00")
         #expect(utc == WallTime(milliseconds: 86_400_250))
-        #expect(LogReader.time("1970-01-02T02:00:00.250000000+02:00") == utc)
-        #expect(LogReader.time("1970-01-01T22:00:00.250000000-02:00") == utc)
-        #expect(LogReader.time("nonsense") == WallTime(milliseconds: 0))
+        #expect(LogTime.parse("1970-01-02T02:00:00.250000000+02:00") == utc)
+        #expect(LogTime.parse("1970-01-01T22:00:00.250000000-02:00") == utc)
+        #expect(LogTime.parse("nonsense") == WallTime(milliseconds: 0))
+    }
+
+    @Test func `whoever was overtaken by rotation is told of the gap`() throws {
+        try withFolder { folder in
+            try write(line("1"), line("2"), to: folder + "/log")
+            let reader = LogReader(directory: folder)
+            let first = reader.read(from: .at(.beginning))
+            #expect(!first.hasGap(after: .at(.beginning)))
+            try FileManager.default.moveItem(atPath: folder + "/log", toPath: folder + "/log.0")
+            try write(line("3"), to: folder + "/log.1")
+            try write(line("4"), to: folder + "/log")
+            // Segment by segment nothing is missing.
+            let second = reader.read(from: .at(first.next))
+            #expect(second.entries.map(\.text) == ["3\n"])
+            #expect(!second.hasGap(after: .at(first.next)))
+            Files.remove(folder + "/log.0")
+            Files.remove(folder + "/log.1")
+            try write(line("5"), to: folder + "/log.2")
+            let late = reader.read(from: .at(first.next))
+            #expect(late.entries.map(\.text) == ["5\n"])
+            #expect(late.hasGap(after: .at(first.next)))
+        }
+    }
+
+    @Test(
+        arguments: [
+            (0, nil, []), (1, nil, ["5\n"]), (3, nil, ["e\n", "4\n", "5\n"]),
+            (2, LogStream.stdout, ["e\n", "4\n", "5\n"]), (1, .stdout, ["5\n"]),
+            (1, .stderr, ["1\n"]),
+            (99, nil, ["1\n"]),
+        ] as [(UInt32, LogStream?, [String])])
+    func `the last lines are found over segments`(
+        count: UInt32, stream: LogStream?, texts: [String]
+    ) throws {
+        try withFolder { folder in
+            try write(line("1"), to: folder + "/log.0")
+            try write(
+                line("e", "F", "stderr"), line("4"), line("5"), to: folder + "/log")
+            let reader = LogReader(directory: folder)
+            let chunk = reader.read(from: .lastLines(count, of: stream))
+            #expect(chunk.entries.map(\.text) == texts)
+        }
+    }
+
+    @Test func `the last lines of a long log are its last`() throws {
+        try withFolder { folder in
+            let text = (0..<20_000).map { line("\($0)") }.joined()
+            try Files.write(Array(text.utf8), to: folder + "/log")
+            let chunk = LogReader(directory: folder).read(from: .lastLines(2_000, of: nil))
+            #expect(chunk.entries.first?.text == "18000\n")
+            let newest = LogReader(directory: folder).read(from: .newest(after: .beginning))
+            #expect(newest.entries.last?.text == "19999\n")
+            #expect(newest.next.offset - newest.begin.offset <= LogStart.newestSizeBytes)
+        }
+    }
+
+    @Test func `a hole at a segment's head is a gap, and no reader hangs in it`() throws {
+        try withFolder { folder in
+            let count = 20_000
+            let text = (0..<count).map { line("\($0)") }.joined()
+            try Files.write(Array(text.utf8), to: folder + "/log")
+            guard magpie_punch_hole(folder + "/log", 512 << 10) == 0 else { return }
+            let reader = LogReader(directory: folder)
+            let first = reader.read(from: .at(.beginning))
+            #expect(first.hasGap(after: .at(.beginning)))
+            let number = try #require(
+                Int(first.entries.first?.text.dropLast() ?? ""), "a whole line comes first")
+            #expect(number > 0)
+            var place = first.next
+            var last = first.entries.last?.text
+            while true {
+                let chunk = reader.read(from: .at(place))
+                guard let text = chunk.entries.last?.text else { break }
+                last = text
+                place = chunk.next
+            }
+            #expect(last == "\(count - 1)\n")
+        }
     }
 }

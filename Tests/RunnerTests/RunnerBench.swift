@@ -18,22 +18,35 @@ final class RunnerBench: @unchecked Sendable {
     private var pump: Task<Void, Never>?
     private var lastIndex: UInt64 = 0
 
-    private init() throws {
-        folder = FileManager.default.temporaryDirectory.path + "/magpie-runner-\(UUID().uuidString)"
-        runner = try RunnerBench.runner(folder)
+    private let settings: (inout RunnerConfiguration) -> Void
+
+    private init(
+        _ directory: String, _ settings: @escaping (inout RunnerConfiguration) -> Void
+    ) throws {
+        self.settings = settings
+        folder = directory + "/magpie-runner-\(UUID().uuidString)"
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         listen()
     }
 
-    private static func runner(_ folder: String) throws -> ContainerRunner {
+    private static func runner(
+        _ folder: String, _ settings: (inout RunnerConfiguration) -> Void
+    ) throws -> ContainerRunner {
         try Files.makeDirectory(folder)
-        return try ContainerRunner(
-            configuration: try RunnerConfiguration(
-                dataDirectory: folder, nodeName: "bench", volumesAllowed: [folder + "/allowed"]))
+        var configuration = try RunnerConfiguration(
+            dataDirectory: folder, nodeName: "bench",
+            volumesAllowed: [folder + "/allowed", "/usr"])
+        settings(&configuration)
+        return try ContainerRunner(configuration: configuration)
     }
 
-    static func run(_ body: (RunnerBench) async throws -> Void) async throws {
-        let bench = try RunnerBench()
+    static func run(
+        in directory: String = FileManager.default.temporaryDirectory.path,
+        with settings: @escaping (inout RunnerConfiguration) -> Void = { _ in },
+        _ body: (RunnerBench) async throws -> Void
+    ) async throws {
+        let bench = try RunnerBench(directory, settings)
         do {
             try await body(bench)
         } catch {
@@ -58,7 +71,7 @@ final class RunnerBench: @unchecked Sendable {
 
     /// A new runner on the same folder, as after a restart of the daemon.
     func restart() throws {
-        runner = try RunnerBench.runner(folder)
+        runner = try RunnerBench.runner(folder, settings)
         runner.arm(until: Instant(nanoseconds: magpie_boottime()) + .seconds(600))
         lock.withLock { seen = [:] }
         listen()
@@ -121,21 +134,50 @@ final class RunnerBench: @unchecked Sendable {
         return try await end(of: id)
     }
 
-    func end(of id: ContainerID) async throws -> ContainerEvent {
-        try await self.await(id) { $0.isEnd }
+    func end(
+        of id: ContainerID, within limit: Duration = .seconds(20)
+    ) async throws -> ContainerEvent {
+        try await self.await(id, within: limit) { $0.isEnd }
         let end = lock.withLock { seen[id]?.last { $0.isEnd } }
         return try #require(end)
     }
 
-    func await(_ id: ContainerID, _ condition: @escaping (ContainerEvent) -> Bool) async throws {
-        try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })") {
+    /// What a container's processes have used, as its end told.
+    func usage(of id: ContainerID) -> ResourceUsage? {
+        for case .used(let usage) in lock.withLock({ seen[id] ?? [] }) { return usage }
+        return nil
+    }
+
+    /// What was to be noted about a container.
+    func notes(of id: ContainerID) -> [String] {
+        lock.withLock { seen[id] ?? [] }.compactMap {
+            if case .noted(let text) = $0 { text } else { nil }
+        }
+    }
+
+    func await(
+        _ id: ContainerID, within limit: Duration = .seconds(60),
+        _ condition: @escaping (ContainerEvent) -> Bool
+    ) async throws {
+        try await eventually("\(id): \(lock.withLock { seen[id] ?? [] })", within: limit) {
             lock.withLock { seen[id] ?? [] }.contains(where: condition)
         }
     }
 
-    func eventually(_ what: String, _ condition: () -> Bool) async throws {
+    /// How much of the disk the files of a directory take, in bytes.
+    static func diskUse(of directory: String) -> UInt64 {
+        Files.names(in: directory).reduce(0) { sum, name in
+            var status = stat()
+            guard stat("\(directory)/\(name)", &status) == 0 else { return sum }
+            return sum + UInt64(status.st_blocks) * 512
+        }
+    }
+
+    func eventually(
+        _ what: String, within limit: Duration = .seconds(60), _ condition: () -> Bool
+    ) async throws {
         let clock = ContinuousClock()
-        let end = clock.now + .seconds(20)
+        let end = clock.now + limit
         while !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))
@@ -145,7 +187,7 @@ final class RunnerBench: @unchecked Sendable {
     func log(_ id: ContainerID) async -> [LogEntry] {
         var entries: [LogEntry] = []
         var cursor = LogCursor.beginning
-        while let chunk = await runner.readLog(id, from: cursor, waitAtMost: .seconds(20)) {
+        while let chunk = await runner.readLog(id, from: .at(cursor), waitAtMost: .seconds(20)) {
             entries += chunk.entries
             cursor = chunk.next
             if chunk.isEnd { break }
@@ -161,7 +203,7 @@ extension ContainerEvent {
 
     var isEnd: Bool {
         switch self {
-        case .created, .started: false
+        case .created, .started, .noted, .used: false
         case .exited, .failed, .vanished: true
         }
     }

@@ -13,6 +13,7 @@ enum Description {
         case .request(let id, let request): "request \(id.value) \(of(request))"
         case .logRead(let id, let chunk): "log read \(id.value) \(chunk == nil ? "nothing" : "")"
         case .image(let event): "image store \(of(event))"
+        case .measured(let id, _): "measured \(id.value)"
         case .wallClock(let time): "wall clock \(time.milliseconds)"
         case .pressure(let pressure): "pressure, disk full: \(pressure.isDiskFull)"
         case .deadlineReached: "deadline"
@@ -29,8 +30,18 @@ enum Description {
         case .armGuard(let deadline): "guard until \(deadline.nanoseconds)"
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
         case .image(let command): "image store \(of(command))"
+        case .logCopy(let id, let command): "copy of the log of \(id): \(of(command))"
+        case .measure(let id, let container): "measure \(id.value) of \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
+        }
+    }
+
+    private static func of(_ command: LogCopyCommand) -> String {
+        switch command {
+        case .keep(let chunk): "keep up to \(chunk.next.segment)-\(chunk.next.offset)"
+        case .read(let id, _): "read \(id.value)"
+        case .remove: "remove"
         }
     }
 
@@ -70,6 +81,8 @@ enum Description {
         case .started: "started"
         case .exited(let status): "exited \(status.code)"
         case .failed(let failure): "failed \(failure.code): \(failure.message)"
+        case .noted(let text): "noted: \(text)"
+        case .used: "used"
         case .vanished: "vanished"
         }
     }
@@ -96,7 +109,7 @@ enum Description {
         case .submitted(let id, let copies): "submitted \(id), \(copies) copies"
         case .token: "token"
         case .refused(let refusal): "refused (\(refusal.code)): \(refusal.message)"
-        case .accepted, .log, .joined: "\(reply)"
+        case .accepted, .log, .usage, .joined: "\(reply)"
         }
     }
 

@@ -55,7 +55,8 @@ package struct Trace {
             mix(code(of: event))
         case .request(let id, _): mix(id.value << 8 | 5)
         case .logRead(let id, _): mix(id.value << 8 | 6)
-        case .image: mix(9)
+        case .image: mix(19)
+        case .measured(let id, _): mix(id.value << 8 | 9)
         case .wallClock(let time): mix(UInt64(bitPattern: time.milliseconds))
         case .pressure: mix(7)
         case .deadlineReached: mix(8)
@@ -76,6 +77,10 @@ package struct Trace {
         case .armGuard(let deadline): mix(UInt64(bitPattern: deadline.nanoseconds) << 8 | 16)
         case .readLog(let id, _, _, _): mix(id.value << 8 | 13)
         case .image(let command): mix(code(of: command))
+        case .logCopy(let id, _):
+            mix(id)
+            mix(17)
+        case .measure(let id, _): mix(id.value << 8 | 18)
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)
             mix(code(of: reply))
@@ -113,6 +118,8 @@ package struct Trace {
         case .exited(let status): UInt64(bitPattern: Int64(status.code)) << 8 | 23
         case .failed(let failure): UInt64(bitPattern: Int64(failure.code)) << 8 | 24
         case .vanished: 25
+        case .noted: 26
+        case .used(let usage): usage.cpuMicroseconds << 8 | 27
         }
     }
 
@@ -121,6 +128,7 @@ package struct Trace {
         case .create: 31
         case .start: 32
         case .signal(let signal): UInt64(bitPattern: Int64(signal)) << 8 | 33
+        case .stop(let signal): UInt64(signal ?? 0) << 8 | 37
         case .kill: 34
         case .remove: 35
         case .removeLog: 36
@@ -140,6 +148,7 @@ package struct Trace {
         case .submitted(let id, let copies): id.value.low ^ UInt64(copies)
         case .accepted: 41
         case .log: 42
+        case .usage: 46
         case .joined: 43
         case .token: 44
         case .refused: 45

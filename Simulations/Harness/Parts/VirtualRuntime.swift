@@ -99,14 +99,14 @@ package struct VirtualRuntime: Sendable {
             lastGeneration += 1
             containers[id] = Container(
                 phase: .creating, behaviour: Behaviour(of: spec),
-                isLeaseBound: spec.onPartition == .stop, generation: lastGeneration)
+                isLeaseBound: spec.onPartition == .rerun, generation: lastGeneration)
             return [step(id, mayCreate ? .created : .vanished("no guard"), draw(latency.create))]
         case .kill:
             let nothing = ContainerFailure(code: 125, message: "there is no such container")
             return [
                 Step(id: id, event: .failed(nothing), generation: 0, delay: draw(latency.kill))
             ]
-        case .start, .signal, .remove, .removeLog:
+        case .start, .signal, .stop, .remove, .removeLog:
             return []
         }
     }
@@ -136,6 +136,8 @@ package struct VirtualRuntime: Sendable {
         case (.signal(let signal), .running)
         where signal != 0 && (signal == 9 || !container.behaviour.ignoresSignals):
             return [step(id, .exited(ExitStatus(code: 128 + signal)), draw(latency.kill))]
+        case (.stop(let signal), .running) where !container.behaviour.ignoresSignals:
+            return [step(id, .exited(ExitStatus(code: 128 + (signal ?? 15))), draw(latency.kill))]
         case (.kill, .running):
             containers[id]?.isBusy = true
             return [step(id, .exited(ExitStatus(code: 137)), draw(latency.kill))]

@@ -25,10 +25,21 @@ extension World {
         if let event = outcome.event { tell(machine, .container(step.id, event)) }
     }
 
+    func copyLog(_ id: ContainerID, _ command: LogCopyCommand, on machine: Machine) {
+        switch command {
+        case .keep(let chunk): machine.logCopies[id] = chunk
+        case .remove: machine.logCopies[id] = nil
+        case .read(let read, _):
+            let event = NodeEvent.logRead(read, machine.logCopies[id])
+            queue.insert(.tell(machine.index, life: machine.life, event), at: now + 1_000_000)
+        }
+    }
+
     private func liveBegan(_ id: ContainerID, on machine: Machine) {
         counts.starts += 1
         trace.note("\(machine.name) \(id) runs", at: now)
-        checker.started(id, on: machine.name, at: now)
+        checker.started(
+            id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
         machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
         clients.started(id.task, at: now)
     }

@@ -86,16 +86,6 @@ extension World {
         run(until: now + scenario.safetyPhase.nanoseconds)
     }
 
-    private func runLivenessPhase() {
-        guard checker.violation == nil else { return }
-        endFaults()
-        let end = now + scenario.livenessLimit.nanoseconds
-        while checker.violation == nil, now < end, !isSettled {
-            run(until: min(end, now + 500_000_000))
-        }
-        checkEnd()
-    }
-
     // MARK: Tasks
 
     /// Plans all submissions, cancels and other requests over the safety phase.
@@ -143,10 +133,16 @@ extension World {
         spec.grace = .seconds(1)
         switch clients.random.index(below: 10) {
         case 0: spec.restart = .never
-        case 1, 2: spec.restart = .onFailure(attemptsMax: 3)
+        case 1, 2: spec.restart = .onFailure(restartsMax: 3)
+        case 3:
+            spec.restart = .always
+            spec.attemptsMax = UInt32(1 + clients.random.index(below: 3))
         default: break
         }
         if clients.random.happens(0.1) { spec.onPartition = .wait }
+        if clients.random.happens(0.05) {
+            spec.attemptsMax = UInt32(1 + clients.random.index(below: 4))
+        }
         if clients.random.happens(0.05) { spec.timeout = .seconds(1) }
         if clients.random.happens(World.imageShare) {
             let image = library.images[clients.random.index(below: library.images.count)]

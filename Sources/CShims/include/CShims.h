@@ -24,8 +24,32 @@ int magpie_eventfd(void);
 /// Seconds and nanoseconds of CLOCK_BOOTTIME as one count of nanoseconds.
 int64_t magpie_boottime(void);
 
+/// Opens a path below a directory that stands for the root, to be read or only to be looked at: no
+/// link leads out of it; -1 and errno on failure.
+int magpie_open_in_root(const char *root, const char *path, int is_read);
+
+/// Makes what is written below `directory` count for `project`, and limits that to `bytes`; -1 and
+/// errno on failure. With 0 bytes the limit is lifted, and the directory is left alone.
+int magpie_limit_project(const char *directory, uint32_t project, uint64_t bytes);
+
+/// Whether the file system of `directory` enforces limits on projects: 1 or 0; -1 and errno when
+/// it can't tell.
+int magpie_project_limits(const char *directory);
+
+/// The limit of a project in bytes, 0 when it has none and nothing counts for it, 1 when
+/// something does without a limit; -1 and errno on failure.
+int64_t magpie_project_limit(const char *directory, uint32_t project);
+
 /// Reads inotify events from a descriptor and hands over each watch and name; returns the count of
 /// bytes read, 0 when there were none, -1 and errno on failure.
 ssize_t magpie_inotify_read(int descriptor, void *context,
                             void (*handler)(void *context, int watch, const char *name));
+
+/// The first offset at or after `offset` at which a file has data and no hole; -1 and errno when
+/// there is none.
+int64_t magpie_data_offset(int descriptor, int64_t offset);
+
+/// Frees the disk's blocks under the first `length` bytes of a file, whose size and other bytes stay;
+/// 0, or -1 and errno (some file systems can't).
+int magpie_punch_hole(const char *path, uint64_t length);
 #endif

@@ -18,9 +18,13 @@ package enum NodeEffect: Sendable {
     /// Have every container whose task stops on a partition end at this instant, whatever becomes of
     /// the daemon; until the first one is given, no such container may be made.
     case armGuard(until: Instant)
-    /// Read a log of this node from a cursor on; wait for output up to the given time when there
+    /// Read a log of this node from there on; wait for output up to the given time when there
     /// is none yet, then answer `logRead` in any case.
-    case readLog(LogReadID, ContainerID, LogCursor, waitAtMost: Duration)
+    case readLog(LogReadID, ContainerID, LogStart, waitAtMost: Duration)
+    /// Do something with the copy that this node keeps of another node's log.
+    case logCopy(ContainerID, LogCopyCommand)
+    /// Measure what a container of this node uses, then answer `measured` in any case.
+    case measure(MeasureID, ContainerID)
     /// Do something with this node's image store.
     case image(ImageStoreCommand)
     /// Answer a client's request.

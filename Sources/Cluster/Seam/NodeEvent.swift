@@ -16,6 +16,8 @@ package enum NodeEvent: Sendable {
     case logRead(LogReadID, LogChunk?)
     /// The image store tells something.
     case image(ImageStoreEvent)
+    /// A container of this node was measured, or could not be (`nil`: it does not run).
+    case measured(MeasureID, UsageSample?)
     /// The wall clock shows this now; sent first of all, then at least once a minute.
     case wallClock(WallTime)
     /// How busy the machine really is; sent at least every few seconds.
@@ -53,6 +55,17 @@ package struct LogReadID: Hashable, Comparable, Sendable {
     /// Orders by number.
     package static func < (left: LogReadID, right: LogReadID) -> Bool {
         left.value < right.value
+    }
+}
+
+/// Names one measurement of a container; drawn by the core.
+package struct MeasureID: Hashable, Sendable {
+    /// The number.
+    package var value: UInt64
+
+    /// Makes a measurement's ID.
+    package init(_ value: UInt64) {
+        self.value = value
     }
 }
 

@@ -12,7 +12,9 @@ package enum NodeRequest: Sendable {
     /// Send a signal to a running task, wherever it runs; answered by `accepted` when sent on.
     case signal(TaskID, Int32)
     /// Read the log of a task's newest attempt, wherever it ran; answered by `log`.
-    case readLog(TaskID, attempt: FencingToken?, from: LogCursor, waitAtMost: Duration)
+    case readLog(TaskID, attempt: FencingToken?, from: LogStart, waitAtMost: Duration)
+    /// Measure what a running task uses, wherever it runs; answered by `usage`.
+    case stats(TaskID)
     /// Join the cluster that the token names; answered by `joined`.
     case join(seeds: [PeerAddress], token: String)
     /// Make a join token that expires after this time; answered by `token`.
@@ -48,6 +50,8 @@ package enum NodeReply: Sendable {
     /// An excerpt of a log, and the attempt that it belongs to (`nil`: the task has not run yet;
     /// ask again from the same cursor).
     case log(LogChunk, attempt: FencingToken?)
+    /// What a running task uses at this moment.
+    case usage(UsageSample)
     /// This node now belongs to the cluster.
     case joined
     /// A join token.

@@ -92,7 +92,7 @@ extension StealPolicy {
     }
 
     /// A fraction in 0 ..< 1 that is spread evenly over nodes and tasks.
-    private static func place(of node: NodeID, for task: TaskID) -> Double {
+    static func place(of node: NodeID, for task: TaskID) -> Double {
         var generator = SeededGenerator(
             seed: node.value.high ^ node.value.low &* 0x9E37_79B9_7F4A_7C15
                 ^ task.value.high &* 0xC2B2_AE3D_27D4_EB4F ^ task.value.low)

@@ -50,6 +50,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var node: NodeID
     /// How far it has come.
     package var phase: Phase
+    /// How often the task was tried, this attempt included unless it never ran.
+    package var count = AttemptCount.first
     /// The process's exit, once there is one.
     package var exit: ExitStatus?
     /// Why it is in this phase, when there is more to say.
@@ -62,6 +64,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var started: WallTime?
     /// When it ended.
     package var ended: WallTime?
+    /// What its processes have used up, once they have ended and that much is known.
+    package var usage: ResourceUsage?
     /// What a newer version wrote behind all this.
     package private(set) var unknownTail: [UInt8] = []
 
@@ -71,6 +75,17 @@ package struct AttemptRow: Hashable, Sendable {
         self.session = session
         self.node = node
         self.phase = phase
+    }
+
+    /// How the attempt ended, as far as its task's policy asks; `nil` while it has not, or when a
+    /// user ended it.
+    package var end: AttemptEnd? {
+        switch phase {
+        case .claimed, .starting, .running, .canceled: nil
+        case .lost: .loss
+        case .failed: .failure
+        case .complete: .success
+        }
     }
 
     /// What names the attempt.
@@ -101,6 +116,7 @@ extension AttemptRow: WireCodable {
         static let claimed: UInt8 = 8
         static let started: UInt8 = 16
         static let ended: UInt8 = 32
+        static let count: UInt8 = 64
     }
 
     private var parts: UInt8 {
@@ -111,6 +127,7 @@ extension AttemptRow: WireCodable {
         if claimed != nil { parts |= Part.claimed }
         if started != nil { parts |= Part.started }
         if ended != nil { parts |= Part.ended }
+        if count != .first { parts |= Part.count }
         return parts
     }
 
@@ -122,6 +139,7 @@ extension AttemptRow: WireCodable {
         session.encode(into: &row)
         node.encode(into: &row)
         row.byte(parts)
+        if count != .first { count.encode(into: &row) }
         if let exit { row.signed(Int64(exit.code)) }
         if !reason.isEmpty { row.string(reason) }
         var before: Int64 = 0
@@ -130,6 +148,7 @@ extension AttemptRow: WireCodable {
             row.signed(time.milliseconds &- before)
             before = time.milliseconds
         }
+        if let usage { row.field(AttemptRow.usageTag) { usage.encode(into: &$0) } }
         row.raw(unknownTail)
         writer.blob(row.bytes)
     }
@@ -145,6 +164,7 @@ extension AttemptRow: WireCodable {
         let session = try SessionID(from: &row)
         self.init(token: token, session: session, node: try NodeID(from: &row), phase: phase)
         let parts = try row.byte()
+        if parts & Part.count != 0 { count = try AttemptCount(from: &row) }
         if parts & Part.exit != 0 {
             guard let code = Int32(exactly: try row.signed()) else { throw .outOfBounds }
             exit = ExitStatus(code: code, wasOutOfMemory: parts & Part.outOfMemory != 0)
@@ -161,8 +181,23 @@ extension AttemptRow: WireCodable {
         claimed = try time(Part.claimed, &row)
         started = try time(Part.started, &row)
         ended = try time(Part.ended, &row)
-        unknownTail = try row.tail(max: UnknownFields.tailSizeBytesMax)
+        (usage, unknownTail) = AttemptRow.tail(
+            try row.tail(max: UnknownFields.tailSizeBytesMax))
         // Parts that this version does not know, or that say nothing, have no canonical form.
         guard parts == self.parts else { throw .notCanonical }
+    }
+
+    /// The tail begins with the usage as a tagged field; older versions keep it as it came.
+    private static let usageTag: UInt64 = 1
+
+    /// Takes the usage off a tail; one of a newer form stays in it.
+    private static func tail(_ bytes: [UInt8]) -> (ResourceUsage?, [UInt8]) {
+        var reader = ByteReader(bytes)
+        guard (try? reader.varint()) == usageTag,
+            let content = try? reader.blob(max: UnknownFields.tailSizeBytesMax),
+            let usage = try? ResourceUsage(decoding: Array(content)),
+            usage.encoded == Array(content)
+        else { return (nil, bytes) }
+        return (usage, Array(reader.rest()))
     }
 }

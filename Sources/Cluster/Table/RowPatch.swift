@@ -14,6 +14,7 @@ struct RowPatch: Hashable, Sendable {
     var reason: String?
     var started: WallTime?
     var ended: WallTime?
+    var usage: ResourceUsage?
 
     /// What names a row among those of its task.
     static func mark(of row: AttemptRow) -> UInt32 {
@@ -28,6 +29,7 @@ struct RowPatch: Hashable, Sendable {
         if after.reason != before.reason { reason = after.reason }
         if after.started != before.started { started = after.started }
         if after.ended != before.ended { ended = after.ended }
+        if after.usage != before.usage { usage = after.usage }
         guard applied(to: before) == after else { return nil }
     }
 
@@ -40,6 +42,7 @@ struct RowPatch: Hashable, Sendable {
         both.reason = later.reason ?? reason
         both.started = later.started ?? started
         both.ended = later.ended ?? ended
+        both.usage = later.usage ?? usage
         return both
     }
 
@@ -51,6 +54,7 @@ struct RowPatch: Hashable, Sendable {
         row.reason = reason ?? row.reason
         row.started = started ?? row.started
         row.ended = ended ?? row.ended
+        row.usage = usage ?? row.usage
         return row
     }
 }
@@ -61,6 +65,7 @@ extension RowPatch: WireCodable {
     private static let hasReason: UInt8 = 4
     private static let hasStarted: UInt8 = 8
     private static let hasEnded: UInt8 = 16
+    private static let hasUsage: UInt8 = 32
 
     private var parts: UInt8 {
         var parts: UInt8 = 0
@@ -69,6 +74,7 @@ extension RowPatch: WireCodable {
         if reason != nil { parts |= RowPatch.hasReason }
         if started != nil { parts |= RowPatch.hasStarted }
         if ended != nil { parts |= RowPatch.hasEnded }
+        if usage != nil { parts |= RowPatch.hasUsage }
         return parts
     }
 
@@ -82,6 +88,7 @@ extension RowPatch: WireCodable {
         if let reason { writer.string(reason) }
         started?.encode(into: &writer)
         ended?.encode(into: &writer)
+        usage?.encode(into: &writer)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
@@ -99,6 +106,7 @@ extension RowPatch: WireCodable {
         }
         if parts & RowPatch.hasStarted != 0 { started = try WallTime(from: &reader) }
         if parts & RowPatch.hasEnded != 0 { ended = try WallTime(from: &reader) }
+        if parts & RowPatch.hasUsage != 0 { usage = try ResourceUsage(from: &reader) }
         guard parts == self.parts else { throw .notCanonical }
     }
 }

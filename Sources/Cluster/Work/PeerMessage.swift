@@ -10,6 +10,16 @@ enum PeerMessage {
     case logQuery(LogQuery)
     /// What a log query gave; `nil` when there is no such log.
     case logAnswer(LogReadID, LogChunk?)
+    /// Keep this excerpt of the end of a log of mine.
+    case logCopy(ContainerID, LogChunk)
+    /// The copy of a log of yours goes so far.
+    case logKept(ContainerID, LogCursor)
+    /// Read the copy that you may keep of that log; answered by `logAnswer`.
+    case copyQuery(LogReadID, ContainerID, LogStart)
+    /// Measure a container of yours.
+    case usageQuery(MeasureID, ContainerID)
+    /// What a measurement gave; `nil` when there is no such container.
+    case usageAnswer(MeasureID, UsageSample?)
     /// Send a signal to a container of yours.
     case signal(ContainerID, Int32)
     /// The lock expired a session of this node: its claims up to the token are void.
@@ -21,7 +31,7 @@ enum PeerMessage {
     struct LogQuery {
         var read: LogReadID
         var container: ContainerID
-        var cursor: LogCursor
+        var start: LogStart
         var waitAtMost: Duration
     }
 
@@ -32,7 +42,12 @@ enum PeerMessage {
         case logAnswer = 4
         case signal = 5
         case gone = 6
-        case image = 7
+        case logCopy = 7
+        case logKept = 8
+        case copyQuery = 9
+        case usageQuery = 20
+        case usageAnswer = 21
+        case image = 30
     }
 
     /// The longest wait that a peer may ask for.
@@ -60,13 +75,35 @@ enum PeerMessage {
             writer.byte(Kind.logQuery.rawValue)
             writer.varint(query.read.value)
             query.container.encode(into: &writer)
-            query.cursor.encode(into: &writer)
+            query.start.encode(into: &writer)
             writer.varint(UInt64(clamping: query.waitAtMost.nanoseconds))
         case .logAnswer(let read, let chunk):
             writer.byte(Kind.logAnswer.rawValue)
             writer.varint(read.value)
             writer.bool(chunk != nil)
             chunk?.encode(into: &writer)
+        case .logCopy(let container, let chunk):
+            writer.byte(Kind.logCopy.rawValue)
+            container.encode(into: &writer)
+            chunk.encode(into: &writer)
+        case .logKept(let container, let cursor):
+            writer.byte(Kind.logKept.rawValue)
+            container.encode(into: &writer)
+            cursor.encode(into: &writer)
+        case .copyQuery(let read, let container, let start):
+            writer.byte(Kind.copyQuery.rawValue)
+            writer.varint(read.value)
+            container.encode(into: &writer)
+            start.encode(into: &writer)
+        case .usageQuery(let id, let container):
+            writer.byte(Kind.usageQuery.rawValue)
+            writer.varint(id.value)
+            container.encode(into: &writer)
+        case .usageAnswer(let id, let sample):
+            writer.byte(Kind.usageAnswer.rawValue)
+            writer.varint(id.value)
+            writer.bool(sample != nil)
+            sample?.encode(into: &writer)
         case .signal(let container, let signal):
             writer.byte(Kind.signal.rawValue)
             container.encode(into: &writer)
@@ -90,15 +127,31 @@ enum PeerMessage {
         case .logQuery:
             let read = LogReadID(try reader.varint())
             let container = try ContainerID(from: &reader)
-            let cursor = try LogCursor(from: &reader)
+            let start = try LogStart(from: &reader)
             let wait = try reader.varint(max: UInt64(PeerMessage.waitMax.nanoseconds))
             self = .logQuery(
                 LogQuery(
-                    read: read, container: container, cursor: cursor,
+                    read: read, container: container, start: start,
                     waitAtMost: .nanoseconds(Int64(wait))))
         case .logAnswer:
             let read = LogReadID(try reader.varint())
             self = .logAnswer(read, try reader.bool() ? try LogChunk(from: &reader) : nil)
+        case .logCopy:
+            let container = try ContainerID(from: &reader)
+            self = .logCopy(container, try LogChunk(from: &reader))
+        case .logKept:
+            let container = try ContainerID(from: &reader)
+            self = .logKept(container, try LogCursor(from: &reader))
+        case .copyQuery:
+            let read = LogReadID(try reader.varint())
+            let container = try ContainerID(from: &reader)
+            self = .copyQuery(read, container, try LogStart(from: &reader))
+        case .usageQuery:
+            let id = MeasureID(try reader.varint())
+            self = .usageQuery(id, try ContainerID(from: &reader))
+        case .usageAnswer:
+            let id = MeasureID(try reader.varint())
+            self = .usageAnswer(id, try reader.bool() ? try UsageSample(from: &reader) : nil)
         case .signal:
             let container = try ContainerID(from: &reader)
             let signal = try reader.signed()

@@ -1,0 +1,105 @@
+import Glibc
+import Model
+
+/// What is wrong with a spec is said before anything is made for it, and told apart: 127 what is
+/// missing, 126 what can't be executed, 125 what this node does not give.
+extension BundleWriter {
+    func check(_ spec: TaskSpec) throws(ContainerFailure) {
+        do {
+            try checkAll(spec)
+        } catch let failure as ContainerFailure {
+            throw failure
+        } catch {
+            throw ContainerFailure(code: 125, message: "\(error)")
+        }
+    }
+
+    private func checkAll(_ spec: TaskSpec) throws {
+        guard let program = spec.command.first, !program.isEmpty else {
+            throw RunnerError("the task has no command")
+        }
+        if let field = spec.fieldsNotUnderstood.first {
+            throw RunnerError("the task asks for what this version does not know (field \(field))")
+        }
+        try checkOptions(spec.options)
+        for volume in spec.volumes { _ = try source(of: volume) }
+        let tree = try tree(of: spec)
+        let user = try user(of: spec)
+        let candidates =
+            program.contains("/")
+            ? [program.hasPrefix("/") ? program : "\(spec.workingDirectory)/\(program)"]
+            : searchPath(spec).map { "\($0)/\(program)" }
+        // Below a mount only the runtime can tell.
+        let mounts = spec.volumes.map(\.target) + spec.options.tmpfs.map(\.target)
+        guard !candidates.contains(where: { isPath($0, below: mounts) }) else { return }
+        let present = candidates.filter { tree.entry($0) != nil }
+        guard let found = present.first else {
+            throw ContainerFailure(
+                code: 127, message: "\(program): command not found in the container")
+        }
+        let executable = present.first { tree.entry($0)?.isExecutable(by: user) == true }
+        guard let executable else {
+            throw ContainerFailure(
+                code: 126, message: "\(found): can't be executed (no permission, or a directory)")
+        }
+        if let problem = ProgramFile(tree: tree).problem(of: executable, mounts: mounts) {
+            throw ContainerFailure(code: 126, message: problem)
+        }
+    }
+
+    /// What the operator allows holds here too: a spec may come from a peer that thinks otherwise.
+    private func checkOptions(_ options: ContainerOptions) throws(RunnerError) {
+        let forbidden = Capabilities.forbidden(
+            options, allowed: configuration.capabilitiesAllowed)
+        guard forbidden.isEmpty else {
+            throw RunnerError(
+                "the capability \(forbidden[0]) is not allowed on this node; its operator can allow "
+                    + "it with --allow-cap")
+        }
+        guard options.network == .none || configuration.allowsHostNetwork else {
+            throw RunnerError(
+                "the node's network is not given to tasks here; its operator can allow it with "
+                    + "--allow-host-network")
+        }
+        for mount in options.tmpfs where !ContainerOptions.isMountTarget(mount.target) {
+            throw RunnerError("nothing can be mounted at \(mount.target)")
+        }
+        for limit in options.ulimits {
+            var own = rlimit()
+            let kind = __rlimit_resource_t(UInt32(limit.kind.rawValue))
+            guard limit.soft <= limit.hard, getrlimit(kind, &own) == 0,
+                limit.hard <= UInt64(own.rlim_max)
+            else {
+                throw RunnerError(
+                    "the limit \(limit.kind.name) is higher than this node's own, \(own.rlim_max)")
+            }
+        }
+    }
+
+    private func isPath(_ path: String, below mounts: [String]) -> Bool {
+        mounts.contains { path.hasPrefix($0 == "/" ? "/" : $0 + "/") }
+    }
+
+    /// A volume's real source, below one of the allowed directories once links are resolved.
+    func source(of volume: VolumeMount) throws(RunnerError) -> String {
+        guard volume.source.hasPrefix("/"), volume.target.hasPrefix("/"), volume.target != "/"
+        else {
+            throw RunnerError(
+                "volume \(volume.source):\(volume.target): both paths must be absolute")
+        }
+        guard Files.exists(volume.source) else {
+            throw RunnerError("volume \(volume.source): does not exist on this node")
+        }
+        let real = Files.realPath(volume.source)
+        let isAllowed = configuration.volumesAllowed.contains { allowed in
+            let root = Files.realPath(allowed)
+            return real == root || real.hasPrefix(root == "/" ? "/" : root + "/")
+        }
+        guard isAllowed else {
+            throw RunnerError(
+                "volume \(volume.source): not allowed on this node; its operator can allow it with "
+                    + "--allow-volume")
+        }
+        return real
+    }
+}

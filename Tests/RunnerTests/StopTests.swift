@@ -1,0 +1,138 @@
+import Foundation
+import Glibc
+import Model
+import Testing
+
+@testable import Runner
+
+/// Whatever state a task is in, it can be ended, and nothing of it stays.
+@Suite(.serialized, .enabled(if: geteuid() == 0, "containers in these tests need root"))
+struct StopTests {
+    @Test func `a program is asked to end by its own signal, its image's, or SIGTERM`() async throws
+    {
+        try await RunnerBench.run { bench in
+            let spec = TaskSpec(
+                command: [
+                    "sh", "-c",
+                    """
+                    trap 'exit 10' USR1; trap 'exit 15' TERM; trap 'exit 2' INT
+                    echo ready; while :; do sleep 0.05; done
+                    """,
+                ])
+            for (own, image, code) in [
+                (SIGUSR1, nil, 10), (nil, "SIGINT", 2), (SIGUSR1, "INT", 10), (nil, nil, 15),
+                (nil, "nonsense", 15),
+            ] as [(Int32?, String?, Int32)] {
+                let id = bench.newID()
+                try await bench.start(id, spec)
+                try await bench.wrote(id)
+                if let image {
+                    try Files.write(Array(image.utf8), to: bench.paths(id).stopSignalFile)
+                }
+                bench.runner.perform(id, .stop(own))
+                #expect(try await bench.end(of: id) == .exited(ExitStatus(code: code)))
+            }
+        }
+    }
+
+    @Test(arguments: [SIGHUP, SIGINT, SIGUSR1, SIGKILL, 34, 64])
+    func `any signal reaches the program`(signal: Int32) async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(id, TaskSpec(command: ["sleep", "100"]))
+            bench.runner.perform(id, .signal(signal))
+            #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 128 + signal)))
+        }
+    }
+
+    @Test func `a stopped program and its children are ended`() async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(
+                id, TaskSpec(command: ["sh", "-c", "sleep 100 & sleep 100 & echo ready; wait"]))
+            try await bench.wrote(id)
+            let paths = bench.paths(id)
+            let processes = bench.runner.cgroups.processes(in: paths.group)
+            #expect(processes.count == 3)
+            for process in processes { Glibc.kill(process, SIGSTOP) }
+            try await bench.eventually("all are stopped") {
+                processes.allSatisfy { Files.text("/proc/\($0)/stat")?.contains(") T ") == true }
+            }
+            bench.runner.perform(id, .stop(nil))
+            bench.runner.perform(id, .kill)
+            #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 137)))
+            try await bench.eventually("nothing runs") {
+                !processes.contains(where: RunnerBench.isRunning)
+            }
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a frozen task is ended, and runs no more`(byRunner: Bool) async throws {
+        try await RunnerBench.run { bench in
+            let allowed = bench.folder + "/allowed"
+            try Files.makeDirectory(allowed)
+            var spec = TaskSpec(
+                command: [
+                    "sh", "-c",
+                    "trap 'touch /mnt/v/woke' TERM; echo ready; while :; do sleep 0.05; done",
+                ])
+            spec.volumes = [VolumeMount(source: allowed, target: "/mnt/v", isReadOnly: false)]
+            let id = bench.newID()
+            try await bench.start(id, spec)
+            try await bench.wrote(id)
+            let paths = bench.paths(id)
+            let processes = bench.runner.cgroups.processes(in: paths.group)
+            let pause = try Spawner.run(
+                bench.runner.configuration.runtime,
+                bench.runner.runtimeOptions + ["pause", "\(id)"])
+            #expect(pause.code == 0, "\(pause.output)")
+            bench.runner.perform(id, .stop(nil))
+            bench.runner.perform(id, byRunner ? .kill : .signal(SIGKILL))
+            #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 137)))
+            try await bench.eventually("nothing runs") {
+                !processes.contains(where: RunnerBench.isRunning)
+            }
+            // The signal was waiting while it was frozen; the kill came first all the same.
+            #expect(!Files.exists(allowed + "/woke"))
+        }
+    }
+
+    @Test func `what ignores every signal, and what it started apart, is ended`() async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(
+                id,
+                TaskSpec(
+                    command: [
+                        "sh", "-c",
+                        """
+                        trap '' TERM INT HUP
+                        setsid sh -c 'trap "" TERM; sleep 100' &
+                        (setsid sleep 100 &)
+                        echo ready; sleep 100
+                        """,
+                    ]))
+            try await bench.wrote(id)
+            let group = bench.paths(id).group
+            try await bench.eventually("all run") {
+                bench.runner.cgroups.processes(in: group).count == 5
+            }
+            let processes = bench.runner.cgroups.processes(in: group)
+            bench.runner.perform(id, .stop(nil))
+            bench.runner.perform(id, .kill)
+            #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 137)))
+            #expect(!processes.contains(where: RunnerBench.isRunning))
+        }
+    }
+}
+
+extension RunnerBench {
+    /// Waits until a task has written something.
+    func wrote(_ id: ContainerID) async throws {
+        let chunk = await runner.readLog(id, from: .at(.beginning), waitAtMost: .seconds(60))
+        guard chunk?.entries.isEmpty == false else {
+            throw Timeout(description: "\(id) wrote nothing")
+        }
+    }
+}
