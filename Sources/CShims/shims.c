@@ -2,6 +2,7 @@
 #include "CShims.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,4 +96,44 @@ ssize_t magpie_inotify_read(int descriptor, void *context,
         offset += (ssize_t)(sizeof *event + event->len);
     }
     return count;
+}
+
+int magpie_open_inside(int directory, const char *path, int flags, uint32_t mode) {
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    long descriptor;
+    // A rename elsewhere in the system may disturb the walk; it is tried again.
+    for (int tries = 0; tries < 1000; tries++) {
+        descriptor = syscall(SYS_openat2, directory, path, &how, sizeof how);
+        if (descriptor >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+    }
+    return (int)descriptor;
+}
+
+int magpie_make_node(int directory, const char *name, uint32_t mode, uint32_t major,
+                     uint32_t minor) {
+    return mknodat(directory, name, mode, makedev(major, minor));
+}
+
+int magpie_set_attribute(int descriptor, const char *name, const void *value, size_t size) {
+    return fsetxattr(descriptor, name, value, size, 0);
+}
+
+int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode,
+                      int64_t seconds) {
+    struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    if (user >= 0 && fchown(descriptor, (uid_t)user, (gid_t)group) != 0) return -1;
+    if (fchmod(descriptor, mode) != 0) return -1;
+    return futimens(descriptor, times);
+}
+
+int magpie_sync_filesystem(int descriptor) { return syncfs(descriptor); }
+
+int64_t magpie_allocated(const struct stat *status) { return (int64_t)status->st_blocks * 512; }
+
+int64_t magpie_changed(const struct stat *status) {
+    return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }

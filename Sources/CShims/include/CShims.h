@@ -1,6 +1,7 @@
 #ifndef MAGPIE_CSHIMS_H
 #define MAGPIE_CSHIMS_H
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /// Starts a program; returns 0, or an errno. Descriptors from 3 on are closed, except that
@@ -28,4 +29,27 @@ int64_t magpie_boottime(void);
 /// bytes read, 0 when there were none, -1 and errno on failure.
 ssize_t magpie_inotify_read(int descriptor, void *context,
                             void (*handler)(void *context, int watch, const char *name));
+
+/// Opens a path below a directory as if that were the root: neither `..` nor links lead out of it.
+/// -1 and errno on failure.
+int magpie_open_inside(int directory, const char *path, int flags, uint32_t mode);
+
+/// Makes a device or a pipe in a directory; 0, or -1 and errno.
+int magpie_make_node(int directory, const char *name, uint32_t mode, uint32_t major, uint32_t minor);
+
+/// Sets an extended attribute; 0, or -1 and errno.
+int magpie_set_attribute(int descriptor, const char *name, const void *value, size_t size);
+
+/// Sets owner (if `user` is not negative), mode and time of change of an open file; 0, or -1 and
+/// errno. The owner first: changing it takes the set-user-ID bit away.
+int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode, int64_t seconds);
+
+/// Has the file system that holds an open file write everything to disk; 0, or -1 and errno.
+int magpie_sync_filesystem(int descriptor);
+
+/// The bytes that a file takes on its disk.
+int64_t magpie_allocated(const struct stat *status);
+
+/// When a file was changed, in nanoseconds since 1970.
+int64_t magpie_changed(const struct stat *status);
 #endif
