@@ -1,0 +1,104 @@
+import Foundation
+import Glibc
+
+/// Root file systems out of images.
+extension ImageStore {
+    /// Unpacks an image, unless that was done before: the directory that is shared, read-only, below
+    /// the overlays of tasks.
+    ///
+    /// Whoever asks while it is being unpacked waits for the same. Each layer's content is hashed as
+    /// it is unpacked.
+    ///
+    /// - Returns: The directory's path. It stays until the image is removed, which `prune` and `remove`
+    ///   do not do to what they are told is in use.
+    /// - Throws: `.notFound` and `.incomplete` when it is not here, `.corrupt` when a blob was damaged
+    ///   on disk and is removed now, `.otherPlatform`, `.tooLarge`, `.noSpace`, `.missingProgram`, and
+    ///   what is wrong with the image itself. Nothing is left behind.
+    package func unpack(_ image: ImageDigest) async throws(ImageError) -> String {
+        let result: Result<String, ImageError> = await withCheckedContinuation { continuation in
+            let isFirst = lock.withLock {
+                let isFirst = unpacking[image] == nil
+                unpacking[image, default: []].append(continuation)
+                if isFirst { catalog.hold(image) }
+                return isFirst
+            }
+            guard isFirst else { return }
+            heavy.addOperation { [self] in
+                let result = Result { () throws(ImageError) in try unpackNow(image) }
+                let waiters = lock.withLock {
+                    catalog.letGo(image)
+                    if case .success = result { catalog.touch(image) }
+                    return unpacking.removeValue(forKey: image) ?? []
+                }
+                for waiter in waiters { waiter.resume(returning: result) }
+            }
+        }
+        return try result.get()
+    }
+
+    /// Where an image is unpacked; `nil` when it is not.
+    package func unpackedRoot(of image: ImageDigest) -> String? {
+        let path = "\(directory)/unpacked/\(image.hex)/rootfs"
+        return Files.isDirectory(path) ? path : nil
+    }
+
+    private func unpackNow(_ image: ImageDigest) throws(ImageError) -> String {
+        let isKnown = lock.withLock { catalog.images[image] != nil }
+        guard isKnown else { throw ImageError(.notFound, "the image \(image) is not on this node") }
+        if let path = unpackedRoot(of: image) { return path }
+        let manifest = try readManifest(image)
+        let missing = manifest.blobs.filter { blobs.sizeBytes(of: $0.digest) == nil }
+        guard missing.isEmpty else {
+            throw ImageError(
+                .incomplete,
+                "\(missing.count) of \(manifest.blobs.count) blobs of the image \(image) are missing"
+            )
+        }
+        let configuration = try readConfiguration(of: manifest)
+        try configuration.checkPlatform()
+        return try withWork { (work) throws(ImageError) in
+            let root = "\(work)/rootfs"
+            guard mkdir(root, 0o755) == 0, chmod(root, 0o755) == 0 else {
+                throw .system("make", root)
+            }
+            let size = try unpackLayers(manifest, configuration, into: root)
+            try Files.put(Array("\(size)".utf8), at: "\(work)/size")
+            // One call for all files: each on its own takes several times as long.
+            try Tree.syncAll(below: work)
+            let final = "\(directory)/unpacked/\(image.hex)"
+            guard rename(work, final) == 0 else { throw .system("rename", work) }
+            try Tree.sync(directory: "\(directory)/unpacked")
+            return "\(final)/rootfs"
+        }
+    }
+
+    private func unpackLayers(
+        _ manifest: ImageManifest, _ configuration: ImageConfiguration, into root: String
+    ) throws(ImageError) -> UInt64 {
+        var unpacker = try LayerUnpacker(root: root, limits: limits)
+        for (layer, content) in zip(manifest.layers, configuration.layers) {
+            let digest = layer.blob.digest
+            do throws(ImageError) {
+                guard blobs.has(layer.blob) else { throw blobs.removeDamaged(digest) }
+                let stream = try decompressed(
+                    blobs.path(of: digest), layer.compression, subject: "the layer \(digest)")
+                var tar = TarReader(stream, needsEnd: false)
+                try unpacker.apply(&tar)
+                guard try stream.finish(sizeBytesMax: limits.unpackedSizeBytesMax) == content else {
+                    throw ImageError(
+                        .corrupt, "the layer \(digest) does not hold what the image says")
+                }
+            } catch {
+                let mayBeDamage: Set<ImageError.Code> = [
+                    .corrupt, .truncated, .notAnImage, .unsafePath, .empty, .tooLarge,
+                ]
+                // Damage on this disk, or an image that was made so? The blob's own digest tells.
+                if mayBeDamage.contains(error.code), blobs.sizeBytes(of: digest) != nil {
+                    try blobs.verify(digest, until: deadline)
+                }
+                throw error
+            }
+        }
+        return unpacker.sizeBytes
+    }
+}
