@@ -5,7 +5,9 @@ import ArgumentParser
 struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks", abstract: "Measures Magpie; prints JSON.",
-        subcommands: [ClusterBenchmark.self, CoreBenchmark.self, TableBenchmark.self])
+        subcommands: [
+            ClaimsBenchmark.self, ClusterBenchmark.self, CoreBenchmark.self, TableBenchmark.self,
+        ])
 }
 
 /// Durations in order, and what people ask of them.

@@ -48,6 +48,27 @@ extension Node {
             if lock.isLeader { remindOfCollected(at: now, emit: emit) }
         case .forgotten(let node, let isRefused):
             forgotten(node, isRefused: isRefused, emit: emit)
+        case .signFloor(let mark):
+            guard let signature = membership.sign(lock: LockFloor.statement(of: mark)) else {
+                return
+            }
+            lock(
+                .floorSigned(LockFloor(mark: mark, signer: id, signature: signature)), at: now,
+                emit: emit)
+        case .checkFloor(let floor):
+            let statement = LockFloor.statement(of: floor.mark)
+            guard membership.verifies(floor.signature, ofLock: statement, by: floor.signer) else {
+                return emit(.observe(.dropped(reason: "forged floor")))
+            }
+            lock(.floorChecked(floor), at: now, emit: emit)
+        case .logBehind:
+            emit(
+                .observe(
+                    .notice(
+                        .error,
+                        "this voter's copy of the lock lacks entries that others know of (a disk "
+                            + "restored from a copy?): it does not lead until a complete one does; "
+                            + "if all complete ones are lost, the lock must be recovered")))
         case .generationBegan(let generation):
             generationBegan(generation, at: now, emit: emit)
         case .recoveryRefused:

@@ -19,7 +19,8 @@ extension Node {
         }
         let voters = lock.voters
         let inReach = voters.filter { membership.member($0)?.state.isInReach == true }
-        guard inReach.count <= voters.count / 2 else {
+        // Voters that are there and have forgotten too much are of no use.
+        guard inReach.count <= voters.count / 2 || lock.isBehind else {
             return emit(
                 .reply(
                     request,

@@ -10,6 +10,8 @@ package enum APIPaths {
     package static let tokens = "/v1/tokens"
     /// `POST`: the node hands back its tasks and leaves the cluster.
     package static let leave = "/v1/leave"
+    /// `POST`: the node begins the lock anew, for a majority of its voters is lost for good.
+    package static let lockRecovery = "/v1/lock/recover"
     /// Whether the process works.
     package static let health = "/healthz"
     /// Whether the node belongs to a cluster and takes requests.

@@ -74,6 +74,9 @@ extension APIServer {
             return try server.json(TokenView(token: token))
         },
         APIRoute(.post, APIPaths.leave) { server, _, _ in try await server.accepted(.leave) },
+        APIRoute(.post, APIPaths.lockRecovery) { server, _, _ in
+            try await server.accepted(.recoverLock)
+        },
         APIRoute(.get, APIPaths.events) { server, _, _ in try await server.events() },
     ]
 

@@ -1,5 +1,6 @@
 import Glibc
 import Model
+import NodeIO
 
 /// Addresses as people write them: numbers or names, IPv4 or IPv6 in brackets.
 extension DaemonSettings {

@@ -6,6 +6,7 @@ import Logging
 import Model
 import NIOCore
 import NIOPosix
+import NodeIO
 import Runner
 
 /// One run of the daemon, from its settings to its end.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Model
+import NodeIO
 
 /// The daemon's command line.
 @main
@@ -19,7 +20,7 @@ struct DaemonCommand: AsyncParsableCommand {
         version: SoftwareVersion.text,
         subcommands: [
             StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
-            PurgeCommand.self,
+            RecoverLockCommand.self, PurgeCommand.self,
         ])
 
     static func main() async {
@@ -37,15 +38,6 @@ struct DaemonCommand: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
-    }
-}
-
-/// Why the daemon does not start: subject, operation, cause and remedy.
-struct StartFailure: Error {
-    var message: String
-
-    init(_ message: String) {
-        self.message = message
     }
 }
 
@@ -110,6 +102,25 @@ struct LeaveCommand: ParsableCommand {
 
     func run() throws {
         try LocalAPI(dataDirectory: DaemonOptions.dataDirectory(dataDir)).leave()
+    }
+}
+
+/// `daemon recover-lock`: begins the lock anew when a majority of its voters is lost for good.
+struct RecoverLockCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recover-lock",
+        abstract: "Begin the lock anew: a majority of its voters is lost for good.",
+        discussion: """
+            Run this on one member, and only when the lost machines will not come back as they were. \
+            It is refused while a majority is in reach. Nothing is claimed before the longest lease \
+            is over; tasks that wait for their node, or may not run again, stay queued until it is \
+            back or forgotten ('client nodes forget'). Lost voters that come back join the new lock.
+            """)
+
+    @Option(help: "The data directory of the running daemon.") var dataDir: String?
+
+    func run() throws {
+        try LocalAPI(dataDirectory: DaemonOptions.dataDirectory(dataDir)).recoverLock()
     }
 }
 

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Logging
 import Model
+import NodeIO
 
 /// What an operator has set, checked and with defaults.
 struct DaemonSettings {

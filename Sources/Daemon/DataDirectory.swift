@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import NodeIO
 
 /// A node's data directory: made on demand, used by one daemon at a time.
 struct DataDirectory: ~Copyable {

@@ -1,6 +1,7 @@
 import ControlAPI
 import Foundation
 import Glibc
+import NodeIO
 
 /// Asks the daemon of a data directory over its local socket; for the daemon's own subcommands.
 struct LocalAPI {
@@ -23,6 +24,10 @@ struct LocalAPI {
 
     func leave() throws {
         _ = try post(APIPaths.leave, Data())
+    }
+
+    func recoverLock() throws {
+        _ = try post(APIPaths.lockRecovery, Data())
     }
 
     private func post(_ path: String, _ body: Data) throws -> Data {

@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import Model
 import NIOCore
+import NodeIO
 import Runner
 
 /// The interpreter of the core for the real world: hands it events, performs its effects, decides nothing.

@@ -6,6 +6,7 @@ import Hummingbird
 import Logging
 import Model
 import NIOCore
+import NodeIO
 
 /// The time in which a daemon serves clients: from open sockets to a signal.
 ///

@@ -117,6 +117,7 @@ extension LockNode {
     ) {
         if isLeader { return serve(request, from: id, at: now, emit: emit) }
         guard let target = target() else { return }
+        if leader == nil { tellFloor(to: target, at: now, emit: emit) }
         client.note(asked: target)
         send(.request(request), to: target, at: now, emit: emit)
     }

@@ -23,6 +23,10 @@ indirect enum LockMessage: Hashable, Sendable {
     case leaving
     /// From the leader: you have no vote any more, and may go.
     case departed
+    /// The log is committed up to there at least: a voter has signed it.
+    case floor(LockFloor)
+    /// Tell me the highest floor that you know: I have just started.
+    case askFloor
     /// Of a later generation than the first; the content is of another kind than this.
     case ofGeneration(UInt32, LockMessage)
 }
@@ -63,6 +67,11 @@ extension LockMessage: WireCodable {
             writer.byte(8)
         case .departed:
             writer.byte(9)
+        case .floor(let floor):
+            writer.byte(11)
+            floor.encode(into: &writer)
+        case .askFloor:
+            writer.byte(12)
         case .ofGeneration(let generation, let message):
             writer.byte(LockMessage.generationKind)
             writer.varint(UInt64(generation))
@@ -120,6 +129,8 @@ extension LockMessage: WireCodable {
             return .renewalRefused(session, number: try reader.varint())
         case 8: return .leaving
         case 9: return .departed
+        case 11: return .floor(try LockFloor(from: &reader))
+        case 12: return .askFloor
         default: throw .malformed
         }
     }

@@ -40,6 +40,9 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
     /// Goes on with its own table when it can't read an entry of the log.
     case skipsUnreadable
 
+    /// Campaigns, and votes for others, without what is known to be committed.
+    case leadsBehind
+
     // MARK: The holder
 
     /// Lets a holder trust its lease for twice its length.

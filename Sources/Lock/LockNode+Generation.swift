@@ -67,7 +67,8 @@ extension LockNode {
     /// Whether a lease or a leader shows that a majority of this generation's voters is alive.
     var isInTouch: Bool {
         guard configuration.mutation != .recoversWhileInTouch else { return false }
-        return session != nil || isLeader || engine.members.isVoter(id) && engine.leader != nil
+        let follows = engine.members.isVoter(id) && engine.leader != nil && !isLeaderSilent
+        return session != nil || isLeader || follows
     }
 
     /// A message of another generation: a later one is entered, an earlier one answered with this.
@@ -116,6 +117,8 @@ extension LockNode {
         toldVoters = []
         leaderHint = nil
         lastSession = nil
+        floor = nil
+        quietUntil = nil
         table = LockTable(generation: newer)
         table.mutation = configuration.mutation
         tellVoters(emit: emit)

@@ -170,6 +170,7 @@ extension LockNode {
                     voters: engine.members.voters)
                 : .renewalRefused(renewal.session, number: renewal.number),
             to: renewal.node, at: now, emit: emit)
+        tellFloor(to: renewal.node, at: now, emit: emit)
     }
 
     /// Whatever was promised before stands: a lease of today may end sooner than an older one.

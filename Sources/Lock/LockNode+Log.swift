@@ -56,18 +56,20 @@ extension LockNode {
     struct Unwritten: Sendable {
         var ticket: LockTicket
         var writes: [DurableWrite]
-        /// Whether it only tells how long the lease is good, so that a newer one replaces it.
-        var isSessionRow: Bool
+        /// The row that is all it writes, if a newer one may replace it.
+        var row: [UInt8]?
+
+        /// Whether it only tells how long the lease is good.
+        var isSessionRow: Bool { row == LockSessionRow.key }
     }
 
     /// Emits a write and names it; behind a refused one it waits.
     @discardableResult
     mutating func persist(
-        _ writes: [DurableWrite], isSessionRow: Bool = false, emit: (LockEffect) -> Void
+        _ writes: [DurableWrite], row: [UInt8]? = nil, emit: (LockEffect) -> Void
     ) -> LockTicket {
         lastTicket = LockTicket(lastTicket.value + 1)
-        unwritten.append(
-            Unwritten(ticket: lastTicket, writes: writes, isSessionRow: isSessionRow))
+        unwritten.append(Unwritten(ticket: lastTicket, writes: writes, row: row))
         if rewriteDue == nil { emit(.persist(writes, lastTicket)) }
         return lastTicket
     }
@@ -89,6 +91,12 @@ extension LockNode {
     /// Until then nothing that waits for it has left the node: the other voters go on alone.
     mutating func rewrite(emit: (LockEffect) -> Void) {
         rewriteDue = nil
+        // Of each row that a newer one replaces, the newest: while one try is under way, another
+        // row may have come.
+        var rows: Set<[UInt8]> = []
+        unwritten = unwritten.reversed().filter { write in
+            write.row.map { rows.insert($0).inserted } ?? true
+        }.reversed()
         guard let last = unwritten.last?.ticket else { return }
         emit(.persist(unwritten.flatMap(\.writes), last))
     }

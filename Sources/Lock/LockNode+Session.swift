@@ -150,6 +150,7 @@ extension LockNode {
             renewal.timedOut()
         }
         let target = isLeader ? id : target()
+        if leader == nil, let target { tellFloor(to: target, at: now, emit: emit) }
         let number = renewal.begin(at: now, to: target)
         renewal.due = now + min(configuration.requestTimeout, renewalInterval)
         if isLeader {
@@ -207,14 +208,19 @@ extension LockNode {
     }
 
     private mutating func store(_ session: LockSession, emit: (LockEffect) -> Void) {
-        // Nobody waits for this write: an older row only ends the lease earlier after a restart.
+        // An older row only ends the lease earlier after a restart.
         let row = LockSessionRow(id: session.id, leaseUntil: session.leaseUntil)
-        let write = DurableWrite.put(.session, key: LockSessionRow.key, value: row.encoded)
-        if rewriteDue != nil, let index = unwritten.lastIndex(where: \.isSessionRow) {
+        store(row: LockSessionRow.key, row.encoded, emit: emit)
+    }
+
+    /// Writes a row for which nobody waits, and which is of no use once there is a newer one.
+    mutating func store(row: [UInt8], _ value: [UInt8], emit: (LockEffect) -> Void) {
+        let write = DurableWrite.put(.session, key: row, value: value)
+        if rewriteDue != nil, let index = unwritten.lastIndex(where: { $0.row == row }) {
             // The disk refuses writes: the newest row takes the place of the one that waits.
             unwritten[index].writes = [write]
         } else {
-            persist([write], isSessionRow: true, emit: emit)
+            persist([write], row: row, emit: emit)
         }
     }
 }

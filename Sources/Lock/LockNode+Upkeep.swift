@@ -23,6 +23,7 @@ extension LockNode {
         }
         proposeLeaseLength(at: now, emit: emit)
         proposeRecovered(at: now, emit: emit)
+        signFloor(emit: emit)
         proposeCollected(at: now, emit: emit)
         proposeVoters(at: now, emit: emit)
     }

@@ -34,6 +34,13 @@ package struct LockNode: Sendable {
     package internal(set) var generation: UInt32 = 1
     /// A new generation that is not on disk yet.
     var recovering: LockRecovering?
+    /// How far the log is committed at least, as a voter has signed.
+    var floor: LockFloor?
+    /// Until then a voter that has just started neither campaigns nor votes; whom it has asked.
+    var quietUntil: Instant?
+    var floorAsked: Set<NodeID> = []
+    /// Whether the engine would campaign if it might: it believes in a leader that is silent.
+    var isLeaderSilent = false
 
     var leadership: LockLeadership?
     var departure: Instant?
@@ -86,6 +93,13 @@ package struct LockNode: Sendable {
         leaseLength = configuration.leaseLength
         self.random = random
         founds = isFounder && image == .empty
+        if let row = restored.value(of: LockFloor.key, in: .session) {
+            let stored = try LockFloor(decoding: row)
+            if stored.mark.generation == generation { floor = stored }
+        }
+        if engine.members.isVoter(id), engine.members.voters.count > 1 {
+            quietUntil = now + configuration.requestTimeout * LockNode.quietRequests
+        }
         if let row = restored.value(of: LockSessionRow.key, in: .session) {
             let stored = try LockSessionRow(decoding: row)
             lastSession = stored.id
@@ -106,6 +120,7 @@ package struct LockNode: Sendable {
             founds = false
             raft(.bootstrap(voters: [id]), at: now, emit: emit)
         }
+        noteSilence(at: now)
         // Before anything else: what arrives late must not find a lease that is over.
         if let session, session.leaseUntil <= now, !trustsLateClock(event) {
             lapse(session, emit: emit)
@@ -121,6 +136,7 @@ package struct LockNode: Sendable {
             members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
             if let hint = leaderHint, members[hint]?.isInReach == false { leaderHint = nil }
             announceGeneration(at: now, emit: emit)
+            askForFloors(at: now, emit: emit)
             if isLeader { upkeep(at: now, emit: emit) }
         case .openSession(let kept):
             openSession(keeping: kept, at: now, emit: emit)
@@ -139,6 +155,10 @@ package struct LockNode: Sendable {
         case .leaveVoters:
             departure = now
             depart(at: now, emit: emit)
+        case .floorSigned(let floor):
+            floorSigned(floor, at: now, emit: emit)
+        case .floorChecked(let floor):
+            take(floor, emit: emit)
         case .recover(let recovery):
             recover(recovery, at: now, emit: emit)
         case .yieldLeadership:
@@ -153,7 +173,7 @@ package struct LockNode: Sendable {
     /// When the lock next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         [
-            isSilent ? nil : engine.nextDeadline, session?.leaseUntil, renewal.due,
+            isSilent ? nil : engineDeadline, quietUntil, session?.leaseUntil, renewal.due,
             client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
         ].compactMap { $0 }.min()
     }
@@ -170,7 +190,9 @@ package struct LockNode: Sendable {
     ///
     /// What the engine believed when it last was a voter is worth nothing once it is none.
     package var leader: NodeID? {
-        if engine.members.isVoter(id), !isSilent, let leader = engine.leader { return leader }
+        if engine.members.isVoter(id), !isSilent, !isLeaderSilent, let leader = engine.leader {
+            return leader
+        }
         return leaderHint
     }
 
@@ -196,7 +218,8 @@ package struct LockNode: Sendable {
     package var appliedIndex: UInt64 { isLogUnreadable ? 0 : engine.appliedIndex }
 
     private mutating func deadlineReached(at now: Instant, emit: (LockEffect) -> Void) {
-        if let due = engine.nextDeadline, due <= now {
+        endQuiet(at: now, emit: emit)
+        if let due = engineDeadline, due <= now {
             raft(.deadlineReached, at: now, emit: emit)
         }
         if let due = renewal.due, due <= now { renew(at: now, emit: emit) }
@@ -222,6 +245,7 @@ package struct LockNode: Sendable {
         let isBeliever = configuration.mutation == .believesAnybody
         switch message {
         case .raft(let message):
+            guard mayHear(message.content, from: sender, at: now, emit: emit) else { return }
             if engine.members.isVoter(sender) { leadership?.heard[sender] = now }
             raft(.received(message, from: sender), at: now, emit: emit)
         case .request(let request):
@@ -251,6 +275,10 @@ package struct LockNode: Sendable {
             wantsToLeave(sender, at: now, emit: emit)
         case .departed:
             if voters.contains(sender) { departed(emit: emit) }
+        case .floor(let floor):
+            heardFloor(floor, emit: emit)
+        case .askFloor:
+            tellFloor(to: sender, at: now, emit: emit)
         case .ofGeneration: break  // taken off above, and never one within another
         }
     }

@@ -26,6 +26,10 @@ package enum LockEvent: Sendable {
     case collected([BirthDot])
     /// The node is going to leave: give up its vote, then say `leftVoters`.
     case leaveVoters
+    /// The node has signed what `signFloor` asked for.
+    case floorSigned(LockFloor)
+    /// The signature that `checkFloor` asked about is its signer's.
+    case floorChecked(LockFloor)
     /// A majority of the voters is lost for good: begin a new generation of the lock here, with what
     /// this node knows; answered by `generationBegan` or `recoveryRefused`.
     case recover(LockRecovery)
@@ -65,6 +69,13 @@ package enum LockEffect: Sendable {
     /// The log or a snapshot holds what this version can't read: the node has no part in the lock
     /// any more, but as a client.
     case logUnreadable
+    /// Sign `LockFloor.statement` of this mark with the node's key; answered by `floorSigned`.
+    case signFloor(FencingToken)
+    /// Check the signature; answered by `floorChecked` if it is good.
+    case checkFloor(LockFloor)
+    /// This voter's log lacks committed entries, as if its disk had been restored from a copy: it
+    /// does not lead until another voter has brought it up to date.
+    case logBehind
     /// The lock has begun anew, here or elsewhere, and this node belongs to it: open a session.
     case generationBegan(UInt32)
     /// No new generation: a majority of this one's voters is alive.

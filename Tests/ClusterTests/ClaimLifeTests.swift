@@ -1,3 +1,4 @@
+import Gossip
 import Model
 import Testing
 
@@ -117,6 +118,22 @@ import Testing
             rig.step(.deadlineReached)
             #expect(rig.wasTold(id, .kill) == (onPartition == .stop))
         }
+    }
+
+    @Test func `what a member signs about the lock is good for that statement and signer alone`()
+        throws
+    {
+        let rig = try NodeRig()
+        let membership = rig.node.membership
+        let statement: [UInt8] = [1, 2, 3]
+        let signature = try #require(membership.sign(lock: statement))
+        #expect(membership.verifies(signature, ofLock: statement, by: membership.id))
+        #expect(!membership.verifies(signature, ofLock: [1, 2, 4], by: membership.id))
+        let other = NodeID(Wide128(high: 1, low: 1))
+        #expect(!membership.verifies(signature, ofLock: statement, by: other))
+        var forged = signature
+        forged[0] ^= 1
+        #expect(!membership.verifies(forged, ofLock: statement, by: membership.id))
     }
 
     @Test func `a lock that works is not recovered`() throws {

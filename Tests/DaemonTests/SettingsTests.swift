@@ -3,6 +3,7 @@ import Model
 import Testing
 
 @testable import Daemon
+@testable import NodeIO
 
 @Suite struct DataDirectoryTests {
     @Test func `a directory has one daemon at a time, and one key`() throws {

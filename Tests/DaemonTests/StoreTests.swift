@@ -4,6 +4,7 @@ import Model
 import Testing
 
 @testable import Daemon
+@testable import NodeIO
 
 /// What the store told, in order.
 final class Told: @unchecked Sendable {

@@ -11,6 +11,7 @@ import NIOHTTP1
 import NIOPosix
 
 @testable import Daemon
+@testable import NodeIO
 
 /// The API of a real node that runs nothing, in this process.
 struct TestAPI: Sendable {

@@ -2,6 +2,7 @@ import Model
 import Testing
 
 @testable import Lock
+@testable import Raft
 
 /// Bounds of what peers, disks and time can make a lock remember or believe.
 @Suite struct HostilePeerTests {
@@ -147,7 +148,8 @@ import Testing
         }
         let node = try #require(machine.node)
         #expect(node.unwritten.count < 64)
-        #expect(node.unwritten.count(where: \.isSessionRow) <= 1)
+        // One that is being tried, and one that has come since.
+        #expect(node.unwritten.count(where: \.isSessionRow) <= 2)
         // As a voter it was of no use, and so has been replaced; it can't take note of that itself.
         let leader = try #require(bench.machines[leader(of: bench)]?.node)
         #expect(!leader.voters.contains(LockBench.id(number)))
@@ -178,6 +180,89 @@ import Testing
         bench.run(for: .seconds(5))
         #expect(bench.machines.values.count { $0.node?.isLeader == true } == 1)
         #expect(bench.record.violations.isEmpty)
+    }
+
+    // MARK: Floors
+
+    @Test func `only voters say how far the log is committed, and only with their signature`() {
+        for (signer, signature, isBelieved) in [
+            (2, LockBench.signature, true), (5, LockBench.signature, false), (2, [8], false),
+        ] {
+            let bench = LockBench(seed: 6)
+            bench.found(5)
+            let lie = LockFloor(
+                mark: FencingToken(generation: 1, index: 1_000), signer: LockBench.id(signer),
+                signature: signature)
+            bench.step(4, .received(LockMessage.floor(lie).encoded, from: LockBench.id(5)))
+            #expect((bench.machines[4]?.node?.floor == lie) == isBelieved)
+        }
+    }
+
+    @Test func `a floor of another generation, or a lower one, changes nothing`() {
+        let bench = LockBench(seed: 6)
+        bench.found(4)
+        bench.acquire(4, [1])
+        bench.run(for: .seconds(2))
+        let known = bench.machines[4]?.node?.floor
+        #expect(known != nil)
+        for mark in [FencingToken(generation: 2, index: 1_000), .init(generation: 1, index: 1)] {
+            let other = LockFloor(
+                mark: mark, signer: LockBench.id(2), signature: LockBench.signature)
+            bench.step(4, .received(LockMessage.floor(other).encoded, from: LockBench.id(2)))
+            bench.step(4, .floorChecked(other))
+        }
+        #expect(bench.machines[4]?.node?.floor == known)
+        // It outlives the daemon.
+        bench.crash(4, survivors: .max)
+        bench.start(4)
+        #expect(bench.machines[4]?.node?.floor == known)
+    }
+
+    @Test func `a signature is as long as its bound, and not a byte longer`() throws {
+        func floor(_ count: Int) -> LockMessage {
+            .floor(
+                LockFloor(
+                    mark: FencingToken(generation: 1, index: 1), signer: LockBench.id(1),
+                    signature: Array(repeating: 1, count: count)))
+        }
+        let longest = floor(LockFloor.signatureSizeBytesMax)
+        #expect(try LockMessage(decoding: longest.encoded) == longest)
+        #expect(throws: CodecError.self) {
+            try LockMessage(decoding: floor(LockFloor.signatureSizeBytesMax + 1).encoded)
+        }
+    }
+
+    @Test func `a voter that has just started waits for what others know, and then votes`() {
+        let bench = LockBench(seed: 6)
+        bench.found(3)
+        for number in 1...3 { bench.crash(number, survivors: .max) }
+        bench.run(for: .seconds(1))
+        for number in 1...3 { bench.start(number) }
+        let quiet = bench.configuration.requestTimeout * LockNode.quietRequests
+        bench.run(for: quiet * 0.9)
+        #expect(leader(of: bench) == 0)
+        #expect(bench.run(atMost: .seconds(4)) { leader(of: bench) != 0 })
+        #expect(bench.record.behind.isEmpty)
+    }
+
+    @Test func `a voter that is behind and was replaced finds the new leader`() throws {
+        let bench = LockBench(seed: 6)
+        bench.found(5)
+        let old = leader(of: bench)
+        let away = [1, 2, 3].first { $0 != old } ?? 0
+        bench.isolate(away)
+        bench.run(for: .seconds(8))
+        bench.acquire(5, [1])
+        bench.step(old, .yieldLeadership)
+        bench.run(for: .seconds(2))
+        #expect(![0, old].contains(leader(of: bench)))
+        let node = try #require(bench.machines[leader(of: bench)]?.node)
+        #expect(!node.engine.members.isVoter(LockBench.id(away)))
+        // It hears how far the log is, but gets none of it.
+        bench.step(away, .floorChecked(try #require(node.floor)))
+        #expect(bench.machines[away]?.node?.isBehind == true)
+        bench.heal()
+        #expect(bench.run(atMost: .seconds(6)) { bench.machines[away]?.node?.mayAcquire == true })
     }
 
     // MARK: Identities

@@ -15,6 +15,7 @@ struct BenchRecord {
     var leftVoters: Set<Int> = []
     var forgets: [(node: NodeID, isRefused: Bool)] = []
     var unreadable: Set<Int> = []
+    var behind: Set<Int> = []
     var generations: [Int: UInt32] = [:]
     var recoveriesRefused = 0
     /// The first close of each task that was told.
@@ -92,6 +93,14 @@ extension LockBench {
         case .generationBegan(let generation):
             record.generations[machine.number] = generation
             if opensSessions { openSession(machine.number) }
+        case .signFloor(let mark):
+            let floor = LockFloor(
+                mark: mark, signer: LockBench.id(machine.number), signature: LockBench.signature)
+            step(machine.number, .floorSigned(floor))
+        case .checkFloor(let floor):
+            if floor.signature == LockBench.signature { step(machine.number, .floorChecked(floor)) }
+        case .logBehind:
+            record.behind.insert(machine.number)
         case .recoveryRefused:
             record.recoveriesRefused += 1
         case .logUnreadable:

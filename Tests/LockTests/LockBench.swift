@@ -76,6 +76,9 @@ final class LockBench {
         BirthDot(origin: BootID(99), sequence: task.value.low)
     }
 
+    /// What passes for a good signature.
+    static let signature: [UInt8] = [7]
+
     // MARK: Machines
 
     /// Makes a machine whose clock is off by `drift` (a fraction), and starts it.

@@ -103,6 +103,33 @@ extension RuleSchedules {
         return bench.record.violations + (isDue && isFree ? [] : ["the schedule was not played"])
     }
 
+    /// One voter lags, one has its disk restored from a copy, and the complete one stops.
+    func rolledBackVoter() -> [String] {
+        let bench = bench(5)
+        let complete = leader(of: bench)
+        let others = [1, 2, 3].filter { $0 != complete }
+        bench.isolate(others[0])
+        bench.deathAfter = .seconds(60)
+        let copy = bench.machines[others[1]]?.disk
+        claim(bench, 4)
+        bench.run(for: .milliseconds(1_500))
+        bench.crash(others[1])
+        bench.machines[others[1]]?.disk = copy ?? Machine.Disk()
+        bench.crash(complete)
+        bench.heal()
+        bench.start(others[1])
+        for _ in 0..<10 { claim(bench, 5) }
+        var problems = bench.record.violations
+        if leader(of: bench) != 0 { problems.append("a voter leads that lacks what is committed") }
+        // The complete one makes them whole again.
+        bench.start(complete)
+        bench.run(for: .seconds(8))
+        if leader(of: bench) != complete { problems.append("the complete one does not lead") }
+        for _ in 0..<12 { claim(bench, 5) }
+        if bench.record.grants < 2 { problems.append("the task is stuck") }
+        return problems + bench.record.violations
+    }
+
     /// A second machine with the identity of the fourth; what it asks for does not arrive by itself.
     private func openingOfClone(in bench: LockBench) -> [LockBench.Wire] {
         let requests = capture(bench, letsPass: false) { $0.from == 104 && isRequest($1) }

@@ -35,6 +35,7 @@ struct RuleSchedules {
         case .takesLateGrants: grantAfterTheLapse()
         case .trustsLateClock: suspend()
         case .believesAnybody: liar()
+        case .leadsBehind: rolledBackVoter()
         case .heedsOldGenerations: messageOfALostGeneration()
         case .grantsWhileRecovering: claimRightAfterRecovery()
         case .recoversWhileInTouch: recoveryBesideAMajority()

@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import GRDB
 import Glibc
-import Model
+package import Model
 
 /// The node's durable state: an ordered map per space, in one SQLite database.
 ///
@@ -10,7 +10,7 @@ import Model
 /// connection, write-ahead log, every commit synchronised. From a failed transaction on everything
 /// fails, until whoever asks for writes has been told and says so (`resume`): a later write never
 /// stands on disk without the earlier ones.
-final class DurableStore: @unchecked Sendable {
+package final class DurableStore: @unchecked Sendable {
     private let database: DatabaseQueue
     private let queue = DispatchQueue(label: "magpie.store")
     private let lock = NSLock()
@@ -22,12 +22,13 @@ final class DurableStore: @unchecked Sendable {
     private let done: Done
 
     /// Told in order which writes are on disk, or why they are not.
-    typealias Done = @Sendable ([PersistTicket], Failure?) -> Void
+    package typealias Done = @Sendable ([PersistTicket], Failure?) -> Void
 
     /// Why writes fail, and which failure of this store it is.
-    struct Failure: Error, CustomStringConvertible {
+    package struct Failure: Error, CustomStringConvertible {
         fileprivate let number: UInt64
-        let description: String
+        /// The cause, in words.
+        package let description: String
     }
 
     private enum Item {
@@ -41,7 +42,7 @@ final class DurableStore: @unchecked Sendable {
     /// `done` is told in order which writes are on disk, or failed together.
     ///
     /// - Throws: `StartFailure` when the file is no database of ours, or can't be written.
-    init(path: String, done: @escaping Done) throws {
+    package init(path: String, done: @escaping Done) throws {
         self.done = done
         var configuration = Configuration()
         configuration.prepareDatabase { database in
@@ -86,7 +87,7 @@ final class DurableStore: @unchecked Sendable {
     }
 
     /// Everything on disk.
-    func load() throws -> DurableImage {
+    package func load() throws -> DurableImage {
         do {
             return try image()
         } catch let error as DatabaseError {
@@ -120,12 +121,12 @@ final class DurableStore: @unchecked Sendable {
     }
 
     /// Takes a write in; returns at once.
-    func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) {
+    package func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) {
         append(.write(writes, ticket))
     }
 
     /// Tries writes again: those that are asked for from now on know of this failure.
-    func resume(after failure: Failure) {
+    package func resume(after failure: Failure) {
         append(.resume(failure.number))
     }
 
@@ -139,7 +140,7 @@ final class DurableStore: @unchecked Sendable {
     }
 
     /// Waits until everything that was taken in is on disk or has failed.
-    func flush() {
+    package func flush() {
         queue.sync { commit() }
     }
 

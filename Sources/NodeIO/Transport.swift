@@ -1,11 +1,12 @@
 import Glibc
-import Model
-import NIOCore
+package import Model
+package import NIOCore
 import NIOPosix
 
 /// Datagrams and frames between nodes; everything happens on one event loop.
-final class Transport: @unchecked Sendable {
-    typealias Receive = ([UInt8], PeerAddress, Model.Channel) -> Void
+package final class Transport: @unchecked Sendable {
+    /// Takes what arrives: bytes, source, and how they came.
+    package typealias Receive = ([UInt8], PeerAddress, Model.Channel) -> Void
 
     private let loop: any EventLoop
     private var receive: Receive = { _, _, _ in }
@@ -15,17 +16,20 @@ final class Transport: @unchecked Sendable {
     private var incoming: [ObjectIdentifier: any NIOCore.Channel] = [:]
 
     /// The most connections that others may have open.
-    static let incomingMax = 4_096
+    package static let incomingMax = 4_096
 
-    init(loop: any EventLoop) {
+    /// Makes a closed transport; its sockets will live on the loop.
+    package init(loop: any EventLoop) {
         self.loop = loop
     }
 
     /// Where the node really listens.
-    private(set) var address = PeerAddress(ip: [0, 0, 0, 0], port: 0)
+    package private(set) var address = PeerAddress(ip: [0, 0, 0, 0], port: 0)
 
-    /// Opens both sockets on one port.
-    func open(_ bind: PeerAddress, receive: @escaping Receive) async throws {
+    /// Opens both sockets on one port; `receive` is called on the event loop.
+    ///
+    /// - Throws: `StartFailure` when the address can't be had; nothing stays open.
+    package func open(_ bind: PeerAddress, receive: @escaping Receive) async throws {
         self.receive = receive
         let socket = try SocketAddress(ipAddress: bind.host, port: Int(bind.port))
         do {
@@ -77,7 +81,7 @@ final class Transport: @unchecked Sendable {
     }
 
     /// Sends; on the event loop.
-    func send(_ bytes: [UInt8], to peer: PeerAddress, via channel: Model.Channel) {
+    package func send(_ bytes: [UInt8], to peer: PeerAddress, via channel: Model.Channel) {
         switch channel {
         case .datagram:
             guard let datagrams,
@@ -92,7 +96,8 @@ final class Transport: @unchecked Sendable {
         }
     }
 
-    func close() async {
+    /// Closes all sockets.
+    package func close() async {
         try? await listener?.close()
         try? await datagrams?.close()
         let open = try? await loop.submit { [self] in
@@ -254,8 +259,9 @@ extension PeerAddress {
         guard let port = socket.port else { return nil }
         let ip: [UInt8]
         switch socket {
-        case .v4(let address): ip = withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
-        case .v6(let address): ip = withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
+        // Family and port come before the address, with IPv6 the flow label too.
+        case .v4(let address): ip = withUnsafeBytes(of: address.address) { Array($0[4..<8]) }
+        case .v6(let address): ip = withUnsafeBytes(of: address.address) { Array($0[8..<24]) }
         case .unixDomainSocket: return nil
         }
         self.init(ip: ip, port: UInt16(port))

@@ -1,0 +1,10 @@
+/// Why a node does not start: subject, operation, cause and remedy.
+package struct StartFailure: Error {
+    /// The whole sentence.
+    package var message: String
+
+    /// Makes a failure.
+    package init(_ message: String) {
+        self.message = message
+    }
+}
