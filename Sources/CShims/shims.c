@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
@@ -132,8 +133,8 @@ int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode
 
 int magpie_sync_filesystem(int descriptor) { return syncfs(descriptor); }
 
-int64_t magpie_allocated(const struct stat *status) { return (int64_t)status->st_blocks * 512; }
-
-int64_t magpie_changed(const struct stat *status) {
-    return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
+int64_t magpie_changed(const char *path) {
+    struct stat status;
+    if (lstat(path, &status) != 0) return 0;
+    return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Model
 import Testing
 
 @testable import Runner
@@ -13,17 +14,22 @@ import Testing
         let folder = try TemporaryFolder()
         let root = "\(folder.path)/root"
         try Files.makeDirectory(root, mode: 0o755)
+        try apply(layers, to: root, scratch: "\(folder.path)/layer", limits)
+        return (folder, root)
+    }
+
+    private func apply(
+        _ layers: [[UInt8]], to root: String, scratch: String, _ limits: ImageLimits
+    ) throws {
         var unpacker = try LayerUnpacker(root: root, limits: limits)
-        for (number, layer) in layers.enumerated() {
-            let file = "\(folder.path)/layer\(number)"
-            try Files.write(layer, to: file)
+        for layer in layers {
+            try Files.write(layer, to: scratch)
             let stream = ByteStream(
-                file: open(file, O_RDONLY | O_CLOEXEC), subject: "the layer",
+                file: open(scratch, O_RDONLY | O_CLOEXEC), subject: "the layer",
                 until: .now + .seconds(60))
             var tar = TarReader(stream, needsEnd: false)
             try unpacker.apply(&tar)
         }
-        return (folder, root)
     }
 
     private func code(_ layers: [[UInt8]], limits: ImageLimits = ImageLimits()) async
@@ -288,6 +294,45 @@ import Testing
             }
             let isEmpty = records.isEmpty
             #expect(await (code([archive]) == nil) == isEmpty, "\(records)")
+        }
+    }
+
+    @Test(arguments: UInt64(1)...8)
+    func `random damage stays inside the root, and traps nobody`(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let names = ["a", "a/b", "a/..", ".", "a/b/c", ".wh.a", "a/.wh..wh..opq", "l", "l/x"]
+        let targets = ["a", "/", "..", "../../..", "l", "a/b", "/tmp", "."]
+        for _ in 0..<40 {
+            let layers = (0..<3).map { _ in
+                TarBuilder.archive { builder in
+                    for _ in 0..<Int.random(in: 1...8, using: &random) {
+                        let name = names.randomElement(using: &random) ?? "a"
+                        let target = targets.randomElement(using: &random) ?? "a"
+                        switch Int.random(in: 0..<4, using: &random) {
+                        case 0: builder.file(name, "content")
+                        case 1: builder.directory(name)
+                        case 2: builder.link(name, to: target)
+                        default: builder.link(name, to: target, isHard: true)
+                        }
+                    }
+                }
+            }
+            let damaged = layers.map { layer in
+                var layer = layer
+                if Bool.random(using: &random) {
+                    layer[Int.random(in: 0..<layer.count, using: &random)] = .random(
+                        in: 0...255, using: &random)
+                }
+                return layer
+            }
+            let folder = try TemporaryFolder()
+            let root = "\(folder.path)/inner/root"
+            try Files.makeDirectory(root)
+            try Files.write(Array("safe".utf8), to: "\(folder.path)/a")
+            try? apply(damaged, to: root, scratch: "\(folder.path)/layer", ImageLimits())
+            #expect(Files.names(in: folder.path).filter { $0 != "layer" } == ["a", "inner"])
+            #expect(Files.names(in: "\(folder.path)/inner") == ["root"])
+            #expect(Files.text("\(folder.path)/a") == "safe")
         }
     }
 

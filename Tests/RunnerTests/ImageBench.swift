@@ -52,14 +52,16 @@ final class ImageBench: Sendable {
     /// Writes an image layout with plain layers; its directory.
     func layout(
         _ folder: String, layers: [[UInt8]], configuration: String = "{}",
-        architecture: String = Platform.architecture, contents: [ImageDigest]? = nil
+        architecture: String = Platform.architecture, contents: [ImageDigest]? = nil,
+        compression: Compression = .none
     ) throws -> String {
         var described: [String] = []
         for layer in layers {
-            let digest = try blob(folder, layer)
+            let packed = try pack(layer, compression)
+            let digest = try blob(folder, packed)
             described.append(
-                #"{"mediaType":"application/vnd.oci.image.layer.v1.tar","#
-                    + #""digest":"\#(digest)","size":\#(layer.count)}"#)
+                #"{"mediaType":"\#(compression.layerType)","#
+                    + #""digest":"\#(digest)","size":\#(packed.count)}"#)
         }
         let contents = (contents ?? layers.map { ImageDigest(of: $0) }).map { #""\#($0)""# }
         let config = Array(
@@ -107,6 +109,13 @@ final class ImageBench: Sendable {
             + #""manifests":[\#(entries.joined(separator: ","))]}"#
         _ = try file("\(folder)/index.json", Array(text.utf8))
         _ = try file("\(folder)/oci-layout", Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8))
+    }
+
+    private func pack(_ bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
+        guard let (program, _) = compression.program else { return bytes }
+        _ = try file("unpacked", bytes)
+        try shell("\(program) -c < unpacked > packed")
+        return Files.read("\(path)/packed") ?? []
     }
 
     private func blob(_ folder: String, _ bytes: [UInt8]) throws -> ImageDigest {

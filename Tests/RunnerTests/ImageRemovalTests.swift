@@ -106,8 +106,21 @@ import Testing
         do {
             let writer = try await taker.store.writer(for: blob.digest, of: image)
             #expect(try await taker.store.prune(keeping: [], limitBytes: 0).images.isEmpty)
-            withExtendedLifetime(writer) {}
+            try await writer.append([1])
         }
         #expect(try await taker.store.prune(keeping: [], limitBytes: 0).images == [image])
+        // What had come of it goes with it.
+        #expect(Files.names(in: taker.store.directory + "/incoming").isEmpty)
+    }
+
+    @Test func `who is about to use an image can hold it`() async throws {
+        let bench = try ImageBench()
+        let image = try await bench.image("a", layers: [layer("a")])
+        bench.store.hold(image)
+        bench.store.hold(image)
+        bench.store.letGo(image)
+        #expect(try await bench.store.prune(keeping: [], limitBytes: 0).images.isEmpty)
+        bench.store.letGo(image)
+        #expect(try await bench.store.prune(keeping: [], limitBytes: 0).images == [image])
     }
 }

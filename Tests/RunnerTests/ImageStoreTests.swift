@@ -5,7 +5,7 @@ import Testing
 @testable import Runner
 
 /// Images come in, are unpacked, and go.
-@Suite struct ImageStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct ImageStoreTests {
     static let small = TarBuilder.archive {
         $0.directory("./")
         $0.file("bin/tool", "tool", mode: 0o755)
@@ -204,6 +204,23 @@ import Testing
         #expect(try await bench.store.remove(name, keeping: []) == nil)
     }
 
+    @Test(arguments: [Compression.none, .gzip, .zstd])
+    func `layers are unpacked however they are compressed`(compression: Compression) async throws {
+        let bench = try ImageBench()
+        let layout = try bench.layout("a", layers: [Self.small], compression: compression)
+        let image = try await bench.store.import(layout, as: imageName("a"))
+        let root = try await bench.store.unpack(image)
+        #expect(bench.text(root, "bin/tool") == "tool")
+    }
+
+    @Test func `an image with an unknown compression is refused`() async throws {
+        let bench = try ImageBench()
+        let layout = try bench.layout("a", layers: [Self.small], compression: .xz)
+        #expect(
+            await imageFailure { _ = try await bench.store.import(layout, as: imageName("a")) }
+                == .notAnImage)
+    }
+
     // MARK: Lives
 
     @Test func `another life finds what was finished, and removes what was not`() async throws {
@@ -312,6 +329,39 @@ import Testing
         #expect(Files.names(in: "\(store.directory)/work").isEmpty)
         #expect(Files.names(in: "\(store.directory)/unpacked").isEmpty)
         #expect(try await store.missingBlobs(of: image).isEmpty)
+    }
+
+    @Test func `a tool ends with those that it started`() async throws {
+        let folder = try TemporaryFolder()
+        let mark = "\(folder.path)/pid"
+        let tool = try Spawner.spawn(
+            "/bin/sh", ["-c", "sleep 1000 &\necho $! > \(mark)\nwait"], directory: nil,
+            output: -1, inherited: -1, environment: [])
+        func child() -> pid_t? { Files.text(mark).flatMap { pid_t($0) } }
+        func state(_ id: pid_t) -> String { Files.text("/proc/\(id)/stat") ?? "" }
+        while child() == nil { try await Task.sleep(for: .milliseconds(5)) }
+        let sleeper = try #require(child())
+        #expect(state(sleeper).contains("(sleep)") || state(sleeper).contains("(sh)"))
+        ImageTools.kill(tool)
+        #expect(Spawner.wait(for: tool) == 137)
+        // Whoever inherits it reaps it in its own time.
+        while !state(sleeper).isEmpty, !state(sleeper).contains(") Z") {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    @Test func `images are bounded`() async throws {
+        var limits = ImageLimits()
+        limits.imagesMax = 1
+        let bench = try ImageBench(limits: limits)
+        let image = try await bench.image("a", layers: [Self.small])
+        _ = try await bench.image("a", layers: [Self.small])
+        #expect(
+            await imageFailure {
+                _ = try await bench.image("b", layers: [Self.small, Self.small])
+            } == .tooLarge)
+        #expect(try await bench.store.list().map(\.digest) == [image])
+        #expect(bench.contents().filter { $0.hasPrefix("/blobs") }.count == 3)
     }
 
     @Test func `names are bounded`() async throws {

@@ -1,7 +1,6 @@
 #ifndef MAGPIE_CSHIMS_H
 #define MAGPIE_CSHIMS_H
 #include <stdint.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 /// Starts a program; returns 0, or an errno. Descriptors from 3 on are closed, except that
@@ -47,9 +46,6 @@ int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode
 /// Has the file system that holds an open file write everything to disk; 0, or -1 and errno.
 int magpie_sync_filesystem(int descriptor);
 
-/// The bytes that a file takes on its disk.
-int64_t magpie_allocated(const struct stat *status);
-
-/// When a file was changed, in nanoseconds since 1970.
-int64_t magpie_changed(const struct stat *status);
+/// When a file was changed, in nanoseconds since 1970; 0 when it is not there.
+int64_t magpie_changed(const char *path);
 #endif

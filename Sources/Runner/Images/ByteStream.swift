@@ -80,7 +80,7 @@ final class ByteStream {
         close(descriptor)
         if let program {
             if program.errors >= 0 { close(program.errors) }
-            Glibc.kill(program.id, SIGKILL)
+            ImageTools.kill(program.id)
             _ = Spawner.wait(for: program.id)
         }
         buffer.deallocate()

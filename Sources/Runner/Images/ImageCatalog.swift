@@ -44,6 +44,9 @@ struct ImageCatalog {
     mutating func register(
         _ image: ImageDigest, _ manifest: ImageManifest
     ) throws(ImageError) {
+        guard images[image] != nil || images.count < limits.imagesMax else {
+            throw ImageError(.tooLarge, "this node has \(limits.imagesMax) images already")
+        }
         try blobs.sync()
         let now = clock()
         if images[image] == nil {
@@ -203,8 +206,8 @@ struct ImageCatalog {
         removeOrphans()
     }
 
-    /// Removes the blobs of which no image knows.
-    mutating func removeOrphans() {
+    /// Removes the blobs of which no image knows, and what came of some that nobody takes in.
+    func removeOrphans() {
         var needed: Set<ImageDigest> = []
         for (digest, record) in images {
             needed.insert(digest)
@@ -212,6 +215,12 @@ struct ImageCatalog {
         }
         for digest in blobs.all where !needed.contains(digest) && holds[digest] == nil {
             unlink(blobs.path(of: digest))
+        }
+        for file in Files.names(in: "\(directory)/incoming") {
+            guard let digest = ImageDigest(hex: file), !needed.contains(digest),
+                holds[digest] == nil
+            else { continue }
+            unlink("\(directory)/incoming/\(file)")
         }
     }
 
@@ -225,8 +234,7 @@ struct ImageCatalog {
             do {
                 let bytes = try blobs.verified(digest, sizeBytesMax: limits.manifestSizeBytesMax)
                 let manifest = try ImageManifest(bytes, limits: limits)
-                var status = stat()
-                let time = stat(mark(digest), &status) == 0 ? magpie_changed(&status) : 0
+                let time = magpie_changed(mark(digest))
                 images[digest] = Record(
                     manifest: manifest, lastUse: time, lastUseOnDisk: time)
             } catch {

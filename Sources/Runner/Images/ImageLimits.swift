@@ -12,6 +12,8 @@ package struct ImageLimits: Hashable, Sendable {
     package var unpackedSizeBytesMax: UInt64 = 128 << 30
     /// The most files that an image's layers may hold together.
     package var entriesMax = 2_000_000
+    /// The most images that the store knows.
+    package var imagesMax = 10_000
     /// The most names that the store keeps.
     package var namesMax = 10_000
     /// The most blobs that are received at a time.

@@ -161,8 +161,9 @@ extension ImageStore {
         let packed = "\(work)/layer.tar.gz"
         let sink = try Files.create(packed)
         defer { close(sink) }
+        // A quarter of the time of gzip's default, for a twelfth more bytes.
         let stream = try ByteStream(
-            program: gzip, ["-nc"], input: input, subject: "the layer", copyingTo: sink,
+            program: gzip, ["-n1c"], input: input, subject: "the layer", copyingTo: sink,
             failure: .failed, until: deadline)
         let digest = try stream.finish(sizeBytesMax: limits.blobSizeBytesMax)
         let layer = BlobDescriptor(digest: digest, sizeBytes: stream.countBytes)

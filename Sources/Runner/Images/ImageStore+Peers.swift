@@ -107,6 +107,7 @@ extension ImageStore {
                 throw ImageError(.busy, "the blob \(blob) can't be taken in at the moment")
             }
             catalog.hold(image)
+            catalog.hold(blob)
             return named
         }
     }
@@ -115,6 +116,7 @@ extension ImageStore {
         lock.withLock {
             receiving.remove(blob)
             catalog.letGo(image)
+            catalog.letGo(blob)
         }
     }
 }

@@ -24,8 +24,8 @@ extension ImageStore {
     package func remove(
         _ name: ImageName, keeping inUse: Set<ImageDigest>
     ) async throws(ImageError) -> Removal? {
-        try await perform(on: light) { [self] () throws(ImageError) in
-            let removal = try locked { (catalog) throws(ImageError) -> Removal? in
+        let removal = try await perform(on: light) { [self] () throws(ImageError) in
+            try locked { (catalog) throws(ImageError) -> Removal? in
                 guard let image = catalog.names[name] else { return nil }
                 var removal = Removal(names: [name], sizeBytesBefore: catalog.sizeBytes)
                 try catalog.removeNames { candidate, _ in candidate == name }
@@ -37,9 +37,9 @@ extension ImageStore {
                 removal.sizeBytesAfter = catalog.sizeBytes
                 return removal
             }
-            try emptyTrash()
-            return removal
         }
+        try await emptyTrash()
+        return removal
     }
 
     /// Removes images until the store takes no more than a limit: first those without a name, then
@@ -54,8 +54,8 @@ extension ImageStore {
     package func prune(
         keeping inUse: Set<ImageDigest>, limitBytes: UInt64, sparesNamed: Bool = false
     ) async throws(ImageError) -> Removal {
-        try await perform(on: light) { [self] () throws(ImageError) in
-            let removal = try locked { (catalog) throws(ImageError) -> Removal in
+        let removal = try await perform(on: light) { [self] () throws(ImageError) in
+            try locked { (catalog) throws(ImageError) -> Removal in
                 var removal = Removal(sizeBytesBefore: catalog.sizeBytes)
                 catalog.removeOrphans()
                 removal.sizeBytesAfter = catalog.sizeBytes
@@ -70,9 +70,9 @@ extension ImageStore {
                 }
                 return removal
             }
-            try emptyTrash()
-            return removal
         }
+        try await emptyTrash()
+        return removal
     }
 
     /// What all images take on disk, in bytes.
@@ -82,7 +82,9 @@ extension ImageStore {
         }
     }
 
-    private func emptyTrash() throws(ImageError) {
-        try Tree.removeContents(of: "\(directory)/trash")
+    private func emptyTrash() async throws(ImageError) {
+        try await perform(on: sweep) { [self] () throws(ImageError) in
+            try Tree.removeContents(of: "\(directory)/trash")
+        }
     }
 }

@@ -39,6 +39,9 @@ package final class ImageStore: @unchecked Sendable {
     /// Everything that takes milliseconds.
     let light = OperationQueue()
 
+    /// The removal of what nobody sees any more: disks take their time over large trees.
+    let sweep = OperationQueue()
+
     /// How many imports, pulls and unpackings run at a time.
     package static let heavyMax = 2
     /// How many short operations run at a time.
@@ -68,7 +71,7 @@ package final class ImageStore: @unchecked Sendable {
         self.directory = directory
         self.limits = limits
         tools = ImageTools(searchPath: searchPath ?? Programs.searchPath)
-        for queue in [(heavy, ImageStore.heavyMax), (light, ImageStore.lightMax)] {
+        for queue in [(heavy, ImageStore.heavyMax), (light, ImageStore.lightMax), (sweep, 1)] {
             queue.0.maxConcurrentOperationCount = queue.1
         }
         let blobs = BlobDirectory(path: "\(directory)/blobs/sha256")
@@ -145,6 +148,14 @@ package final class ImageStore: @unchecked Sendable {
             try locked { (catalog) throws(ImageError) in catalog.touch(image) }
         }
     }
+
+    /// Keeps an image from being removed until `letGo` is called as often.
+    ///
+    /// For whoever is about to use it and stands in no list yet. Forgotten when the process ends.
+    package func hold(_ image: ImageDigest) { lock.withLock { catalog.hold(image) } }
+
+    /// Takes one `hold` back.
+    package func letGo(_ image: ImageDigest) { lock.withLock { catalog.letGo(image) } }
 
     // MARK: Helpers for the other files
 

@@ -48,7 +48,7 @@ struct ImageTools: Sendable {
                     code: code ?? 137, errors: String(decoding: bytes, as: UTF8.self),
                     wasCut: code == nil)
             case .cut(let bytes):
-                Glibc.kill(id, SIGKILL)
+                kill(id)
                 _ = Spawner.wait(for: id)
                 return Result(
                     code: 137, errors: String(decoding: bytes, as: UTF8.self), wasCut: true)
@@ -66,9 +66,16 @@ struct ImageTools: Sendable {
         var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         let milliseconds = Int32(clamping: Int64(left / .milliseconds(1)) + 1)
         let hasEnded = descriptor < 0 || poll(&polled, 1, milliseconds) > 0
-        if !hasEnded { Glibc.kill(id, SIGKILL) }
+        if !hasEnded { kill(id) }
         let code = Spawner.wait(for: id)
         return hasEnded ? code : nil
+    }
+
+    /// Ends a program that has not been waited for, with those that it started.
+    static func kill(_ id: pid_t) {
+        // Each leads a session of its own.
+        Glibc.kill(-id, SIGKILL)
+        Glibc.kill(id, SIGKILL)
     }
 
     /// The last line that a program wrote, shortened.
