@@ -116,11 +116,42 @@ import Testing
     @Test func `who is about to use an image can hold it`() async throws {
         let bench = try ImageBench()
         let image = try await bench.image("a", layers: [layer("a")])
-        bench.store.hold(image)
-        bench.store.hold(image)
+        try await bench.store.hold(image)
+        try await bench.store.hold(image)
         bench.store.letGo(image)
         #expect(try await bench.store.prune(keeping: [], limitBytes: 0).images.isEmpty)
         bench.store.letGo(image)
         #expect(try await bench.store.prune(keeping: [], limitBytes: 0).images == [image])
+        #expect(await imageFailure { try await bench.store.hold(image) } == .notFound)
+        #expect(bench.store.holds.isEmpty)
+    }
+
+    @Test func `removing, unpacking and importing at the same time end in one of two ways`()
+        async throws
+    {
+        let bench = try ImageBench()
+        let layout = try bench.layout("a", layers: [layer("a"), layer("b")])
+        let name = try imageName("a")
+        let image = try await bench.store.import(layout, as: name)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<10 {
+                group.addTask {
+                    _ = try await bench.store.prune(keeping: [], limitBytes: 0)
+                }
+                group.addTask {
+                    // An import under way is whole when it ends, or its image was removed since.
+                    _ = try await bench.store.import(layout, as: name)
+                }
+                group.addTask {
+                    let code = await imageFailure { _ = try await bench.store.unpack(image) }
+                    #expect(code == nil || code == .notFound)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(bench.store.holds.isEmpty && bench.store.receiving.isEmpty)
+        for summary in try await bench.store.list() { #expect(summary.isComplete) }
+        _ = try await bench.store.prune(keeping: [], limitBytes: 0)
+        #expect(bench.contents() == ["/names.json"])
     }
 }

@@ -18,8 +18,8 @@ struct ImageCatalog {
 
     private(set) var names: [ImageName: ImageDigest] = [:]
     private(set) var images: [ImageDigest: Record] = [:]
-    /// What somebody works with at the moment: images and blobs that must stay, counted.
-    private var holds: [ImageDigest: Int] = [:]
+    /// What somebody works with at the moment: images and blobs that must stay.
+    var held: Set<ImageDigest> = []
 
     let directory: String
     let blobs: BlobDirectory
@@ -70,13 +70,6 @@ struct ImageCatalog {
             }
         }
         images[image] = record
-    }
-
-    mutating func hold(_ digest: ImageDigest) { holds[digest, default: 0] += 1 }
-
-    mutating func letGo(_ digest: ImageDigest) {
-        let count = (holds[digest] ?? 1) - 1
-        holds[digest] = count > 0 ? count : nil
     }
 
     /// The blobs of an image that are not here, or not whole.
@@ -184,7 +177,7 @@ struct ImageCatalog {
             if leftNamed != rightNamed { return rightNamed }
             return (left.1.lastUse, left.0) < (right.1.lastUse, right.0)
         }
-        return images.filter { !inUse.contains($0.key) && holds[$0.key] == nil }
+        return images.filter { !inUse.contains($0.key) && !held.contains($0.key) }
             .sorted { isBefore(($0.key, $0.value), ($1.key, $1.value)) }.map(\.key)
     }
 
@@ -213,12 +206,12 @@ struct ImageCatalog {
             needed.insert(digest)
             needed.formUnion(record.manifest.blobs.map(\.digest))
         }
-        for digest in blobs.all where !needed.contains(digest) && holds[digest] == nil {
+        for digest in blobs.all where !needed.contains(digest) && !held.contains(digest) {
             unlink(blobs.path(of: digest))
         }
         for file in Files.names(in: "\(directory)/incoming") {
             guard let digest = ImageDigest(hex: file), !needed.contains(digest),
-                holds[digest] == nil
+                !held.contains(digest)
             else { continue }
             unlink("\(directory)/incoming/\(file)")
         }

@@ -18,7 +18,7 @@ extension ImageStore {
     package func `import`(_ path: String, as name: ImageName) async throws(ImageError)
         -> ImageDigest
     {
-        try await perform(on: heavy) { [self] () throws(ImageError) in
+        try await perform(on: intake) { [self] () throws(ImageError) in
             try withWork { (work) throws(ImageError) in
                 try importNow(path, as: name, in: work)
             }

@@ -30,8 +30,8 @@ extension ImageStore {
         var parts = ImageParts(
             manifest: try layout.read(chosen.blob, sizeBytesMax: limits.manifestSizeBytesMax))
         let manifest = try ImageManifest(parts.manifest, limits: limits)
-        let held = holdPresent(manifest.blobs)
-        defer { letGo(held) }
+        let held = try holdPresent(manifest.blobs)
+        defer { for digest in held { letGo(digest) } }
         for blob in manifest.blobs where !held.contains(blob.digest) {
             let file = "\(work)/\(blob.digest.hex)"
             try layout.take(blob, to: file, isOurs: isOurs, until: deadline)
@@ -42,16 +42,15 @@ extension ImageStore {
     }
 
     /// Keeps the blobs that are here already from being removed.
-    private func holdPresent(_ wanted: [BlobDescriptor]) -> [ImageDigest] {
-        lock.withLock {
-            let present = wanted.filter { catalog.blobs.has($0) }.map(\.digest)
-            for digest in present { catalog.hold(digest) }
-            return present
+    private func holdPresent(_ wanted: [BlobDescriptor]) throws(ImageError) -> [ImageDigest] {
+        for blob in wanted { addHold(blob.digest) }
+        return try locked { (catalog) throws(ImageError) in
+            wanted.compactMap { blob in
+                if catalog.blobs.has(blob) { return blob.digest }
+                letGo(blob.digest)
+                return nil
+            }
         }
-    }
-
-    private func letGo(_ held: [ImageDigest]) {
-        lock.withLock { for digest in held { catalog.letGo(digest) } }
     }
 
     private func check(_ manifest: ImageManifest, _ parts: ImageParts) throws(ImageError) {

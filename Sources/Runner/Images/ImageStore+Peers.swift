@@ -44,7 +44,7 @@ extension ImageStore {
     ///
     /// - Throws: `.corrupt` when it was damaged on disk and is removed now.
     package func verify(_ blob: ImageDigest) async throws(ImageError) {
-        try await perform(on: heavy) { [self] () throws(ImageError) in
+        try await perform(on: intake) { [self] () throws(ImageError) in
             try blobs.verify(blob, until: deadline)
         }
     }
@@ -98,26 +98,28 @@ extension ImageStore {
     private func claimBlob(
         _ blob: ImageDigest, of image: ImageDigest
     ) throws(ImageError) -> BlobDescriptor {
-        try locked { (catalog) throws(ImageError) in
-            let named = catalog.images[image]?.manifest.blobs.first { $0.digest == blob }
-            guard let named else {
-                throw ImageError(.notFound, "no image \(image) with a blob \(blob) is known here")
-            }
-            guard receiving.count < limits.writersMax, receiving.insert(blob).inserted else {
-                throw ImageError(.busy, "the blob \(blob) can't be taken in at the moment")
-            }
-            catalog.hold(image)
-            catalog.hold(blob)
-            return named
+        let isFree = lock.withLock {
+            receiving.count < limits.writersMax && receiving.insert(blob).inserted
         }
+        guard isFree else {
+            throw ImageError(.busy, "the blob \(blob) can't be taken in at the moment")
+        }
+        addHold(image)
+        addHold(blob)
+        let named = try locked { (catalog) throws(ImageError) in
+            catalog.images[image]?.manifest.blobs.first { $0.digest == blob }
+        }
+        guard let named else {
+            releaseBlob(blob, of: image)
+            throw ImageError(.notFound, "no image \(image) with a blob \(blob) is known here")
+        }
+        return named
     }
 
     func releaseBlob(_ blob: ImageDigest, of image: ImageDigest) {
-        lock.withLock {
-            receiving.remove(blob)
-            catalog.letGo(image)
-            catalog.letGo(blob)
-        }
+        letGo(image)
+        letGo(blob)
+        _ = lock.withLock { receiving.remove(blob) }
     }
 }
 
@@ -174,9 +176,7 @@ package final class BlobWriter: @unchecked Sendable {
     ///   `.noSpace` and the like: the blob begins anew.
     package func append(_ bytes: [UInt8]) async throws(ImageError) {
         try await store.perform(on: store.light) { [self] () throws(ImageError) in
-            try store.locked { (_) throws(ImageError) in
-                guard !isOver else { throw over }
-            }
+            guard store.lock.withLock({ !isOver }) else { throw over }
             guard UInt64(bytes.count) <= blob.sizeBytes - written else {
                 throw giveUp(
                     ImageError(.tooLarge, "more came of the blob \(blob.digest) than was announced")
@@ -202,7 +202,7 @@ package final class BlobWriter: @unchecked Sendable {
     ///   not what its digest says: all that came is thrown away.
     package func finish() async throws(ImageError) {
         try await store.perform(on: store.light) { [self] () throws(ImageError) in
-            guard !isOver else { throw over }
+            guard store.lock.withLock({ !isOver }) else { throw over }
             guard written == blob.sizeBytes else {
                 throw ImageError(
                     .truncated,
@@ -218,8 +218,8 @@ package final class BlobWriter: @unchecked Sendable {
                 try store.locked { (catalog) throws(ImageError) in
                     try catalog.blobs.adopt(path, as: blob.digest)
                     try catalog.blobs.sync()
-                    isOver = true
                 }
+                store.lock.withLock { isOver = true }
             } catch {
                 throw giveUp(error)
             }

@@ -32,7 +32,7 @@ extension ImageStore {
         _ reference: RegistryReference, access: RegistryAccess = RegistryAccess(),
         as name: ImageName? = nil
     ) async throws(ImageError) -> ImageDigest {
-        try await perform(on: heavy) { [self] () throws(ImageError) in
+        try await perform(on: intake) { [self] () throws(ImageError) in
             try withWork { (work) throws(ImageError) in
                 let layout = "\(work)/layout"
                 try copyWithSkopeo(

@@ -19,17 +19,14 @@ extension ImageStore {
             let isFirst = lock.withLock {
                 let isFirst = unpacking[image] == nil
                 unpacking[image, default: []].append(continuation)
-                if isFirst { catalog.hold(image) }
+                if isFirst { holds[image, default: 0] += 1 }
                 return isFirst
             }
             guard isFirst else { return }
-            heavy.addOperation { [self] in
+            unpacks.addOperation { [self] in
                 let result = Result { () throws(ImageError) in try unpackNow(image) }
-                let waiters = lock.withLock {
-                    catalog.letGo(image)
-                    if case .success = result { catalog.touch(image) }
-                    return unpacking.removeValue(forKey: image) ?? []
-                }
+                let waiters = lock.withLock { unpacking.removeValue(forKey: image) ?? [] }
+                letGo(image)
                 for waiter in waiters { waiter.resume(returning: result) }
             }
         }
@@ -43,7 +40,10 @@ extension ImageStore {
     }
 
     private func unpackNow(_ image: ImageDigest) throws(ImageError) -> String {
-        let isKnown = lock.withLock { catalog.images[image] != nil }
+        let isKnown = try locked { (catalog) throws(ImageError) in
+            catalog.touch(image)
+            return catalog.images[image] != nil
+        }
         guard isKnown else { throw ImageError(.notFound, "the image \(image) is not on this node") }
         if let path = unpackedRoot(of: image) { return path }
         let manifest = try readManifest(image)

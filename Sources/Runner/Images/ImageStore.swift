@@ -27,22 +27,31 @@ package final class ImageStore: @unchecked Sendable {
 
     let directory: String
     let tools: ImageTools
+    /// Guards what is in memory, and is never held while something is written or read.
     let lock = NSLock()
-    /// Guarded by `lock`, as are the files that it describes.
+    /// Held by whoever changes visible files, on the store's own threads; taken before `lock`.
+    let files = NSLock()
+    /// What is known about the images; guarded by `lock`, changed by whoever holds `files`.
     var catalog: ImageCatalog
+    /// Images and blobs that must stay, counted; guarded by `lock`.
+    ///
+    /// Who has added one takes `files` once before relying on it: a removal may be under way.
+    var holds: [ImageDigest: Int] = [:]
     /// Who waits for an image that is being unpacked; guarded by `lock`.
     var unpacking: [ImageDigest: [CheckedContinuation<Result<String, ImageError>, Never>]] = [:]
     /// The blobs that peers are sending; guarded by `lock`.
     var receiving: Set<ImageDigest> = []
-    /// Imports, pulls and unpackings.
-    let heavy = OperationQueue()
+    /// Imports and pulls.
+    let intake = OperationQueue()
+    /// Unpackings: a slow registry must not keep a task waiting.
+    let unpacks = OperationQueue()
     /// Everything that takes milliseconds.
     let light = OperationQueue()
 
     /// The removal of what nobody sees any more: disks take their time over large trees.
     let sweep = OperationQueue()
 
-    /// How many imports, pulls and unpackings run at a time.
+    /// How many imports and pulls run at a time, and how many unpackings.
     package static let heavyMax = 2
     /// How many short operations run at a time.
     package static let lightMax = 4
@@ -71,9 +80,10 @@ package final class ImageStore: @unchecked Sendable {
         self.directory = directory
         self.limits = limits
         tools = ImageTools(searchPath: searchPath ?? Programs.searchPath)
-        for queue in [(heavy, ImageStore.heavyMax), (light, ImageStore.lightMax), (sweep, 1)] {
-            queue.0.maxConcurrentOperationCount = queue.1
-        }
+        intake.maxConcurrentOperationCount = ImageStore.heavyMax
+        unpacks.maxConcurrentOperationCount = ImageStore.heavyMax
+        light.maxConcurrentOperationCount = ImageStore.lightMax
+        sweep.maxConcurrentOperationCount = 1
         let blobs = BlobDirectory(path: "\(directory)/blobs/sha256")
         do {
             for folder in ["blobs/sha256", "images", "unpacked", "incoming", "work", "trash"] {
@@ -152,10 +162,30 @@ package final class ImageStore: @unchecked Sendable {
     /// Keeps an image from being removed until `letGo` is called as often.
     ///
     /// For whoever is about to use it and stands in no list yet. Forgotten when the process ends.
-    package func hold(_ image: ImageDigest) { lock.withLock { catalog.hold(image) } }
+    ///
+    /// - Throws: `.notFound` when it is not here; nothing is held then.
+    package func hold(_ image: ImageDigest) async throws(ImageError) {
+        try await perform(on: light) { [self] () throws(ImageError) in
+            addHold(image)
+            let isKnown = try locked { (catalog) throws(ImageError) in
+                catalog.images[image] != nil
+            }
+            guard isKnown else {
+                letGo(image)
+                throw ImageError(.notFound, "the image \(image) is not on this node")
+            }
+        }
+    }
 
     /// Takes one `hold` back.
-    package func letGo(_ image: ImageDigest) { lock.withLock { catalog.letGo(image) } }
+    package func letGo(_ image: ImageDigest) {
+        lock.withLock {
+            let count = (holds[image] ?? 1) - 1
+            holds[image] = count > 0 ? count : nil
+        }
+    }
+
+    func addHold(_ digest: ImageDigest) { lock.withLock { holds[digest, default: 0] += 1 } }
 
     // MARK: Helpers for the other files
 
@@ -172,12 +202,19 @@ package final class ImageStore: @unchecked Sendable {
         return try result.get()
     }
 
+    /// Changes what is visible: the files, then what is known about them, whatever comes of it.
     func locked<Value>(
         _ body: (inout ImageCatalog) throws(ImageError) -> Value
     ) throws(ImageError) -> Value {
-        lock.lock()
-        defer { lock.unlock() }
-        return try body(&catalog)
+        files.lock()
+        defer { files.unlock() }
+        var changed = lock.withLock { () -> ImageCatalog in
+            var current = catalog
+            current.held = Set(holds.keys)
+            return current
+        }
+        defer { lock.withLock { catalog = changed } }
+        return try body(&changed)
     }
 
     /// Runs with a directory that is gone afterwards, whatever comes of it.

@@ -109,9 +109,7 @@ struct LayerUnpacker: ~Copyable {
     private mutating func makeFile(
         _ entry: TarEntry, _ name: [UInt8], _ tar: inout TarReader
     ) throws(ImageError) {
-        guard entry.sizeBytes <= limits.unpackedSizeBytesMax,
-            sizeBytes + entry.sizeBytes <= limits.unpackedSizeBytesMax
-        else {
+        guard entry.sizeBytes <= limits.unpackedSizeBytesMax - sizeBytes else {
             throw ImageError(
                 .tooLarge, "the image unpacks to more than \(limits.unpackedSizeBytesMax) bytes")
         }
