@@ -220,3 +220,10 @@ struct TarBuilder {
         bytes += [UInt8](repeating: 0, count: (512 - content.count % 512) % 512)
     }
 }
+
+extension ImageStore {
+    /// Waits until everything that was put off is done.
+    func flushed() async throws {
+        try await perform(on: sweep) { () throws(ImageError) in }
+    }
+}

@@ -243,6 +243,32 @@ import Testing
             bench.contents().filter { !$0.hasPrefix("/unpacked/\(image.hex)") }.count == 3 + 1 + 1)
     }
 
+    @Test func `what may not be on disk does not outlive the boot`() async throws {
+        let bench = try ImageBench()
+        let image = try await bench.image("a", layers: [Self.small])
+        _ = try await bench.store.unpack(image)
+        try await bench.store.flushed()
+        let unpacked = "\(bench.store.directory)/unpacked/\(image.hex)"
+        #expect(Files.names(in: unpacked) == ["boot", "flushed", "rootfs", "size"])
+        // Flushed: whatever the boot.
+        try Files.write(Array("another".utf8), to: unpacked + "/boot")
+        _ = try ImageStore(directory: bench.store.directory)
+        #expect(Files.isDirectory(unpacked))
+        // The daemon was started anew, the machine was not; it is flushed now.
+        Files.remove(unpacked + "/flushed")
+        try Files.write(Array(ImageCatalog.bootID.utf8), to: unpacked + "/boot")
+        let second = try ImageStore(directory: bench.store.directory)
+        try await second.flushed()
+        #expect(Files.exists(unpacked + "/flushed"))
+        // The machine was.
+        Files.remove(unpacked + "/flushed")
+        try Files.write(Array("another".utf8), to: unpacked + "/boot")
+        let third = try ImageStore(directory: bench.store.directory)
+        #expect(Files.names(in: third.directory + "/unpacked").isEmpty)
+        let root = try await third.unpack(image)
+        #expect(bench.text(root, "bin/tool") == "tool")
+    }
+
     @Test func `a manifest that is lost is said, with its name`() async throws {
         let bench = try ImageBench()
         let image = try await bench.image("a", layers: [Self.small])

@@ -14,6 +14,7 @@ final class TemporaryFolder: Sendable {
     }
 
     deinit {
-        Files.remove(path)
+        // Also what an ordinary user may not write to.
+        try? Tree.remove(Array(path.utf8))
     }
 }

@@ -156,6 +156,23 @@ struct ImageCatalog {
 
     func unpackedPath(of image: ImageDigest) -> String { "\(directory)/unpacked/\(image.hex)" }
 
+    /// Marks what is unpacked and on disk.
+    static let flushedMark = "flushed"
+
+    /// Names this boot of the machine.
+    static let bootID = Files.text("/proc/sys/kernel/random/boot_id") ?? "unknown"
+
+    /// Whether what is unpacked is on disk.
+    func isFlushed(_ image: ImageDigest) -> Bool {
+        Files.exists("\(unpackedPath(of: image))/\(ImageCatalog.flushedMark)")
+    }
+
+    /// Whether all of an unpacked image can still be there: it was flushed, or nothing can have lost it
+    /// since, as the machine has not been started anew.
+    private func isIntact(_ image: ImageDigest) -> Bool {
+        isFlushed(image) || Files.text("\(unpackedPath(of: image))/boot") == ImageCatalog.bootID
+    }
+
     /// What an image takes unpacked; `nil` when it is not.
     func unpackedSizeBytes(of image: ImageDigest) -> UInt64? {
         Files.text("\(unpackedPath(of: image))/size").flatMap { UInt64($0) }
@@ -241,7 +258,9 @@ struct ImageCatalog {
         let known = images
         try removeNames { _, digest in known[digest] == nil }
         for folder in Files.names(in: "\(directory)/unpacked") {
-            if let digest = ImageDigest(hex: folder), images[digest] != nil { continue }
+            if let digest = ImageDigest(hex: folder), images[digest] != nil, isIntact(digest) {
+                continue
+            }
             try Tree.remove(Array("\(directory)/unpacked/\(folder)".utf8))
         }
         removeOrphans()

@@ -1,3 +1,4 @@
+import CShims
 import Foundation
 import Glibc
 
@@ -63,12 +64,29 @@ extension ImageStore {
             }
             let size = try unpackLayers(manifest, configuration, into: root)
             try Files.put(Array("\(size)".utf8), at: "\(work)/size")
-            // One call for all files: each on its own takes several times as long.
-            try Tree.syncAll(below: work)
+            try Files.put(Array(ImageCatalog.bootID.utf8), at: "\(work)/boot")
             let final = "\(directory)/unpacked/\(image.hex)"
             guard rename(work, final) == 0 else { throw .system("rename", work) }
-            try Tree.sync(directory: "\(directory)/unpacked")
+            flushLater(image)
             return "\(final)/rootfs"
+        }
+    }
+
+    /// Has what was unpacked on disk in its own time, and marks it then.
+    ///
+    /// A task need not wait for that: until it is marked, it counts for this boot of the machine only.
+    /// The flush is that of the whole file system, and may have much of others' to write.
+    func flushLater(_ image: ImageDigest) {
+        // By its descriptor: the image may be removed meanwhile, and be unpacked again.
+        let path = "\(directory)/unpacked/\(image.hex)"
+        let unpacked = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard unpacked >= 0 else { return }
+        sweep.addOperation {
+            defer { close(unpacked) }
+            guard magpie_sync_filesystem(unpacked) == 0 else { return }
+            let flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC
+            let mark = openat(unpacked, ImageCatalog.flushedMark, flags, 0o600)
+            if mark >= 0 { close(mark) }
         }
     }
 

@@ -98,6 +98,9 @@ package final class ImageStore: @unchecked Sendable {
             directory: directory, blobs: blobs, limits: limits, clock: clock)
         notices = try catalog.tidy()
         self.catalog = catalog
+        for image in catalog.images.keys.sorted() where !catalog.isFlushed(image) {
+            flushLater(image)
+        }
     }
 
     // MARK: Names

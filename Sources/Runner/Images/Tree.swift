@@ -1,4 +1,3 @@
-import CShims
 import Glibc
 
 /// Directory trees that strangers filled: names are bytes, and links are never followed.
@@ -72,13 +71,5 @@ enum Tree {
         guard descriptor >= 0 else { throw .system("open", path) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw .system("write", path) }
-    }
-
-    /// Has everything of a directory's file system written to disk.
-    static func syncAll(below path: String) throws(ImageError) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system("open", path) }
-        defer { close(descriptor) }
-        guard magpie_sync_filesystem(descriptor) == 0 else { throw .system("write", path) }
     }
 }
