@@ -156,7 +156,7 @@ final class ClaimNode: @unchecked Sendable {
         gathered.append(
             AcquireRequest(
                 task: task, birth: BirthDot(origin: BootID(origin), sequence: births),
-                restart: .onLoss, onPartition: .stop))
+                restart: .onNodeLoss, onPartition: .rerun))
         let begin = ClaimNode.now
         waiting[task] = (
             begin,
@@ -254,7 +254,7 @@ final class ClaimNode: @unchecked Sendable {
         case .send(let bytes, let peer):
             gossip(.send(payload: bytes, to: peer, via: .stream))
         case .persist(let writes, let ticket): persist(writes, ticket)
-        case .granted(let task, _, _): answered(task, isGranted: true)
+        case .granted(let task, _, _, _): answered(task, isGranted: true)
         case .denied(let task, _): answered(task, isGranted: false)
         default: break
         }

@@ -18,7 +18,8 @@ struct ClientCommand: AsyncParsableCommand {
         version: SoftwareVersion.text,
         subcommands: [
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
-            LogsCommand.self, CancelCommand.self, WaitCommand.self, WhyCommand.self,
+            LogsCommand.self, EventsCommand.self, CancelCommand.self, WaitCommand.self,
+            WhyCommand.self,
         ])
 
     static func main() async {

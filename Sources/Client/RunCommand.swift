@@ -33,11 +33,23 @@ struct RunCommand: AsyncParsableCommand {
     var rootfs: String?
     @Option(name: [.customShort("v"), .long], help: "HOST:CONTAINER[:ro].")
     var volume: [String] = []
-    @Option(help: "never, on-loss (default) or on-failure[:N].")
+    @Option(
+        help: """
+            never, on-node-loss (default), on-failure[:N] (N restarts at most) or always, until it \
+            is canceled; all but 'never' run it again when its node is lost.
+            """)
     var restart: String?
-    @Option(help: "stop (default) or wait.")
+    @Option(help: "How many attempts it has at most, whatever ends them.")
+    var maxAttempts: UInt32?
+    @Option(
+        help: """
+            When its node is cut off: rerun (default; it is ended there and runs elsewhere) or \
+            wait (it goes on there, and runs nowhere else until that node is back or forgotten).
+            """)
     var onPartition: String?
-    @Option(help: "How long it may run, such as 30s or 1h30m.")
+    @Option(help: "How long it is kept once it has ended, such as 30m or 7d.")
+    var retain: String?
+    @Option(help: "How long an attempt may run, such as 30s or 1h30m; then it has failed.")
     var timeout: String?
     @Option(help: "How long it may take to end after SIGTERM (default: 10s).")
     var grace: String?
@@ -101,7 +113,11 @@ struct RunCommand: AsyncParsableCommand {
         spec.rootfs = rootfs
         spec.volumes = volume
         spec.restart = restart
+        spec.maxAttempts = maxAttempts
         spec.onPartition = onPartition
+        spec.retainSeconds = try retain.map { (text) throws(InvalidInput) in
+            try Quantities.seconds(text)
+        }
         spec.timeoutSeconds = try timeout.map { (text) throws(InvalidInput) in
             try Quantities.seconds(text)
         }

@@ -86,7 +86,33 @@ struct StatusCommand: AsyncParsableCommand {
                 Output.line(line)
             }
             if !task.reason.isEmpty { Output.line(task.reason) }
+            if let waitsFor = task.waitsFor { Output.line(waitsFor) }
+            guard !task.attempts.isEmpty else { return }
+            Output.line("")
+            for line in StatusCommand.table(of: task.attempts).lines { Output.line(line) }
         }
+    }
+}
+
+extension StatusCommand {
+    /// The history: who tried when, under which token, and what came of it.
+    static func table(of attempts: [AttemptView]) -> Table {
+        var table = Table(
+            header: [
+                "ATTEMPT", "STATE", "EXIT", "NODE", "TOKEN", "CLAIMED", "STARTED", "ENDED",
+                "REASON",
+            ])
+        for attempt in attempts {
+            let times = [attempt.claimed, attempt.started, attempt.ended].map {
+                $0.map { String($0.dropLast(5)) } ?? "-"
+            }
+            table.rows.append(
+                [
+                    "\(attempt.attempt)", attempt.state, attempt.exitCode.map { "\($0)" } ?? "-",
+                    attempt.node, attempt.token,
+                ] + times + [attempt.reason.isEmpty ? "-" : attempt.reason])
+        }
+        return table
     }
 }
 

@@ -5,8 +5,8 @@ import Model
 extension Node {
     /// The lock granted a claim: make the container, or settle at once what needs none.
     mutating func granted(
-        _ task: TaskID, _ token: FencingToken, _ session: SessionID, at now: Instant,
-        emit: (NodeEffect) -> Void
+        _ task: TaskID, _ token: FencingToken, _ session: SessionID, _ count: AttemptCount,
+        at now: Instant, emit: (NodeEffect) -> Void
     ) {
         claimAnswered(task)
         queue.remove(task)
@@ -14,7 +14,7 @@ extension Node {
         guard let record = table.record(task), activity == .active,
             lock.session?.id == session
         else {
-            return lock(.release(task, token, notBefore: .zero), at: now, emit: emit)
+            return lock(.release(task, token, after: nil, notBefore: .zero), at: now, emit: emit)
         }
         if record.isCancelRequested {
             return lock(
@@ -27,25 +27,26 @@ extension Node {
         }
         let id = ContainerID(task: task, token: token)
         let holding = Holding(
-            id: id, session: session, spec: record.spec, phase: .creating,
+            id: id, session: session, spec: record.spec, count: count, phase: .creating,
             claimed: wallTime(at: now))
         hold(holding)
         writeRow(holding, .claimed, at: now, emit: emit)
         emit(.container(id, .create(record.spec)))
     }
 
+    /// The end that the newest attempt has reported, when no other follows it.
     private func reportedOutcome(of record: TaskRecord) -> TaskOutcome? {
-        guard let attempt = record.latestAttempt else { return nil }
+        guard let attempt = record.latestAttempt, !record.runsAgain else { return nil }
         switch attempt.phase {
         case .complete:
             return TaskOutcome(kind: .complete, exit: attempt.exit, reason: attempt.reason)
         case .canceled:
             return TaskOutcome(kind: .canceled, exit: attempt.exit, reason: attempt.reason)
-        case .failed where !record.mayRetry:
+        case .failed:
             return TaskOutcome(kind: .failed, exit: attempt.exit, reason: attempt.reason)
-        case .lost where record.spec.restart == .never:
+        case .lost:
             return TaskOutcome(kind: .lost, reason: attempt.reason)
-        case .claimed, .starting, .running, .lost, .failed:
+        case .claimed, .starting, .running:
             return nil
         }
     }
@@ -154,22 +155,34 @@ extension Node {
         switch holding.endCause {
         case .forfeited:
             drop(holding, reason: "the node's lease ended", at: now, emit: emit)
-        case .handedBack where holding.spec.restart == .never && holding.phase != .creating:
+        case .handedBack where holding.phase == .creating:
+            giveBack(holding, nil, reason: "its node left", rest: .zero, at: now, emit: emit)
+        case .handedBack where !holding.runsAgain(after: .loss):
             close(holding, .lost, exit: exit, reason: "its node left", at: now, emit: emit)
         case .handedBack:
-            giveBack(holding, reason: "its node left", after: .zero, at: now, emit: emit)
+            giveBack(holding, .loss, reason: "its node left", rest: .zero, at: now, emit: emit)
         case .canceled:
             close(holding, .canceled, exit: exit, reason: reason, at: now, emit: emit)
         case .timedOut:
             let limit = holding.spec.timeout?.seconds ?? 0
-            close(
-                holding, .failed, exit: exit, reason: "used up its run time of \(limit) s",
-                at: now, emit: emit)
+            failed(
+                holding, exit: exit, reason: "used up its run time of \(limit) s", at: now,
+                emit: emit)
         case nil where exit.code == 0 && reason.isEmpty:
-            close(holding, .complete, exit: exit, reason: "", at: now, emit: emit)
+            succeeded(holding, exit: exit, at: now, emit: emit)
         case nil:
             failed(holding, exit: exit, reason: reason, at: now, emit: emit)
         }
+    }
+
+    private mutating func succeeded(
+        _ holding: Holding, exit: ExitStatus, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        guard holding.runsAgain(after: .success) else {
+            return close(holding, .complete, exit: exit, reason: "", at: now, emit: emit)
+        }
+        writeRow(holding, .complete, exit: exit, at: now, emit: emit)
+        release(holding, .success, rest: rest(after: holding, at: now), at: now, emit: emit)
     }
 
     private mutating func failed(
@@ -178,21 +191,27 @@ extension Node {
     ) {
         var reason = reason
         if exit.wasOutOfMemory, reason.isEmpty { reason = "out of memory" }
-        let attempts = table.record(holding.id.task)?.attempts.count ?? 1
-        guard table.record(holding.id.task)?.mayRetry == true else {
+        guard holding.runsAgain(after: .failure) else {
             return close(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
         }
         writeRow(holding, .failed, exit: exit, reason: reason, at: now, emit: emit)
-        lock(
-            .release(
-                holding.id.task, holding.id.token, notBefore: Node.backoff(after: attempts)),
-            at: now, emit: emit)
+        release(holding, .failure, rest: rest(after: holding, at: now), at: now, emit: emit)
     }
 
-    /// How long a failed task rests before its next attempt: 1 s, doubled each time, 60 s at most.
-    private static func backoff(after attempts: Int) -> Duration {
-        .seconds(min(60, 1 << min(max(attempts - 1, 0), 6)))
+    /// How long a task rests before its next attempt: 1 s, doubled with each attempt, 60 s at most;
+    /// after a program that ran for a while 1 s again.
+    private func rest(after holding: Holding, at now: Instant) -> Duration {
+        let ran = holding.started.map { wallTime(at: now).milliseconds - $0.milliseconds } ?? 0
+        guard ran < Node.calmMilliseconds else { return Node.restMin }
+        return min(Node.restMin * (1 << min(Int(holding.count.used) - 1, 6)), Node.restMax)
     }
+
+    /// The shortest rest between two attempts.
+    static let restMin: Duration = .seconds(1)
+    /// The longest rest between two attempts.
+    static let restMax: Duration = .seconds(60)
+    /// How long a program must run for its end not to lengthen the next rest, in milliseconds.
+    static let calmMilliseconds: Int64 = 10_000
 
     /// The exit status is lost: nobody knows how the attempt ended.
     private mutating func vanished(
@@ -200,22 +219,22 @@ extension Node {
     ) {
         markEnded(holding.id)
         emit(.container(holding.id, .remove))
-        switch (holding.endCause, holding.spec.restart) {
-        case (.forfeited, _):
+        switch holding.endCause {
+        case .forfeited:
             drop(holding, reason: reason, at: now, emit: emit)
-        case (nil, _) where holding.phase == .creating:
+        case nil where holding.phase == .creating:
             // It never ran, but may elsewhere; not here at once, though. What must not run twice
             // is closed as lost by whoever claims it next: a row can't tell that it never ran.
-            let attempts = table.record(holding.id.task)?.attempts.count ?? 1
             giveBack(
-                holding, reason: reason, after: Node.backoff(after: attempts), at: now,
+                holding, nil, reason: reason, rest: rest(after: holding, at: now), at: now,
                 emit: emit)
-        case (.canceled, _):
+        case .canceled:
             close(holding, .canceled, exit: nil, reason: reason, at: now, emit: emit)
-        case (_, .never):
-            close(holding, .lost, exit: nil, reason: reason, at: now, emit: emit)
-        case (_, .onLoss), (_, .onFailure):
-            giveBack(holding, reason: reason, after: .zero, at: now, emit: emit)
+        case .timedOut, .handedBack, nil:
+            guard holding.runsAgain(after: .loss) else {
+                return close(holding, .lost, exit: nil, reason: reason, at: now, emit: emit)
+            }
+            giveBack(holding, .loss, reason: reason, rest: .zero, at: now, emit: emit)
         }
     }
 
@@ -238,14 +257,22 @@ extension Node {
             at: now, emit: emit)
     }
 
-    /// The claim goes back into the lock: anyone may take the task.
+    /// The claim goes back into the lock: anyone may take the task; `end` is `nil` when it never ran.
     private mutating func giveBack(
-        _ holding: Holding, reason: String, after delay: Duration, at now: Instant,
+        _ holding: Holding, _ end: AttemptEnd?, reason: String, rest: Duration, at now: Instant,
         emit: (NodeEffect) -> Void
     ) {
-        writeRow(holding, .lost, reason: reason, at: now, emit: emit)
+        writeRow(holding, .lost, hasRun: end != nil, reason: reason, at: now, emit: emit)
+        release(holding, end, rest: rest, at: now, emit: emit)
+    }
+
+    private mutating func release(
+        _ holding: Holding, _ end: AttemptEnd?, rest: Duration, at now: Instant,
+        emit: (NodeEffect) -> Void
+    ) {
         lock(
-            .release(holding.id.task, holding.id.token, notBefore: delay), at: now, emit: emit)
+            .release(holding.id.task, holding.id.token, after: end, notBefore: rest), at: now,
+            emit: emit)
     }
 
     /// The claim is no longer this node's: nothing to tell the lock.
@@ -273,10 +300,12 @@ extension Node {
 
     private mutating func writeRow(
         _ holding: Holding, _ phase: AttemptRow.Phase, exit: ExitStatus? = nil,
-        reason: String = "", at now: Instant, emit: (NodeEffect) -> Void
+        hasRun: Bool = true, reason: String = "", at now: Instant, emit: (NodeEffect) -> Void
     ) {
         var row = AttemptRow(
             token: holding.id.token, session: holding.session, node: id, phase: phase)
+        row.count = holding.count
+        if !hasRun, row.count.used > 0 { row.count.used -= 1 }
         row.exit = exit
         row.reason = reason
         row.claimed = holding.claimed

@@ -22,8 +22,8 @@ extension Node {
             send(PeerMessage.wrap(lock: bytes), to: peer, via: .stream, at: now, emit: emit)
         case .persist(let writes, let ticket):
             emit(.persist(writes, persistence.ticket(for: .lock(ticket))))
-        case .granted(let task, let token, let session):
-            granted(task, token, session, at: now, emit: emit)
+        case .granted(let task, let token, let session, let count):
+            granted(task, token, session, count, at: now, emit: emit)
         case .denied(let task, let denial):
             denied(task, denial, at: now, emit: emit)
         case .sessionOpened(let session, let kept, let leaseUntil):

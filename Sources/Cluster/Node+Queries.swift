@@ -76,8 +76,9 @@ extension Node {
         guard node.state == .alive else { return "it is \(node.state.rawValue)" }
         if node.id == id {
             if let hindrance = hindrance(to: task.spec) { return "it \(hindrance)" }
+            if let quorumWait { return "it is \(quorumWait)" }
             guard isLeaseHeld(at: now) else {
-                return "it has no lease: the lock's voters can't be reached"
+                return "it has no lease: the lock's voters do not answer"
             }
         }
         guard node.isEligible else { return "it takes no tasks" }
@@ -93,18 +94,42 @@ extension Node {
         return "it may take the task at any moment"
     }
 
+    /// What everybody here waits for while a majority of the lock's voters is out of reach.
+    private var quorumWait: String? {
+        let voters = lock.voters
+        let unreachable = voters.count { voter in
+            voter != id && membership.member(voter)?.state.isInReach != true
+        }
+        guard !voters.isEmpty, voters.count - unreachable <= voters.count / 2 else { return nil }
+        return "waiting for lock quorum (\(unreachable) of \(voters.count) voters unreachable)"
+    }
+
     private func status(_ record: TaskRecord) -> TaskStatus {
         let attempt = record.latestAttempt
         let isQueued = record.state == .queued
-        return TaskStatus(
+        var status = TaskStatus(
             id: record.id, state: record.state, spec: record.spec,
             node: isQueued ? nil : attempt?.node,
             nodeName: isQueued ? nil : attempt.flatMap { membership.member($0.node)?.name },
             exit: record.outcome?.exit ?? (isQueued ? nil : attempt?.exit),
-            attempt: record.attempts.count, token: attempt?.token,
+            attempt: attempt.map { Int($0.count.used) } ?? 0, token: attempt?.token,
             isCancelRequested: record.isCancelRequested,
             isUnconfirmed: record.state.isTerminal && record.outcome == nil,
             submitted: record.submitted, started: attempt?.started, ended: attempt?.ended,
             reason: record.outcome?.reason ?? attempt?.reason ?? "")
+        status.attempts = record.attempts.map { self.status($0, of: record) }
+        if isQueued { status.waitsFor = quorumWait }
+        return status
+    }
+
+    private func status(_ row: AttemptRow, of record: TaskRecord) -> AttemptStatus {
+        let isOvertaken =
+            !row.phase.isTerminal
+            && (row.token != record.latestAttempt?.token || record.outcome != nil)
+        return AttemptStatus(
+            number: Int(row.count.used), token: row.token, node: row.node,
+            nodeName: membership.member(row.node)?.name, phase: isOvertaken ? .lost : row.phase,
+            exit: row.exit, claimed: row.claimed, started: row.started, ended: row.ended,
+            reason: isOvertaken ? "its node was lost and has not reported its end" : row.reason)
     }
 }

@@ -50,7 +50,8 @@ extension Node {
                         session: attempt.session, node: attempt.node,
                         isLive: !attempt.phase.isTerminal,
                         waits: record.spec.onPartition == .wait || record.spec.restart == .never,
-                        isLastAttempt: record.spec.restart == .never))
+                        count: attempt.count, end: attempt.end ?? .loss,
+                        isLastAttempt: !record.spec.runsAgain(after: .loss, attempt.count)))
             }
         }
         for origin in table.collected.origins {

@@ -40,7 +40,7 @@ extension Node {
             return discard(container, emit: emit)
         }
         var holding = Holding(
-            id: id, session: row.session, spec: record.spec, phase: .running,
+            id: id, session: row.session, spec: record.spec, count: row.count, phase: .running,
             claimed: row.claimed ?? wallTime(at: now), started: row.started)
         // A lease that ended while the daemon was away: the claim may be another node's by now.
         let isForfeited = holding.isLeaseBound && !isLeaseHeld(at: now)

@@ -33,7 +33,7 @@ extension Node {
             batch.append(
                 AcquireRequest(
                     task: task, birth: record.birth, restart: record.spec.restart,
-                    onPartition: record.spec.onPartition))
+                    attemptsMax: record.spec.attemptsMax, onPartition: record.spec.onPartition))
             if batch.count == Node.claimBatchMax { break }
         }
         guard !batch.isEmpty else { return }

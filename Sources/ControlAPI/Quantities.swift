@@ -2,8 +2,10 @@ package import Model
 
 /// Reads the quantities that people write on command lines.
 package enum Quantities {
-    /// The most attempts that `on-failure:N` may ask for; a record shows so many.
-    package static let attemptsMax: UInt32 = 16
+    /// The most restarts that `on-failure:N` may ask for, and attempts that `max_attempts` may.
+    package static let restartsMax: UInt32 = 1_000_000
+    /// The longest that an ended task may be kept, in seconds: ten years.
+    package static let retainSecondsMax = 3_650.0 * 86_400
 
     /// Bytes such as `512M`, `2G` or `1048576`; units are powers of 1,024.
     package static func bytes(_ text: String) throws(InvalidInput) -> UInt64 {
@@ -63,21 +65,32 @@ package enum Quantities {
         return VolumeMount(source: parts[0], target: parts[1], isReadOnly: isReadOnly)
     }
 
-    /// `never`, `on-loss` or `on-failure[:N]`.
+    /// `never`, `on-node-loss`, `on-failure[:N]` or `always`; N counts restarts, as with docker.
     package static func restart(_ text: String) throws(InvalidInput) -> RestartPolicy {
         switch text {
         case "never": return .never
-        case "on-loss": return .onLoss
-        case "on-failure": return .onFailure(attemptsMax: 3)
+        case "on-node-loss": return .onNodeLoss
+        case "on-failure": return .onFailure(restartsMax: nil)
+        case "always": return .always
         default:
             guard text.hasPrefix("on-failure:"), let count = UInt32(text.dropFirst(11)),
-                (1...attemptsMax).contains(count)
+                (1...restartsMax).contains(count)
             else {
                 throw InvalidInput(
-                    "restart \(text): write never, on-loss or on-failure[:N] with N from 1 to "
-                        + "\(attemptsMax)")
+                    "restart: \(text) is no policy; write never, on-node-loss, always or "
+                        + "on-failure[:N] with N from 1 to \(restartsMax)")
             }
-            return .onFailure(attemptsMax: count)
+            return .onFailure(restartsMax: count)
+        }
+    }
+
+    /// A policy as people write it.
+    package static func text(_ policy: RestartPolicy) -> String {
+        switch policy {
+        case .never: "never"
+        case .onNodeLoss: "on-node-loss"
+        case .onFailure(let restartsMax): restartsMax.map { "on-failure:\($0)" } ?? "on-failure"
+        case .always: "always"
         }
     }
 

@@ -85,10 +85,14 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var pids: UInt32?
     /// `HOST:CONTAINER[:ro]`.
     package var volumes: [String]?
-    /// `never`, `on-loss` or `on-failure[:N]`.
+    /// `never`, `on-node-loss`, `on-failure[:N]` or `always`.
     package var restart: String?
-    /// `stop` or `wait`.
+    /// How many attempts it has at most, whatever ends them.
+    package var maxAttempts: UInt32?
+    /// `rerun` or `wait`.
     package var onPartition: String?
+    /// Seconds that it is kept once it has ended.
+    package var retainSeconds: Double?
     /// Seconds that it may run.
     package var timeoutSeconds: Double?
     /// Seconds between SIGTERM and SIGKILL.
@@ -99,7 +103,9 @@ package struct SpecView: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
         case constraints
+        case maxAttempts = "max_attempts"
         case onPartition = "on_partition"
+        case retainSeconds = "retain_seconds"
         case timeoutSeconds = "timeout_seconds"
         case graceSeconds = "grace_seconds"
     }
@@ -136,10 +142,18 @@ package struct SpecView: Codable, Hashable, Sendable {
         try readLimits(into: &spec)
         for volume in volumes ?? [] { spec.volumes.append(try Quantities.volume(volume)) }
         if let restart { spec.restart = try Quantities.restart(restart) }
+        if let maxAttempts {
+            guard (1...Quantities.restartsMax).contains(maxAttempts) else {
+                throw InvalidInput(
+                    "max_attempts: \(maxAttempts) does not lie between 1 and "
+                        + "\(Quantities.restartsMax)")
+            }
+            spec.attemptsMax = maxAttempts
+        }
         switch onPartition {
-        case nil, "stop"?: spec.onPartition = .stop
+        case nil, "rerun"?: spec.onPartition = .rerun
         case "wait"?: spec.onPartition = .wait
-        case let other?: throw InvalidInput("on_partition: \(other) is neither stop nor wait")
+        case let other?: throw InvalidInput("on_partition: \(other) is neither rerun nor wait")
         }
         for constraint in constraints ?? [] where !constraint.dropFirst().contains("=") {
             throw InvalidInput("constraints: \(constraint) is not LABEL=VALUE")
@@ -172,6 +186,12 @@ package struct SpecView: Codable, Hashable, Sendable {
                 throw InvalidInput("timeout: must be longer than nothing")
             }
             spec.timeout = .milliseconds(Int64(timeoutSeconds * 1_000))
+        }
+        if let retainSeconds {
+            guard retainSeconds >= 0, retainSeconds <= Quantities.retainSecondsMax else {
+                throw InvalidInput("retain: must lie between 0 and ten years")
+            }
+            spec.retention = .milliseconds(Int64(retainSeconds * 1_000))
         }
         if let graceSeconds {
             guard graceSeconds >= 0, graceSeconds <= 86_400 else {

@@ -31,6 +31,17 @@ package struct TaskView: Codable, Hashable, Sendable {
     /// Whether a user wishes it to end.
     package var cancelRequested: Bool
 
+    /// Its attempts, oldest first.
+    package var attempts: [AttemptView]
+    /// What it waits for, while it is queued and that is more than a node's turn.
+    package var waitsFor: String?
+    /// When it is run again: `never`, `on-node-loss`, `on-failure[:N]` or `always`.
+    package var restart: String
+    /// How many attempts it has at most, if that is limited.
+    package var maxAttempts: UInt32?
+    /// How long it is kept once it has ended, in seconds; absent for the node's own setting.
+    package var retainSeconds: Double?
+
     /// Whether it has ended.
     package var isTerminal: Bool {
         ["complete", "failed", "canceled", "lost"].contains(state)
@@ -42,6 +53,10 @@ package struct TaskView: Codable, Hashable, Sendable {
         case exitCode = "exit_code"
         case outOfMemory = "out_of_memory"
         case cancelRequested = "cancel_requested"
+        case attempts, restart
+        case waitsFor = "waits_for"
+        case maxAttempts = "max_attempts"
+        case retainSeconds = "retain_seconds"
     }
 
     /// Makes a view of a task that was just submitted.
@@ -55,6 +70,8 @@ package struct TaskView: Codable, Hashable, Sendable {
         reason = ""
         unconfirmed = false
         cancelRequested = false
+        attempts = []
+        restart = "on-node-loss"
     }
 
     /// Writes every field, absent ones as null, so that programs find the same keys always.
@@ -74,6 +91,68 @@ package struct TaskView: Codable, Hashable, Sendable {
         try fields.encode(reason, forKey: .reason)
         try fields.encode(unconfirmed, forKey: .unconfirmed)
         try fields.encode(cancelRequested, forKey: .cancelRequested)
+        try fields.encode(attempts, forKey: .attempts)
+        try fields.encode(waitsFor, forKey: .waitsFor)
+        try fields.encode(restart, forKey: .restart)
+        try fields.encode(maxAttempts, forKey: .maxAttempts)
+        try fields.encode(retainSeconds, forKey: .retainSeconds)
+    }
+}
+
+/// One attempt at a task, as the API shows it.
+package struct AttemptView: Codable, Hashable, Sendable {
+    /// Counts the task's attempts from 1; one that never ran has the number of the one before.
+    package var attempt: Int
+    /// Its fencing token.
+    package var token: String
+    /// The name of the node that claimed it.
+    package var node: String
+    /// `claimed`, `starting`, `running`, `lost`, `canceled`, `failed` or `complete`.
+    package var state: String
+    /// The process's exit code, once there is one.
+    package var exitCode: Int32?
+    /// When it was claimed.
+    package var claimed: String?
+    /// When its program started.
+    package var started: String?
+    /// When it ended.
+    package var ended: String?
+    /// Why it ended so, when there is more to say.
+    package var reason: String
+
+    enum CodingKeys: String, CodingKey {
+        case attempt, token, node, state, claimed, started, ended, reason
+        case exitCode = "exit_code"
+    }
+
+    /// Makes a view.
+    package init(
+        attempt: Int, token: String, node: String, state: String, exitCode: Int32?,
+        claimed: String?, started: String?, ended: String?, reason: String
+    ) {
+        self.attempt = attempt
+        self.token = token
+        self.node = node
+        self.state = state
+        self.exitCode = exitCode
+        self.claimed = claimed
+        self.started = started
+        self.ended = ended
+        self.reason = reason
+    }
+
+    /// Writes every field, absent ones as null.
+    package func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(attempt, forKey: .attempt)
+        try fields.encode(token, forKey: .token)
+        try fields.encode(node, forKey: .node)
+        try fields.encode(state, forKey: .state)
+        try fields.encode(exitCode, forKey: .exitCode)
+        try fields.encode(claimed, forKey: .claimed)
+        try fields.encode(started, forKey: .started)
+        try fields.encode(ended, forKey: .ended)
+        try fields.encode(reason, forKey: .reason)
     }
 }
 

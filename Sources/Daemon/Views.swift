@@ -18,6 +18,23 @@ extension TaskView {
         reason = task.reason
         unconfirmed = task.isUnconfirmed
         cancelRequested = task.isCancelRequested
+        attempts = task.attempts.map(AttemptView.init)
+        waitsFor = task.waitsFor
+        restart = Quantities.text(task.spec.restart)
+        maxAttempts = task.spec.attemptsMax
+        retainSeconds = task.spec.retention?.seconds
+    }
+}
+
+extension AttemptView {
+    /// What the API shows of an attempt.
+    init(_ attempt: AttemptStatus) {
+        self.init(
+            attempt: attempt.number, token: "\(attempt.token)",
+            node: attempt.nodeName ?? "\(attempt.node)", state: "\(attempt.phase)",
+            exitCode: attempt.exit?.code, claimed: attempt.claimed.map(Quantities.text),
+            started: attempt.started.map(Quantities.text),
+            ended: attempt.ended.map(Quantities.text), reason: attempt.reason)
     }
 }
 

@@ -158,7 +158,7 @@ extension LockNode {
             opened(session, result, asked: asked, at: now, emit: emit)
         case .acquire(let request, let session):
             acquired(request.task, result, for: session, retryAfter: retryAfter, emit: emit)
-        case .release(let claim, _):
+        case .release(let claim, _, _):
             if case .closed(let outcome, let token) = result {
                 emit(.closed(claim.task, token, outcome))
             }
@@ -180,12 +180,12 @@ extension LockNode {
         emit: (LockEffect) -> Void
     ) {
         switch result {
-        case .granted(let token):
+        case .granted(let token, let count):
             // A late grant is void with its session, when that has lapsed, or is about to be
             // replaced by one that does not keep what it did not know.
             let isLate = self.session?.id != session || opening != nil
             if !isLate || configuration.mutation == .takesLateGrants {
-                emit(.granted(task, token, session))
+                emit(.granted(task, token, session, count))
             } else {
                 emit(.denied(task, .noSession))
             }

@@ -47,7 +47,8 @@ package enum LockInspection {
                 + "after \(last?.description ?? "none")"
         case .expireSession(let session): "expire \(session)"
         case .acquire(let request, let session): "acquire \(request.task) for \(session)"
-        case .release(let claim, let rest): "release \(claim) resting \(rest)"
+        case .release(let claim, let end, let rest):
+            "release \(claim) after \(end.map { "\($0)" } ?? "nothing") resting \(rest)"
         case .close(let task, let token, let outcome, _):
             "close \(task) \(token?.description ?? "unclaimed") \(outcome.kind)"
         case .forget(let node): "forget \(short(node))"

@@ -142,10 +142,10 @@ package struct LockNode: Sendable {
             openSession(keeping: kept, at: now, emit: emit)
         case .acquire(let requests):
             acquire(requests, at: now, emit: emit)
-        case .release(let task, let token, let rest):
+        case .release(let task, let token, let end, let rest):
             enqueue(
-                .release(ContainerID(task: task, token: token), notBefore: rest), at: now,
-                emit: emit)
+                .release(ContainerID(task: task, token: token), after: end, notBefore: rest),
+                at: now, emit: emit)
         case .close(let task, let token, let outcome, let birth):
             enqueue(.close(task, token, outcome, birth: birth), at: now, emit: emit)
         case .forget(let node):

@@ -15,9 +15,10 @@ extension LockOperation: WireCodable {
             writer.byte(3)
             request.encode(into: &writer)
             session.encode(into: &writer)
-        case .release(let claim, let notBefore):
+        case .release(let claim, let end, let notBefore):
             writer.byte(4)
             claim.encode(into: &writer)
+            writer.byte(end.map { $0.code } ?? 0)
             writer.varint(UInt64(clamping: notBefore.nanoseconds))
         case .close(let task, let token, let outcome, let birth):
             writer.byte(5)
@@ -64,7 +65,8 @@ extension LockOperation: WireCodable {
             self = .acquire(request, try SessionID(from: &reader))
         case 4:
             let claim = try ContainerID(from: &reader)
-            self = .release(claim, notBefore: try reader.duration())
+            let end = try AttemptEnd.read(from: &reader)
+            self = .release(claim, after: end, notBefore: try reader.duration())
         case 5:
             let task = try TaskID(from: &reader)
             let token = try reader.optional { (reader) throws(CodecError) in
@@ -94,13 +96,8 @@ extension AcquireRequest: WireCodable {
     package func encode(into writer: inout ByteWriter) {
         task.encode(into: &writer)
         birth.encode(into: &writer)
-        switch restart {
-        case .never: writer.byte(0)
-        case .onLoss: writer.byte(1)
-        case .onFailure(let attemptsMax):
-            writer.byte(2)
-            writer.varint(UInt64(attemptsMax))
-        }
+        restart.encode(into: &writer)
+        writer.varint(UInt64(attemptsMax ?? 0))
         writer.bool(onPartition == .wait)
     }
 
@@ -108,16 +105,35 @@ extension AcquireRequest: WireCodable {
     package init(from reader: inout ByteReader) throws(CodecError) {
         let task = try TaskID(from: &reader)
         let birth = try BirthDot(from: &reader)
-        let restart: RestartPolicy
-        switch try reader.byte() {
-        case 0: restart = .never
-        case 1: restart = .onLoss
-        case 2: restart = .onFailure(attemptsMax: try reader.varint32())
-        default: throw .malformed
-        }
+        let restart = try RestartPolicy(from: &reader)
+        let attemptsMax = try reader.varint32()
         self.init(
             task: task, birth: birth, restart: restart,
-            onPartition: try reader.bool() ? .wait : .stop)
+            attemptsMax: attemptsMax == 0 ? nil : attemptsMax,
+            onPartition: try reader.bool() ? .wait : .rerun)
+    }
+}
+
+extension AttemptEnd {
+    /// Zero stands for an attempt that never ran.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .success: 1
+        case .failure: 2
+        case .loss: 3
+        }
+    }
+
+    fileprivate static func read(
+        from reader: inout ByteReader
+    ) throws(CodecError) -> AttemptEnd? {
+        switch try reader.byte() {
+        case 0: return nil
+        case 1: return .success
+        case 2: return .failure
+        case 3: return .loss
+        default: throw .malformed
+        }
     }
 }
 
@@ -129,9 +145,10 @@ extension LockResult: WireCodable {
             writer.byte(1)
             writer.list(kept) { $1.encode(into: &$0) }
             writer.varint(UInt64(clamping: leaseLength.nanoseconds))
-        case .granted(let token):
+        case .granted(let token, let count):
             writer.byte(2)
             token.encode(into: &writer)
+            count.encode(into: &writer)
         case .held(let node, let token, let session):
             writer.byte(3)
             node.encode(into: &writer)
@@ -161,7 +178,9 @@ extension LockResult: WireCodable {
                 (reader) throws(CodecError) in try ContainerID(from: &reader)
             }
             self = .opened(kept: kept, leaseLength: try reader.leaseLength())
-        case 2: self = .granted(try FencingToken(from: &reader))
+        case 2:
+            let token = try FencingToken(from: &reader)
+            self = .granted(token, try AttemptCount(from: &reader))
         case 3:
             let node = try NodeID(from: &reader)
             let token = try FencingToken(from: &reader)

@@ -9,8 +9,8 @@ enum LockOperation: Hashable, Sendable {
     case expireSession(SessionID)
     /// Claim a task for a session.
     case acquire(AcquireRequest, SessionID)
-    /// Give a claim back, to rest for this long.
-    case release(ContainerID, notBefore: Duration)
+    /// Give a claim back, to rest for this long; the attempt ended so, or never ran (`nil`).
+    case release(ContainerID, after: AttemptEnd? = .loss, notBefore: Duration)
     /// End a task; without a token, one that nobody holds, which is known by its birth.
     case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot?)
     /// Declare a node gone for good.
@@ -33,8 +33,8 @@ enum LockResult: Hashable, Sendable {
     case opened(kept: [ContainerID], leaseLength: Duration)
     /// The node's last session is this one (`nil`: it has had none), not the one that was named.
     case succeeds(SessionID?)
-    /// Claimed.
-    case granted(FencingToken)
+    /// Claimed, for the attempt with this count.
+    case granted(FencingToken, AttemptCount)
     /// Another session holds it.
     case held(NodeID, FencingToken, SessionID)
     /// This end stands.

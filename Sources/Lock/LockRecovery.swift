@@ -19,13 +19,18 @@ package struct LockRecovery: Sendable {
         /// Whether it must not run elsewhere before its node is back or forgotten: its policy is
         /// to wait, or never to run again.
         package var waits: Bool
+        /// Of the attempt.
+        package var count: AttemptCount
+        /// How it ended, when it has (`isLive` is false).
+        package var end: AttemptEnd
         /// Whether the task may not run again once this attempt is lost.
         package var isLastAttempt: Bool
 
         /// Makes an attempt.
         package init(
             task: TaskID, birth: BirthDot, token: FencingToken, session: SessionID, node: NodeID,
-            isLive: Bool, waits: Bool, isLastAttempt: Bool
+            isLive: Bool, waits: Bool, count: AttemptCount = .first, end: AttemptEnd = .loss,
+            isLastAttempt: Bool
         ) {
             self.task = task
             self.birth = birth
@@ -34,6 +39,8 @@ package struct LockRecovery: Sendable {
             self.node = node
             self.isLive = isLive
             self.waits = waits
+            self.count = count
+            self.end = end
             self.isLastAttempt = isLastAttempt
         }
     }
@@ -93,7 +100,9 @@ extension LockTable {
         for attempt in recovery.attempts {
             guard attempt.isLive else {
                 put(
-                    .open(lastToken: attempt.token, birth: attempt.birth, notBefore: 0),
+                    .open(
+                        lastToken: attempt.token, birth: attempt.birth,
+                        next: attempt.count.next(after: attempt.end), notBefore: 0),
                     for: attempt.task)
                 continue
             }
@@ -101,7 +110,8 @@ extension LockTable {
                 .held(
                     Claim(
                         token: attempt.token, session: attempt.session, birth: attempt.birth,
-                        isLastAttempt: attempt.isLastAttempt, waits: attempt.waits,
+                        count: attempt.count, isLastAttempt: attempt.isLastAttempt,
+                        waits: attempt.waits,
                         formerHolder: attempt.node)), for: attempt.task)
             waiting[attempt.node, default: []].insert(attempt.task)
         }

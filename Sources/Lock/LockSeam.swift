@@ -15,8 +15,9 @@ package enum LockEvent: Sendable {
     /// Ask for tasks, `LockConfiguration.operationsMax` at most; each is answered by `granted` or
     /// `denied`.
     case acquire([AcquireRequest])
-    /// Give a claim back, not to be granted again before this much time has passed.
-    case release(TaskID, FencingToken, notBefore: Duration)
+    /// Give a claim back, not to be granted again before this much time has passed; its attempt
+    /// ended so, or never ran (`nil`).
+    case release(TaskID, FencingToken, after: AttemptEnd? = .loss, notBefore: Duration)
     /// End a task for good; without a token, a task that nobody holds: its birth tells whether it
     /// was collected.
     case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot? = nil)
@@ -48,8 +49,8 @@ package enum LockEffect: Sendable {
     case send([UInt8], to: NodeID)
     /// Write to disk, then answer `persisted`.
     case persist([DurableWrite], LockTicket)
-    /// The claim is this node's, as long as the session lives.
-    case granted(TaskID, FencingToken, SessionID)
+    /// The claim is this node's, as long as the session lives, for the attempt with this count.
+    case granted(TaskID, FencingToken, SessionID, AttemptCount)
     /// The claim was not granted.
     case denied(TaskID, LockDenial)
     /// A session is open; of the claims that were named, it keeps these.
@@ -112,17 +113,27 @@ package struct AcquireRequest: Hashable, Sendable {
     package var birth: BirthDot
     /// When it may run again.
     package var restart: RestartPolicy
+    /// How many attempts it has at most; `nil` for no limit but that of its policy.
+    package var attemptsMax: UInt32?
     /// What happens to its claim when the holder is cut off.
     package var onPartition: PartitionPolicy
 
     /// Makes a request.
     package init(
-        task: TaskID, birth: BirthDot, restart: RestartPolicy, onPartition: PartitionPolicy
+        task: TaskID, birth: BirthDot, restart: RestartPolicy, attemptsMax: UInt32? = nil,
+        onPartition: PartitionPolicy
     ) {
         self.task = task
         self.birth = birth
         self.restart = restart
+        self.attemptsMax = attemptsMax
         self.onPartition = onPartition
+    }
+
+    /// Whether the task ends when the attempt with this count is lost.
+    func isLast(_ count: AttemptCount) -> Bool {
+        attemptsMax.map { count.used >= $0 } == true
+            || !restart.allows(.loss, failures: count.failures)
     }
 }
 

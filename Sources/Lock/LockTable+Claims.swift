@@ -13,13 +13,14 @@ extension LockTable {
             return .resting(LockTable.recoveryRest)
         }
         var granted = token
+        var count = AttemptCount.first
         switch entries[request.task] {
         case .held(let claim):
             if claim.session == session, claim.formerHolder == nil {
-                return .granted(claim.token)
+                return .granted(claim.token, claim.count)
             }
             if mutation != .grantsHeldTasks { return held(claim) }
-        case .open(let lastToken, _, let notBefore):
+        case .open(let lastToken, _, let next, let notBefore):
             guard clock >= notBefore else {
                 return .resting(.nanoseconds(Int64(clamping: notBefore - clock)))
             }
@@ -29,6 +30,7 @@ extension LockTable {
                 // Claimed and given back within one entry: the next entry has a larger index.
                 return .resting(.zero)
             }
+            count = next
         case .closed(let outcome, let token, _):
             return .closed(outcome, token)
         case nil:
@@ -37,11 +39,11 @@ extension LockTable {
         put(
             .held(
                 Claim(
-                    token: granted, session: session, birth: request.birth,
-                    isLastAttempt: request.restart == .never, waits: request.onPartition == .wait)
+                    token: granted, session: session, birth: request.birth, count: count,
+                    isLastAttempt: request.isLast(count), waits: request.onPartition == .wait)
             ), for: request.task)
         sessions[session]?.claims.insert(request.task)
-        return .granted(granted)
+        return .granted(granted, count)
     }
 
     private func isOwnClaim(_ task: TaskID, of session: SessionID) -> Bool {
@@ -56,7 +58,7 @@ extension LockTable {
     static let restMax: Duration = .seconds(3_600)
 
     mutating func release(
-        _ claim: ContainerID, by client: NodeID, notBefore: Duration
+        _ claim: ContainerID, by client: NodeID, after end: AttemptEnd?, notBefore: Duration
     ) -> LockResult {
         guard let held = claimOf(client, claim.task, claim.token) else {
             if case .closed(let outcome, let token, _) = entries[claim.task] {
@@ -68,7 +70,8 @@ extension LockTable {
         let rest = UInt64(clamping: min(max(notBefore, .zero), LockTable.restMax).nanoseconds)
         put(
             .open(
-                lastToken: held.token, birth: held.birth, notBefore: clock.saturatingAdding(rest)),
+                lastToken: held.token, birth: held.birth, next: held.count.next(after: end),
+                notBefore: clock.saturatingAdding(rest)),
             for: claim.task)
         return .done
     }
@@ -85,7 +88,7 @@ extension LockTable {
             return held(claim)
         case .open where isRecovering, nil where isRecovering:
             return .resting(LockTable.recoveryRest)
-        case .open(_, let birth, _):
+        case .open(_, let birth, _, _):
             put(.closed(outcome, nil, birth: birth), for: task)
         case nil:
             // It may have ended so long ago that only its birth is remembered.

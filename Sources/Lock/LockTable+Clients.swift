@@ -88,7 +88,8 @@ extension LockResult {
         case .opened(let kept, _): 16 + 32 * kept.count
         case .closed(let outcome, _): 32 + outcome.reason.utf8.count
         case .held: 48
-        case .granted, .succeeds, .resting, .done, .collected, .noSession, .alive: 16
+        case .granted: 32
+        case .succeeds, .resting, .done, .collected, .noSession, .alive: 16
         }
     }
 }

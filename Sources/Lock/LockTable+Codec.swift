@@ -69,13 +69,15 @@ extension LockTable.Entry: WireCodable {
             claim.token.encode(into: &writer)
             claim.session.encode(into: &writer)
             claim.birth.encode(into: &writer)
+            claim.count.encode(into: &writer)
             writer.bool(claim.isLastAttempt)
             writer.bool(claim.waits)
             writer.optional(claim.formerHolder) { $1.encode(into: &$0) }
-        case .open(let lastToken, let birth, let notBefore):
+        case .open(let lastToken, let birth, let next, let notBefore):
             writer.byte(2)
             lastToken.encode(into: &writer)
             birth.encode(into: &writer)
+            next.encode(into: &writer)
             writer.varint(notBefore)
         case .closed(let outcome, let token, let birth):
             writer.byte(3)
@@ -91,6 +93,7 @@ extension LockTable.Entry: WireCodable {
             let token = try FencingToken(from: &reader)
             let session = try SessionID(from: &reader)
             let birth = try BirthDot(from: &reader)
+            let count = try AttemptCount(from: &reader)
             let isLastAttempt = try reader.bool()
             let waits = try reader.bool()
             let former = try reader.optional { (reader) throws(CodecError) in
@@ -98,13 +101,14 @@ extension LockTable.Entry: WireCodable {
             }
             self = .held(
                 LockTable.Claim(
-                    token: token, session: session, birth: birth, isLastAttempt: isLastAttempt,
-                    waits: waits, formerHolder: former))
+                    token: token, session: session, birth: birth, count: count,
+                    isLastAttempt: isLastAttempt, waits: waits, formerHolder: former))
         case 2:
             let lastToken = try FencingToken(from: &reader)
             let birth = try BirthDot(from: &reader)
+            let next = try AttemptCount(from: &reader)
             self = .open(
-                lastToken: lastToken, birth: birth, notBefore: try reader.varint())
+                lastToken: lastToken, birth: birth, next: next, notBefore: try reader.varint())
         case 3:
             let outcome = try TaskOutcome(from: &reader)
             let token = try reader.optional { (reader) throws(CodecError) in

@@ -9,8 +9,10 @@ struct LockTable: Hashable, Sendable {
     /// What is known about a task; absent when it was never claimed.
     enum Entry: Hashable, Sendable {
         case held(Claim)
-        /// Nobody holds it; may be claimed again when the lock's clock shows `notBefore`.
-        case open(lastToken: FencingToken, birth: BirthDot, notBefore: UInt64)
+        /// Nobody holds it; may be claimed again when the lock's clock shows `notBefore`, for the
+        /// attempt with the count `next`.
+        case open(
+            lastToken: FencingToken, birth: BirthDot, next: AttemptCount, notBefore: UInt64)
         case closed(TaskOutcome, FencingToken?, birth: BirthDot?)
     }
 
@@ -19,6 +21,8 @@ struct LockTable: Hashable, Sendable {
         var token: FencingToken
         var session: SessionID
         var birth: BirthDot
+        /// Of this attempt.
+        var count: AttemptCount
         /// Whether the task may not run again once this attempt is lost.
         var isLastAttempt: Bool
         /// Whether the claim outlives its session until the node is back or forgotten.
@@ -116,8 +120,8 @@ struct LockTable: Hashable, Sendable {
             expire(session, notice: notice)
         case .acquire(let request, let session):
             acquire(request, for: session, of: client, token: token)
-        case .release(let claim, let notBefore):
-            release(claim, by: client, notBefore: notBefore)
+        case .release(let claim, let end, let notBefore):
+            release(claim, by: client, after: end, notBefore: notBefore)
         case .close(let task, let token?, let outcome, _):
             close(task, token, outcome, by: client)
         case .close(let task, nil, let outcome, let birth):
@@ -239,6 +243,7 @@ struct LockTable: Hashable, Sendable {
             put(
                 .open(
                     lastToken: claim.token, birth: claim.birth,
+                    next: claim.count.next(after: .loss),
                     notBefore: clock.saturatingAdding(rest)), for: task)
         }
     }
@@ -271,8 +276,8 @@ extension LockTable.Entry {
     /// At most how many bytes it takes in a snapshot, its task included.
     var sizeBytes: Int {
         switch self {
-        case .held: 80
-        case .open: 64
+        case .held: 92
+        case .open: 76
         case .closed(let outcome, _, _): 80 + outcome.reason.utf8.count
         }
     }
@@ -281,7 +286,7 @@ extension LockTable.Entry {
     var birthUnlessHeld: BirthDot? {
         switch self {
         case .held: nil
-        case .open(_, let birth, _): birth
+        case .open(_, let birth, _, _): birth
         case .closed(_, _, let birth): birth
         }
     }

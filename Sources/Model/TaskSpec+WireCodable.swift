@@ -34,12 +34,13 @@ extension TaskSpec: WireCodable {
                 }
             }
         }
-        content.field(8) { TaskSpec.encode(restart, into: &$0) }
+        content.field(8) { restart.encode(into: &$0) }
         if onPartition == .wait { content.field(9) { $0.byte(1) } }
         if let timeout { content.field(10) { $0.signed(timeout.nanoseconds) } }
         content.field(11) { $0.signed(grace.nanoseconds) }
         texts(12, constraints, &content)
         if let retention { content.field(13) { $0.signed(retention.nanoseconds) } }
+        if let attemptsMax { content.field(14) { $0.varint(UInt64(attemptsMax)) } }
         content.raw(unknownFields)
         writer.blob(content.bytes)
     }
@@ -87,7 +88,7 @@ extension TaskSpec: WireCodable {
                     target: try reader.string(max: TaskSpec.textSizeBytesMax),
                     isReadOnly: try reader.bool())
             }
-        case 8: restart = try TaskSpec.restart(from: &content)
+        case 8: restart = try RestartPolicy(from: &content)
         case 9:
             guard try content.byte() == 1 else { throw .malformed }
             onPartition = .wait
@@ -95,29 +96,9 @@ extension TaskSpec: WireCodable {
         case 11: grace = .nanoseconds(try content.signed())
         case 12: constraints = try texts(&content)
         case 13: retention = .nanoseconds(try content.signed())
+        case 14: attemptsMax = try content.varint32()
         default: return false
         }
         return true
-    }
-
-    private static func encode(_ policy: RestartPolicy, into writer: inout ByteWriter) {
-        switch policy {
-        case .never: writer.byte(0)
-        case .onLoss: writer.byte(1)
-        case .onFailure(let attemptsMax):
-            writer.byte(2)
-            writer.varint(UInt64(attemptsMax))
-        }
-    }
-
-    private static func restart(
-        from reader: inout ByteReader
-    ) throws(CodecError) -> RestartPolicy {
-        switch try reader.byte() {
-        case 0: return .never
-        case 1: return .onLoss
-        case 2: return .onFailure(attemptsMax: try reader.varint32())
-        default: throw .malformed
-        }
     }
 }

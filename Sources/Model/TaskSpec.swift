@@ -15,9 +15,12 @@ package struct TaskSpec: Hashable, Sendable {
     /// Directories of the node that the task sees.
     package var volumes: [VolumeMount] = []
     /// When the task is run again.
-    package var restart: RestartPolicy = .onLoss
+    package var restart: RestartPolicy = .onNodeLoss
+    /// How many attempts the task has at most, whatever ends them, 1 or more; `nil` for no limit
+    /// but that of its policy.
+    package var attemptsMax: UInt32?
     /// What happens when the task's node is cut off from the lock.
-    package var onPartition: PartitionPolicy = .stop
+    package var onPartition: PartitionPolicy = .rerun
     /// How long the task may run; `nil` for as long as it likes.
     package var timeout: Duration?
     /// How long a task may take to end after SIGTERM before it is killed.
@@ -63,22 +66,4 @@ package struct VolumeMount: Hashable, Sendable {
         self.target = target
         self.isReadOnly = isReadOnly
     }
-}
-
-/// When a task is run again.
-package enum RestartPolicy: Hashable, Sendable {
-    /// Never, not even when its node is lost: then the task ends as `lost`.
-    case never
-    /// When its node is lost (the default).
-    case onLoss
-    /// When its node is lost, or it ends with a failure; at most this many attempts, 1 or more.
-    case onFailure(attemptsMax: UInt32)
-}
-
-/// What happens to a running task whose node is cut off from the lock.
-package enum PartitionPolicy: Hashable, Sendable {
-    /// It is stopped when the lease ends, and may run elsewhere.
-    case stop
-    /// It is kept running, and runs nowhere else until its node is back or was forgotten.
-    case wait
 }

@@ -50,7 +50,7 @@ extension ContainerRunner {
     private func openSandbox(
         _ spec: TaskSpec, _ paths: ContainerPaths
     ) throws(RunnerError) -> Sandbox {
-        let isLeaseBound = spec.onPartition == .stop
+        let isLeaseBound = spec.onPartition == .rerun
         let (sandbox, life) = try guardian.open(isLeaseBound: isLeaseBound)
         update(paths.id) { $0.guardLife = isLeaseBound ? life : nil }
         do {

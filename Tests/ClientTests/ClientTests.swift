@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ["--memory", "lots", "true"], ["-v", "a:b", "true"], ["--restart", "always", "true"],
+        ["--memory", "lots", "true"], ["-v", "a:b", "true"], ["--restart", "sometimes", "true"],
         ["--timeout", "soon", "true"], ["--cpus", "0", "true"], [], ["--bogus", "true"], ["-x"],
         [""], ["-e", "=1", "true"], ["-w", "here", "true"],
     ])

@@ -9,7 +9,7 @@ import Testing
     private static let task = TaskID(Wide128(high: 0x0190_0000_0000_7000, low: 1 << 63))
 
     private func spec(
-        _ onPartition: PartitionPolicy, restart: RestartPolicy = .onLoss
+        _ onPartition: PartitionPolicy, restart: RestartPolicy = .onNodeLoss
     ) -> TaskSpec {
         var spec = TaskSpec(command: ["true"])
         spec.onPartition = onPartition
@@ -19,7 +19,7 @@ import Testing
 
     @Test func `a claim is granted, made, started and closed`() throws {
         var rig = try NodeRig()
-        let made = rig.submit(spec(.stop), id: ClaimLifeTests.task)
+        let made = rig.submit(spec(.rerun), id: ClaimLifeTests.task)
         let id = try #require(made)
         #expect(!rig.wasTold(id, .start))
         rig.step(.container(id, .created))
@@ -33,7 +33,7 @@ import Testing
 
     @Test func `a signal for a program that is being started reaches it, within a bound`() throws {
         var rig = try NodeRig()
-        let made = rig.submit(spec(.stop), id: ClaimLifeTests.task)
+        let made = rig.submit(spec(.rerun), id: ClaimLifeTests.task)
         let id = try #require(made)
         rig.step(.container(id, .created))
         for signal in 1...Int32(Holding.signalsMax + 1) {
@@ -53,7 +53,7 @@ import Testing
 
     /// Check, pause, start: the machine sleeps while the container is made, and the first thing
     /// that it sees on waking is that it is ready.
-    @Test(arguments: [PartitionPolicy.stop, .wait])
+    @Test(arguments: [PartitionPolicy.rerun, .wait])
     func `what is ready after its lease is not started, and runs later`(
         onPartition: PartitionPolicy
     ) throws {
@@ -83,7 +83,7 @@ import Testing
         // Some time between submission and claim.
         var rig = try NodeRig(policy: .random(upTo: .seconds(1)))
         rig.run(for: .seconds(2))
-        _ = rig.ask(.submit(spec(.stop), id: ClaimLifeTests.task, ack: .copies(1)))
+        _ = rig.ask(.submit(spec(.rerun), id: ClaimLifeTests.task, ack: .copies(1)))
         let before = rig
         #expect(before.creates(of: ClaimLifeTests.task).isEmpty)
         for _ in 0..<100 where rig.creates(of: ClaimLifeTests.task).isEmpty {
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func `a lease that ends kills what hangs on it, and spares what waits`() throws {
-        for onPartition in [PartitionPolicy.stop, .wait] {
+        for onPartition in [PartitionPolicy.rerun, .wait] {
             var rig = try NodeRig()
             let made = rig.submit(spec(onPartition), id: ClaimLifeTests.task)
             let id = try #require(made)
@@ -116,7 +116,7 @@ import Testing
             rig.step(.container(id, .started))
             rig.sleep(for: .seconds(30))
             rig.step(.deadlineReached)
-            #expect(rig.wasTold(id, .kill) == (onPartition == .stop))
+            #expect(rig.wasTold(id, .kill) == (onPartition == .rerun))
         }
     }
 

@@ -53,15 +53,23 @@ import Testing
         #expect(throws: InvalidInput.self) { try Quantities.volume(text) }
     }
 
-    @Test func `a restart policy has attempts up to its bound, and not one more`() throws {
-        #expect(try Quantities.restart("never") == .never)
-        #expect(try Quantities.restart("on-loss") == .onLoss)
-        #expect(try Quantities.restart("on-failure") == .onFailure(attemptsMax: 3))
-        let most = Quantities.attemptsMax
-        #expect(try Quantities.restart("on-failure:\(most)") == .onFailure(attemptsMax: most))
-        #expect(throws: InvalidInput.self) { try Quantities.restart("on-failure:\(most + 1)") }
-        #expect(throws: InvalidInput.self) { try Quantities.restart("on-failure:0") }
-        #expect(throws: InvalidInput.self) { try Quantities.restart("always") }
+    @Test(arguments: [
+        ("never", RestartPolicy.never), ("on-node-loss", .onNodeLoss), ("always", .always),
+        ("on-failure", .onFailure(restartsMax: nil)),
+        ("on-failure:1", .onFailure(restartsMax: 1)),
+        ("on-failure:1000000", .onFailure(restartsMax: Quantities.restartsMax)),
+    ])
+    func `a restart policy is read as it is written`(text: String, policy: RestartPolicy) throws {
+        #expect(try Quantities.restart(text) == policy)
+        #expect(Quantities.text(policy) == text)
+    }
+
+    @Test(arguments: [
+        "", "on-failure:0", "on-failure:1000001", "on-failure:", "on-failure:x", "on-loss",
+        "Always",
+    ])
+    func `a restart policy that makes no sense is refused`(text: String) {
+        #expect(throws: InvalidInput.self) { try Quantities.restart(text) }
     }
 
     @Test(arguments: [
@@ -84,7 +92,8 @@ import Testing
         let json = #"""
             {"command":["sh","-c","x"],"environment":["A=1"],"workdir":"/tmp","rootfs":"/srv",
              "cpus":1.5,"memory":1073741824,"pids":9,"volumes":["/a:/b:ro"],"restart":"never",
-             "on_partition":"wait","timeout_seconds":2.5,"grace_seconds":0,"constraints":["z=a"]}
+             "on_partition":"wait","timeout_seconds":2.5,"grace_seconds":0,"constraints":["z=a"],
+             "max_attempts":3,"retain_seconds":1.5}
             """#
         let spec = try JSONDecoder().decode(SpecView.self, from: Data(json.utf8)).spec()
         #expect(spec.resources == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
@@ -94,6 +103,8 @@ import Testing
         #expect(spec.grace == .zero)
         #expect(spec.volumes == [VolumeMount(source: "/a", target: "/b", isReadOnly: true)])
         #expect(spec.constraints == ["z=a"])
+        #expect(spec.attemptsMax == 3)
+        #expect(spec.retention == .milliseconds(1_500))
     }
 
     @Test(arguments: [
@@ -101,7 +112,9 @@ import Testing
         #"{"command":["x"],"workdir":"tmp"}"#, #"{"command":["x"],"cpus":0}"#,
         #"{"command":["x"],"memory":1}"#, #"{"command":["x"],"pids":1}"#,
         #"{"command":["x"],"on_partition":"go"}"#, #"{"command":["x"],"timeout_seconds":0}"#,
-        #"{"command":["x"],"constraints":["a"]}"#,
+        #"{"command":["x"],"constraints":["a"]}"#, #"{"command":["x"],"max_attempts":0}"#,
+        #"{"command":["x"],"max_attempts":1000001}"#, #"{"command":["x"],"retain_seconds":-1}"#,
+        #"{"command":["x"],"retain_seconds":1e9}"#, #"{"command":["x"],"on_partition":"stop"}"#,
     ])
     func `what makes no sense is refused with its field's name`(json: String) throws {
         let view = try JSONDecoder().decode(SpecView.self, from: Data(json.utf8))
@@ -129,7 +142,7 @@ import Testing
 
     @Test func `misspelt fields are found at both levels, known ones never`() throws {
         var spec = SpecView(command: ["a"])
-        (spec.timeoutSeconds, spec.graceSeconds, spec.onPartition) = (1, 1, "stop")
+        (spec.timeoutSeconds, spec.graceSeconds, spec.onPartition) = (1, 1, "rerun")
         let whole = try JSONEncoder().encode(SubmitRequest(id: "i", spec: spec, ack: "1"))
         #expect(try JSONDecoder().decode(UnknownFields.self, from: whole).names == [])
         #expect(

@@ -246,6 +246,10 @@ import Testing
         }
         let task = TaskView(id: "i", state: "queued", command: ["a"], submitted: "t")
         #expect(try keys(task) == schema("Task"))
+        let attempt = AttemptView(
+            attempt: 1, token: "t", node: "n", state: "lost", exitCode: nil, claimed: nil,
+            started: nil, ended: nil, reason: "")
+        #expect(try keys(attempt) == schema("Attempt"))
         #expect(
             try keys(
                 NodeView(
@@ -264,6 +268,7 @@ import Testing
         (spec.cpus, spec.memory, spec.pids, spec.timeoutSeconds, spec.graceSeconds) = (
             1, 1, 1, 1, 1
         )
+        (spec.maxAttempts, spec.retainSeconds) = (1, 1)
         #expect(try keys(spec) == schema("Spec"))
         #expect(try keys(SubmitRequest(id: "i", spec: spec, ack: "1")) == schema("Submit"))
     }

@@ -101,7 +101,7 @@ import Testing
         #expect(EntryWorld.name(result) == row.answer)
         #expect(world.state == row.after)
         #expect(world.driver.table.problems == [])
-        if case .granted(let granted)? = result, row.before != .held {
+        if case .granted(let granted, _)? = result, row.before != .held {
             #expect(granted > token)
         }
     }
@@ -134,8 +134,9 @@ private struct EntryWorld {
 
     private mutating func claim(for session: SessionID, of node: NodeID, waits: Bool) {
         let request = AcquireRequest(
-            task: task, birth: birth, restart: .onLoss, onPartition: waits ? .wait : .stop)
-        if case .granted(let granted)? = driver.apply([.acquire(request, session)], of: node).first
+            task: task, birth: birth, restart: .onNodeLoss, onPartition: waits ? .wait : .rerun)
+        if case .granted(let granted, _)? = driver.apply([.acquire(request, session)], of: node)
+            .first
         {
             token = granted
         }
@@ -165,7 +166,7 @@ private struct EntryWorld {
         switch command {
         case .acquire:
             let request = AcquireRequest(
-                task: task, birth: birth, restart: .onLoss, onPartition: .stop)
+                task: task, birth: birth, restart: .onNodeLoss, onPartition: .rerun)
             return (holder, .acquire(request, session))
         case .release: return (node, .release(claim, notBefore: .seconds(1)))
         case .releaseOlder: return (node, .release(older, notBefore: .zero))
@@ -205,7 +206,7 @@ private struct EntryWorld {
         case .held(let claim):
             if claim.formerHolder != nil { return .waiting }
             return driver.table.sessions[claim.session]?.node == node ? .held : .heldByOther
-        case .open(_, _, let notBefore):
+        case .open(_, _, _, let notBefore):
             return notBefore > driver.table.clock ? .resting : .open
         case .closed: return .closed
         }

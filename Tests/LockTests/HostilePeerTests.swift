@@ -99,7 +99,8 @@ import Testing
         let node = NodeID(Wide128(high: .max, low: .max))
         let results: [LockResult] = [
             .done, .opened(kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax),
-            .succeeds(SessionID(.max)), .granted(token), .held(node, token, SessionID(.max)),
+            .succeeds(SessionID(.max)), .granted(token, AttemptCount(used: .max, failures: .max)),
+            .held(node, token, SessionID(.max)),
             .closed(outcome, token), .resting(.seconds(3_600)), .collected, .noSession, .alive,
         ]
         for result in results { #expect(result.encoded.count <= result.sizeBytes) }
@@ -123,7 +124,7 @@ import Testing
         let task = HostilePeerTests.task
         let acquire = LockOperation.acquire(
             AcquireRequest(
-                task: task, birth: LockBench.birth(task), restart: .onLoss, onPartition: .stop),
+                task: task, birth: LockBench.birth(task), restart: .onNodeLoss, onPartition: .rerun),
             SessionID(1))
         driver.table.sizeBytesMax = driver.table.sizeBytes
         #expect(driver.apply([acquire], of: node) == [.resting(LockTable.fullRest)])

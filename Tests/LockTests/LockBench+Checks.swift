@@ -46,7 +46,7 @@ struct BenchRecord {
             let token: FencingToken?
             switch entry {
             case .held(let claim): token = claim.token
-            case .open(let last, _, _): token = last
+            case .open(let last, _, _, _): token = last
             case .closed(_, let last, _): token = last
             }
             guard let token else { continue }
@@ -63,7 +63,7 @@ extension LockBench {
     func observe(_ effect: LockEffect, _ machine: Machine) {
         history?.returned(effect, to: machine.number, at: now)
         switch effect {
-        case .granted(let task, let token, let session):
+        case .granted(let task, let token, let session, _):
             granted(task, token, session, machine)
         case .denied(let task, let denial):
             machine.asked.remove(task)

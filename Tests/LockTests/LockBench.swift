@@ -168,8 +168,8 @@ final class LockBench {
 
     func request(_ task: TaskID) -> AcquireRequest {
         AcquireRequest(
-            task: task, birth: LockBench.birth(task), restart: restartPolicies[task] ?? .onLoss,
-            onPartition: partitionPolicies[task] ?? .stop)
+            task: task, birth: LockBench.birth(task), restart: restartPolicies[task] ?? .onNodeLoss,
+            onPartition: partitionPolicies[task] ?? .rerun)
     }
 
     /// The container ends, then its claim is given back.

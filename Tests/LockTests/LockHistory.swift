@@ -30,7 +30,7 @@ struct LockHistory {
             for request in requests {
                 call(.acquire(machine.number, session, nil), request.task, machine, now)
             }
-        case .release(let task, let token, _):
+        case .release(let task, let token, _, _):
             call(.release(machine.number, token, nil), task, machine, now)
         case .close(let task, let token?, let outcome, _):
             call(.close(machine.number, token, outcome, nil), task, machine, now)
@@ -59,7 +59,7 @@ struct LockHistory {
 
     mutating func returned(_ effect: LockEffect, to number: Int, at now: Int64) {
         switch effect {
-        case .granted(let task, let token, _):
+        case .granted(let task, let token, _, _):
             end(task, number, now) { $0.answeredAcquire(.granted(token)) }
         case .denied(let task, let denial):
             denied(task, denial, number, now)

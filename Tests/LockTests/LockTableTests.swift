@@ -19,7 +19,8 @@ import Testing
     }
 
     private func acquire(
-        _ session: UInt64, restart: RestartPolicy = .onLoss, onPartition: PartitionPolicy = .stop
+        _ session: UInt64, restart: RestartPolicy = .onNodeLoss,
+        onPartition: PartitionPolicy = .rerun
     ) -> LockOperation {
         .acquire(
             AcquireRequest(task: task, birth: birth, restart: restart, onPartition: onPartition),
@@ -54,21 +55,21 @@ import Testing
 
     @Test func `a free task is granted, and nobody else gets it`() throws {
         var driver = table()
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else {
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
             Issue.record("the claim must be granted")
             return
         }
         let answer1 = driver.apply([acquire(2)], of: other)
         #expect(answer1 == [.held(node, token, SessionID(1))])
         let answer2 = driver.apply([acquire(1)], of: node)
-        #expect(answer2 == [.granted(token)])
+        #expect(answer2 == [.granted(token, .first)])
     }
 
     @Test func `tokens rise from claim to claim`() {
         var driver = table()
         var last = FencingToken.zero
         for _ in 0..<5 {
-            guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else {
+            guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
                 Issue.record("the claim must be granted")
                 return
             }
@@ -89,7 +90,9 @@ import Testing
 
     @Test func `the first close stands`() {
         var driver = table()
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
+            return
+        }
         let complete = TaskOutcome(kind: .complete, exit: ExitStatus(code: 0))
         let answer5 = driver.apply([.close(task, token, complete, birth: nil)], of: node)
         #expect(answer5 == [.closed(complete, token)])
@@ -102,7 +105,9 @@ import Testing
 
     @Test func `a held task can't be closed by anybody else`() {
         var driver = table()
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
+            return
+        }
         let canceled = TaskOutcome(kind: .canceled)
         let answer8 = driver.apply([.close(task, nil, canceled, birth: birth)], of: other)
         #expect(answer8 == [.held(node, token, SessionID(1))])
@@ -112,7 +117,9 @@ import Testing
 
     @Test func `a released task rests as long as its holder asked`() {
         var driver = table()
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
+            return
+        }
         driver.apply(
             [.release(ContainerID(task: task, token: token), notBefore: .seconds(2))], of: node)
         let answer10 = driver.apply([acquire(2)], of: other)
@@ -126,11 +133,12 @@ import Testing
 
     @Test func `an expired session frees, ends or keeps its claims by their policies`() {
         for (restart, partition) in [
-            (RestartPolicy.onLoss, PartitionPolicy.stop), (.never, .stop), (.onLoss, .wait),
+            (RestartPolicy.onNodeLoss, PartitionPolicy.rerun), (.never, .rerun),
+            (.onNodeLoss, .wait),
         ] {
             var driver = table()
             guard
-                case .granted(let token) = driver.apply(
+                case .granted(let token, _) = driver.apply(
                     [acquire(1, restart: restart, onPartition: partition)], of: node
                 ).first
             else { return }
@@ -145,7 +153,7 @@ import Testing
                 #expect(outcome.kind == .lost)
             case (_, .wait): #expect(result == .held(node, token, SessionID(1)))
             default:
-                guard case .granted(let next)? = result else {
+                guard case .granted(let next, _)? = result else {
                     Issue.record("the task must be free")
                     return
                 }
@@ -159,13 +167,15 @@ import Testing
     @Test func `a restarted node keeps the claims that it names, and loses the others`() {
         var driver = table()
         let second = TaskID(Wide128(high: 8, low: 8))
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
+            return
+        }
         driver.apply(
             [
                 .acquire(
                     AcquireRequest(
                         task: second, birth: BirthDot(origin: BootID(5), sequence: 2),
-                        restart: .onLoss, onPartition: .stop), SessionID(1))
+                        restart: .onNodeLoss, onPartition: .rerun), SessionID(1))
             ], of: node)
         let kept = ContainerID(task: task, token: token)
         let stale = ContainerID(task: second, token: .zero)
@@ -209,7 +219,9 @@ import Testing
 
     @Test func `a collected task is never granted again`() {
         var driver = table()
-        guard case .granted(let token) = driver.apply([acquire(1)], of: node).first else { return }
+        guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {
+            return
+        }
         driver.apply([.close(task, token, TaskOutcome(kind: .complete), birth: nil)], of: node)
         driver.apply([.collect([birth])], of: .none)
         #expect(driver.table.entries.isEmpty)

@@ -16,8 +16,8 @@ import Testing
         .acquire(
             AcquireRequest(
                 task: TaskID(Wide128(high: 7, low: task)),
-                birth: BirthDot(origin: BootID(9), sequence: task), restart: .onLoss,
-                onPartition: .stop), SessionID(session))
+                birth: BirthDot(origin: BootID(9), sequence: task), restart: .onNodeLoss,
+                onPartition: .rerun), SessionID(session))
     }
 
     @Test func `no session is opened before the log says how long leases are`() {

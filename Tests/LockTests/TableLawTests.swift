@@ -47,8 +47,8 @@ import Testing
                 return .acquire(
                     AcquireRequest(
                         task: task, birth: birth(of: task),
-                        restart: random.next() % 4 == 0 ? .never : .onLoss,
-                        onPartition: random.next() % 4 == 0 ? .wait : .stop),
+                        restart: random.next() % 4 == 0 ? .never : .onNodeLoss,
+                        onPartition: random.next() % 4 == 0 ? .wait : .rerun),
                     lastSessions[node] ?? SessionID(77))
             case 5..<8:
                 return .release(
@@ -105,7 +105,7 @@ import Testing
             switch (operation, answer) {
             case (.openSession(let session, _, _), .opened):
                 source.lastSessions[node] = session
-            case (.acquire(let request, _), .granted(let token)):
+            case (.acquire(let request, _), .granted(let token, _)):
                 let last = source.tokens[request.task] ?? .zero
                 #expect(token >= last, "a token fell")
                 source.tokens[request.task] = token
@@ -123,7 +123,7 @@ import Testing
         for _ in 0..<3 {
             let answers = driver.apply(tasks.map { acquire($0) }, of: node)
             for (task, answer) in zip(tasks, answers) {
-                guard case .granted(let token) = answer else {
+                guard case .granted(let token, _) = answer else {
                     Issue.record("\(task) must be granted")
                     return
                 }
@@ -150,14 +150,14 @@ import Testing
                 acquire(task), .release(ContainerID(task: task, token: guess), notBefore: .zero),
                 acquire(task),
             ], of: node)
-        #expect(answers == [.granted(guess), .done, .resting(.zero)])
+        #expect(answers == [.granted(guess, .first), .done, .resting(.zero)])
     }
 
     private func acquire(_ task: TaskID) -> LockOperation {
         .acquire(
             AcquireRequest(
                 task: task, birth: BirthDot(origin: BootID(9), sequence: task.value.low),
-                restart: .onLoss, onPartition: .stop), SessionID(1))
+                restart: .onNodeLoss, onPartition: .rerun), SessionID(1))
     }
 
     // MARK: Bounds
@@ -172,7 +172,9 @@ import Testing
         let answers = driver.apply(tasks.map { acquire($0) }, of: node)
         let token = FencingToken(generation: 1, index: driver.index)
         #expect(
-            answers == [.granted(token), .granted(token), .resting(LockTable.fullRest)])
+            answers == [
+                .granted(token, .first), .granted(token, .first), .resting(LockTable.fullRest),
+            ])
         let outcome = TaskOutcome(kind: .canceled)
         let canceled = driver.apply([.close(tasks[2], nil, outcome, birth: nil)], of: node)
         #expect(canceled == [.resting(LockTable.fullRest)])
@@ -191,12 +193,14 @@ import Testing
             kind: .failed, exit: ExitStatus(code: .min, wasOutOfMemory: true), reason: reason)
         let token = FencingToken(generation: .max, index: .max)
         let birth = BirthDot(origin: BootID(.max), sequence: .max)
+        let most = AttemptCount(used: .max, failures: .max)
         let entries: [LockTable.Entry] = [
             .held(
                 LockTable.Claim(
-                    token: token, session: SessionID(.max), birth: birth, isLastAttempt: true,
-                    waits: true, formerHolder: NodeID(Wide128(high: .max, low: .max)))),
-            .open(lastToken: token, birth: birth, notBefore: .max),
+                    token: token, session: SessionID(.max), birth: birth, count: most,
+                    isLastAttempt: true, waits: true,
+                    formerHolder: NodeID(Wide128(high: .max, low: .max)))),
+            .open(lastToken: token, birth: birth, next: most, notBefore: .max),
             .closed(outcome, token, birth: birth),
         ]
         for entry in entries { #expect(entry.encoded.count + 16 <= entry.sizeBytes) }
@@ -217,7 +221,8 @@ import Testing
                 [.release(ContainerID(task: task, token: token), notBefore: asked)], of: node)
             let answer = driver.apply([acquire(task)], of: node).first
             if given == .zero {
-                #expect(answer == .granted(FencingToken(generation: 1, index: driver.index)))
+                let next = FencingToken(generation: 1, index: driver.index)
+                #expect(answer == .granted(next, AttemptCount(used: 2, failures: 0)))
             } else {
                 #expect(answer == .resting(given))
             }

@@ -87,7 +87,7 @@ import Testing
         spec.resources = Resources(cpuMillis: 1_500, memoryBytes: 1 << 30)
         spec.pidsMax = 17
         spec.volumes = [VolumeMount(source: "/data", target: "/mnt", isReadOnly: true)]
-        spec.restart = .onFailure(attemptsMax: 3)
+        spec.restart = .onFailure(restartsMax: 3)
         spec.onPartition = .wait
         spec.timeout = .seconds(90)
         spec.grace = .milliseconds(1_500)

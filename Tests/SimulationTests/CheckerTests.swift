@@ -15,7 +15,7 @@ import Testing
         ContainerID(task: task, token: token(index))
     }
 
-    private func status(_ state: TaskState, restart: RestartPolicy = .onLoss) -> TaskStatus {
+    private func status(_ state: TaskState, restart: RestartPolicy = .onNodeLoss) -> TaskStatus {
         var spec = TaskSpec(command: ["exit", "0"])
         spec.restart = restart
         return TaskStatus(
@@ -100,7 +100,7 @@ import Testing
 
     struct Lie: Sendable, CustomTestStringConvertible {
         var state: TaskState
-        var restart: RestartPolicy = .onLoss
+        var restart: RestartPolicy = .onNodeLoss
         var wasCancelWished = false
         var isLie: Bool
         var testDescription: String { "\(state) \(restart) \(wasCancelWished)" }

@@ -8,6 +8,7 @@ package struct Checker: Sendable {
     private var grants: [TaskID: (token: FencingToken, node: String)] = [:]
     private var holders: [ContainerID: String] = [:]
     private var live: [TaskID: [(id: ContainerID, node: String)]] = [:]
+    private var starts: [TaskID: Set<ContainerID>] = [:]
     private var exitCodes: [TaskID: Set<Int32>] = [:]
     private var outcomes: [TaskID: TaskState] = [:]
     private var lockTables: [UInt64: (digest: UInt64, node: String)] = [:]
@@ -68,10 +69,16 @@ package struct Checker: Sendable {
 
     /// No two copies of a task run at the same time, wherever.
     ///
-    /// One that is killed at this very moment (`isOver`) does not count.
+    /// One that is killed at this very moment (`isOver`) does not count. Nor are there more of them
+    /// than the task's policy allows, if it says how many.
     package mutating func started(
-        _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false
+        _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false,
+        attemptsMax: Int? = nil
     ) {
+        starts[id.task, default: []].insert(id)
+        if let attemptsMax, let count = starts[id.task]?.count, count > attemptsMax {
+            fail("task \(id.task) is run \(count) times, and may be \(attemptsMax)", at: time)
+        }
         if !isOver, let other = live[id.task]?.first {
             fail(
                 "task \(id.task) starts on \(node) under \(id.token), while it runs on "
@@ -120,7 +127,7 @@ package struct Checker: Sendable {
         switch status.state {
         case .complete where exitCodes[status.id]?.contains(0) != true:
             "no attempt of it ended with 0"
-        case .lost where status.spec.restart != .never:
+        case .lost where status.spec.restart != .never && status.spec.attemptsMax == nil:
             "it may run again"
         case .canceled where !wasCancelWished:
             "nobody wished it"

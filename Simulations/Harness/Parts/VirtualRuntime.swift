@@ -99,7 +99,7 @@ package struct VirtualRuntime: Sendable {
             lastGeneration += 1
             containers[id] = Container(
                 phase: .creating, behaviour: Behaviour(of: spec),
-                isLeaseBound: spec.onPartition == .stop, generation: lastGeneration)
+                isLeaseBound: spec.onPartition == .rerun, generation: lastGeneration)
             return [step(id, mayCreate ? .created : .vanished("no guard"), draw(latency.create))]
         case .kill:
             let nothing = ContainerFailure(code: 125, message: "there is no such container")

@@ -92,6 +92,13 @@ struct Clients {
         numbers[task].map { Int(jobs[$0].spec.resources.cpuMillis) } ?? 0
     }
 
+    /// How often a task may be run, if its policy says so.
+    func attemptsMax(of task: TaskID) -> Int? {
+        guard let number = numbers[task] else { return nil }
+        let spec = jobs[number].spec
+        return spec.restart == .never ? 1 : spec.attemptsMax.map(Int.init)
+    }
+
     mutating func started(_ task: TaskID, at now: Int64) {
         guard let number = numbers[task], jobs[number].started == nil else { return }
         jobs[number].started = now

@@ -140,10 +140,16 @@ extension World {
         spec.grace = .seconds(1)
         switch clients.random.index(below: 10) {
         case 0: spec.restart = .never
-        case 1, 2: spec.restart = .onFailure(attemptsMax: 3)
+        case 1, 2: spec.restart = .onFailure(restartsMax: 3)
+        case 3:
+            spec.restart = .always
+            spec.attemptsMax = UInt32(1 + clients.random.index(below: 3))
         default: break
         }
         if clients.random.happens(0.1) { spec.onPartition = .wait }
+        if clients.random.happens(0.05) {
+            spec.attemptsMax = UInt32(1 + clients.random.index(below: 4))
+        }
         if clients.random.happens(0.05) { spec.timeout = .seconds(1) }
         return spec
     }

@@ -216,7 +216,7 @@ package final class World {
             if machine.disk.submit(writes, ticket) { beginSync(machine) }
         case .container(let id, let command):
             var mayCreate = true
-            if case .create(let spec) = command, spec.onPartition == .stop {
+            if case .create(let spec) = command, spec.onPartition == .rerun {
                 mayCreate = isGuarded(machine)
             }
             let steps = machine.runtime.perform(command, on: id, mayCreate: mayCreate)

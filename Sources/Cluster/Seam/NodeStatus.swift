@@ -71,6 +71,31 @@ package enum TaskState: String, Hashable, Sendable, CaseIterable {
     }
 }
 
+/// One attempt at a task, as one node knows it.
+package struct AttemptStatus: Hashable, Sendable {
+    /// Counts the task's attempts from 1.
+    package var number: Int
+    /// Its fencing token.
+    package var token: FencingToken
+    /// The node that claimed it.
+    package var node: NodeID
+    /// That node's name, when it is known.
+    package var nodeName: String?
+    /// How far it has come; `lost` also for one whose node has not reported its end and that a later
+    /// attempt or the task's end has overtaken.
+    package var phase: AttemptRow.Phase
+    /// The process's exit, once there is one.
+    package var exit: ExitStatus?
+    /// When it was claimed, by that node's clock, as all times here.
+    package var claimed: WallTime?
+    /// When its program started.
+    package var started: WallTime?
+    /// When it ended.
+    package var ended: WallTime?
+    /// Why it ended so, when there is more to say.
+    package var reason: String
+}
+
 /// All that one node knows about a task.
 package struct TaskStatus: Hashable, Sendable {
     /// The task.
@@ -101,6 +126,10 @@ package struct TaskStatus: Hashable, Sendable {
     package var ended: WallTime?
     /// Why it is in this state, when there is more to say.
     package var reason: String
+    /// Its attempts, oldest first; the newest `TaskRecord.attemptsMax`.
+    package var attempts: [AttemptStatus] = []
+    /// What a queued task waits for, when it is not just a node's turn.
+    package var waitsFor: String?
 
     /// Makes a status.
     package init(

@@ -50,6 +50,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var node: NodeID
     /// How far it has come.
     package var phase: Phase
+    /// How often the task was tried, this attempt included unless it never ran.
+    package var count = AttemptCount.first
     /// The process's exit, once there is one.
     package var exit: ExitStatus?
     /// Why it is in this phase, when there is more to say.
@@ -71,6 +73,17 @@ package struct AttemptRow: Hashable, Sendable {
         self.session = session
         self.node = node
         self.phase = phase
+    }
+
+    /// How the attempt ended, as far as its task's policy asks; `nil` while it has not, or when a
+    /// user ended it.
+    package var end: AttemptEnd? {
+        switch phase {
+        case .claimed, .starting, .running, .canceled: nil
+        case .lost: .loss
+        case .failed: .failure
+        case .complete: .success
+        }
     }
 
     /// What names the attempt.
@@ -101,6 +114,7 @@ extension AttemptRow: WireCodable {
         static let claimed: UInt8 = 8
         static let started: UInt8 = 16
         static let ended: UInt8 = 32
+        static let count: UInt8 = 64
     }
 
     private var parts: UInt8 {
@@ -111,6 +125,7 @@ extension AttemptRow: WireCodable {
         if claimed != nil { parts |= Part.claimed }
         if started != nil { parts |= Part.started }
         if ended != nil { parts |= Part.ended }
+        if count != .first { parts |= Part.count }
         return parts
     }
 
@@ -122,6 +137,7 @@ extension AttemptRow: WireCodable {
         session.encode(into: &row)
         node.encode(into: &row)
         row.byte(parts)
+        if count != .first { count.encode(into: &row) }
         if let exit { row.signed(Int64(exit.code)) }
         if !reason.isEmpty { row.string(reason) }
         var before: Int64 = 0
@@ -145,6 +161,7 @@ extension AttemptRow: WireCodable {
         let session = try SessionID(from: &row)
         self.init(token: token, session: session, node: try NodeID(from: &row), phase: phase)
         let parts = try row.byte()
+        if parts & Part.count != 0 { count = try AttemptCount(from: &row) }
         if parts & Part.exit != 0 {
             guard let code = Int32(exactly: try row.signed()) else { throw .outOfBounds }
             exit = ExitStatus(code: code, wasOutOfMemory: parts & Part.outOfMemory != 0)

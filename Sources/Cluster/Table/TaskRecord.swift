@@ -92,17 +92,17 @@ package struct TaskRecord: Sendable {
         switch attempt.phase {
         case .claimed, .starting: return .claimed
         case .running: return .running
-        case .lost: return spec.restart == .never ? .lost : .queued
+        case .lost: return runsAgain ? .queued : .lost
         case .canceled: return .canceled
-        case .complete: return .complete
-        case .failed: return mayRetry ? .queued : .failed
+        case .complete: return runsAgain ? .queued : .complete
+        case .failed: return runsAgain ? .queued : .failed
         }
     }
 
-    /// Whether a failure of the newest attempt leaves attempts to go.
-    package var mayRetry: Bool {
-        guard case .onFailure(let attemptsMax) = spec.restart else { return false }
-        return rows.entries.count < min(Int(attemptsMax), TaskRecord.attemptsMax)
+    /// Whether the newest attempt has ended so that another one follows.
+    package var runsAgain: Bool {
+        guard let attempt = latestAttempt, let end = attempt.end else { return false }
+        return spec.runsAgain(after: end, attempt.count)
     }
 }
 

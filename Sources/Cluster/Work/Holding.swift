@@ -32,6 +32,8 @@ struct Holding: Sendable {
     let session: SessionID
     /// What the task asked for.
     let spec: TaskSpec
+    /// Of the attempt.
+    let count: AttemptCount
     /// How far the container has come.
     var phase: Phase
     /// Set once the node decided to end the container.
@@ -46,6 +48,9 @@ struct Holding: Sendable {
     /// How many signals wait for a program; more are dropped.
     static let signalsMax = 8
 
+    /// Whether the task is run again when this attempt ends so.
+    func runsAgain(after end: AttemptEnd) -> Bool { spec.runsAgain(after: end, count) }
+
     /// Whether the container must end with the lease.
-    var isLeaseBound: Bool { spec.onPartition == .stop }
+    var isLeaseBound: Bool { spec.onPartition == .rerun }
 }
