@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 
 @testable import Runner
 
@@ -7,11 +8,33 @@ import Glibc
 final class ImageBench: Sendable {
     let folder: TemporaryFolder
     let store: ImageStore
+    private let later = Mutex<[ImageStore]>([])
 
     init(limits: ImageLimits = ImageLimits(), searchPath: [String]? = nil) throws {
         folder = try TemporaryFolder()
         store = try ImageStore(
             directory: "\(folder.path)/store", limits: limits, searchPath: searchPath)
+    }
+
+    deinit {
+        // What was put off still writes marks into the directory that goes with the folder.
+        for store in [store] + later.withLock({ $0 }) {
+            store.sweep.waitUntilAllOperationsAreFinished()
+        }
+    }
+
+    /// Opens the store anew, as a later life of the daemon does.
+    func reopen(clock: (@Sendable () -> Int64)? = nil) throws -> ImageStore {
+        let opened =
+            if let clock {
+                try ImageStore(
+                    directory: store.directory, limits: ImageLimits(), searchPath: nil, clock: clock
+                )
+            } else {
+                try ImageStore(directory: store.directory)
+            }
+        later.withLock { $0.append(opened) }
+        return opened
     }
 
     var path: String { folder.path }

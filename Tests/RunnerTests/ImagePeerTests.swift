@@ -111,7 +111,7 @@ import Testing
         let blob = ImageDigest(of: Self.layer)
         let writer = try await taker.store.writer(for: blob, of: image)
         try await writer.append([1, 2, 3])
-        let later = try ImageStore(directory: taker.store.directory)
+        let later = try taker.reopen()
         #expect(Files.names(in: later.directory + "/incoming").isEmpty)
         // The image is still known, and can be completed.
         let fresh = try await later.writer(for: blob, of: image)

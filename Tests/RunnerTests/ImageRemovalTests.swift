@@ -20,9 +20,7 @@ import Testing
     /// A store with images `a`, `b` and `c`, used in this order; `a` and `b` share a layer.
     private func bench(_ clock: Clock) async throws -> (ImageBench, ImageStore, [ImageDigest]) {
         let bench = try ImageBench()
-        let store = try ImageStore(
-            directory: bench.store.directory, limits: ImageLimits(), searchPath: nil,
-            clock: { clock.now })
+        let store = try bench.reopen { clock.now }
         var images: [ImageDigest] = []
         for (name, layers) in [("a", ["base", "a"]), ("b", ["base", "b"]), ("c", ["c"])] {
             let layout = try bench.layout(name, layers: layers.map { layer($0) })
@@ -90,9 +88,7 @@ import Testing
         let (bench, store, images) = try await bench(clock)
         defer { withExtendedLifetime(bench) {} }
         try await store.touch(images[0])
-        let later = try ImageStore(
-            directory: store.directory, limits: ImageLimits(), searchPath: nil,
-            clock: { clock.now })
+        let later = try bench.reopen { clock.now }
         let removal = try await later.prune(keeping: [], limitBytes: later.sizeBytes() - 1)
         #expect(removal.images == [images[1]])
     }

@@ -233,7 +233,7 @@ import Testing
             mkfifo work/XYZ/rootfs/pipe && echo half > incoming/\(ImageDigest(of: [2]).hex)
             echo nobody > blobs/sha256/\(ImageDigest(of: [3]).hex)
             """)
-        let later = try ImageStore(directory: bench.store.directory)
+        let later = try bench.reopen()
         #expect(later.notices.isEmpty)
         #expect(later.resolve(try imageName("a")) == image)
         #expect(try await later.unpack(image) == root)
@@ -252,18 +252,18 @@ import Testing
         #expect(Files.names(in: unpacked) == ["boot", "flushed", "rootfs", "size"])
         // Flushed: whatever the boot.
         try Files.write(Array("another".utf8), to: unpacked + "/boot")
-        _ = try ImageStore(directory: bench.store.directory)
+        _ = try bench.reopen()
         #expect(Files.isDirectory(unpacked))
         // The daemon was started anew, the machine was not; it is flushed now.
         Files.remove(unpacked + "/flushed")
         try Files.write(Array(ImageCatalog.bootID.utf8), to: unpacked + "/boot")
-        let second = try ImageStore(directory: bench.store.directory)
+        let second = try bench.reopen()
         try await second.flushed()
         #expect(Files.exists(unpacked + "/flushed"))
         // The machine was.
         Files.remove(unpacked + "/flushed")
         try Files.write(Array("another".utf8), to: unpacked + "/boot")
-        let third = try ImageStore(directory: bench.store.directory)
+        let third = try bench.reopen()
         #expect(Files.names(in: third.directory + "/unpacked").isEmpty)
         let root = try await third.unpack(image)
         #expect(bench.text(root, "bin/tool") == "tool")
@@ -273,13 +273,13 @@ import Testing
         let bench = try ImageBench()
         let image = try await bench.image("a", layers: [Self.small])
         try bench.shell("echo damaged > store/blobs/sha256/\(image.hex)")
-        let later = try ImageStore(directory: bench.store.directory)
+        let later = try bench.reopen()
         #expect(later.notices.count == 2)
         #expect(later.resolve(try imageName("a")) == nil)
         #expect(bench.contents() == ["/names.json"])
         try bench.shell("echo '{' > store/names.json")
         #expect(
-            await imageFailure { _ = try ImageStore(directory: bench.store.directory) } == .corrupt)
+            await imageFailure { _ = try bench.reopen() } == .corrupt)
     }
 
     @Test func `nobody else may look into the store`() async throws {
