@@ -60,7 +60,7 @@ let package = Package(
         // The surroundings of a real node.
         .target(
             name: "Runner",
-            dependencies: ["Model", "CShims"], swiftSettings: settings),
+            dependencies: ["Model", "Sodium", "CShims"], swiftSettings: settings),
         .target(
             name: "ControlAPI", dependencies: ["Model"],
             resources: [.embedInCode("openapi.json")], swiftSettings: settings),

@@ -4,6 +4,7 @@
 MAGPIE_PACKAGES=(
     libsodium-dev libsqlite3-dev crun conmon golang-github-containers-common
     iproute2 procps util-linux
+    skopeo xz-utils zstd docker-registry openssl
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,6 +36,12 @@ install_packages() {
         as_root=(sudo)
     fi
     echo "Installing ${missing[*]} …"
+    # The tests start a registry of their own on loopback; Debian's would listen on every address.
+    local unit=/etc/systemd/system/docker-registry.service
+    if [[ " ${missing[*]} " == *" docker-registry "* && -d /run/systemd/system && ! -e $unit ]]; then
+        "${as_root[@]}" ln -s /dev/null "$unit"
+        echo "docker-registry is masked as a service; to undo that: systemctl unmask docker-registry"
+    fi
     export DEBIAN_FRONTEND=noninteractive
     "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
         "${as_root[@]}" apt-get update -q >/dev/null

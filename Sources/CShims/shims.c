@@ -14,8 +14,11 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,19 +118,6 @@ int64_t magpie_data_offset(int descriptor, int64_t offset) {
     return lseek(descriptor, (off_t)offset, SEEK_DATA);
 }
 
-int magpie_open_in_root(const char *root, const char *path, int is_read) {
-    int flags = is_read ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH;
-    int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0) return -1;
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    int found = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
-    int error = errno;
-    close(directory);
-    errno = error;
-    return found;
-}
-
 int magpie_limit_project(const char *directory, uint32_t project, uint64_t bytes) {
     int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return -1;
@@ -181,4 +171,44 @@ int64_t magpie_project_limit(const char *directory, uint32_t project) {
     if (status != 0) return error == ENOENT ? 0 : -1;
     if (quota.d_blk_hardlimit == 0) return quota.d_bcount > 0 ? 1 : 0;
     return (int64_t)quota.d_blk_hardlimit * 512;
+}
+
+int magpie_open_inside(int directory, const char *path, int flags, uint32_t mode) {
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    long descriptor;
+    // A rename elsewhere in the system may disturb the walk; it is tried again.
+    for (int tries = 0; tries < 1000; tries++) {
+        descriptor = syscall(SYS_openat2, directory, path, &how, sizeof how);
+        if (descriptor >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+    }
+    return (int)descriptor;
+}
+
+int magpie_make_node(int directory, const char *name, uint32_t mode, uint32_t major,
+                     uint32_t minor) {
+    return mknodat(directory, name, mode, makedev(major, minor));
+}
+
+int magpie_set_attribute(int descriptor, const char *name, const void *value, size_t size) {
+    return fsetxattr(descriptor, name, value, size, 0);
+}
+
+int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode,
+                      int64_t seconds) {
+    struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    if (user >= 0 && fchown(descriptor, (uid_t)user, (gid_t)group) != 0) return -1;
+    if (fchmod(descriptor, mode) != 0) return -1;
+    return futimens(descriptor, times);
+}
+
+int magpie_sync_filesystem(int descriptor) { return syncfs(descriptor); }
+
+int64_t magpie_changed(const char *path) {
+    struct stat status;
+    if (lstat(path, &status) != 0) return 0;
+    return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }

@@ -13,6 +13,9 @@ struct ContainerArguments: ParsableArguments {
         name: .customLong("init"), inversion: .prefixedNo,
         help: "An init process reaps what it leaves behind (always so).")
     var hasInit = true
+    @Option(
+        help: "A program that takes the place of the image's entrypoint; '' for none.")
+    var entrypoint: String?
     @Option(help: "The signal that asks it to end, by name or number (default: TERM).")
     var stopSignal: String?
     @Option(help: "none (default, with loopback) or host, where the node allows that.")
@@ -41,6 +44,7 @@ struct ContainerArguments: ParsableArguments {
                     + "is never process 1", code: 125)
         }
         (spec.user, spec.hostname, spec.stopSignal) = (user, hostname, stopSignal)
+        spec.entrypoint = entrypoint.map { [$0] }
         spec.network = network
         if !tmpfs.isEmpty { spec.tmpfs = tmpfs }
         if readOnly { spec.readOnly = true }

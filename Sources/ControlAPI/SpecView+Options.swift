@@ -19,6 +19,12 @@ extension SpecView {
             }
             options.hostname = hostname
         }
+        if let entrypoint {
+            guard image != nil else {
+                throw InvalidInput("entrypoint: only an image has one; give the command instead")
+            }
+            options.entrypoint = entrypoint == [""] ? [] : entrypoint
+        }
         if let stopSignal { options.stopSignal = try Quantities.signal(stopSignal) }
         switch network {
         case nil, "none"?: options.network = .none

@@ -105,6 +105,8 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var user: String?
     /// The name of the machine that it sees.
     package var hostname: String?
+    /// Takes the place of the image's entrypoint; `[]` for none.
+    package var entrypoint: [String]?
     /// The signal that asks it to end, by name or number.
     package var stopSignal: String?
     /// `none` or `host`.
@@ -129,7 +131,7 @@ package struct SpecView: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, image, cpus, memory, pids, volumes, restart
         case constraints
-        case user, hostname, network, tmpfs, ulimits, disk
+        case entrypoint, user, hostname, network, tmpfs, ulimits, disk
         case stopSignal = "stop_signal"
         case readOnly = "read_only"
         case capAdd = "cap_add"

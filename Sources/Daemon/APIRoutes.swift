@@ -35,7 +35,7 @@ struct APIRoute: Sendable {
 
 extension APIServer {
     /// All that the API offers; `openapi.json` describes the same.
-    static let routes: [APIRoute] = taskRoutes + clusterRoutes + operatorRoutes
+    static let routes: [APIRoute] = taskRoutes + clusterRoutes + imageRoutes + operatorRoutes
 
     private static let taskRoutes = [
         APIRoute(.get, APIPaths.tasks) { server, _, _ in try await server.list() },

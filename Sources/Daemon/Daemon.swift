@@ -31,9 +31,11 @@ enum Daemon {
         let path = "\(settings.dataDirectory)/state.sqlite"
         if !FileManager.default.fileExists(atPath: path) { try directory.checkRoom() }
         let logger = makeLogger(settings)
-        let runner = try makeRunner(settings)
+        let images = try openImages(settings)
+        for notice in images.notices { logger.warning("\(notice)") }
+        let runner = try makeRunner(settings, images)
         do {
-            try await run(settings, join, directory, runner, logger)
+            try await run(settings, join, directory, runner, images, logger)
         } catch {
             // A start that failed leaves nothing behind that it has made.
             runner?.removeIfUnused()
@@ -44,13 +46,13 @@ enum Daemon {
 
     private static func run(
         _ settings: DaemonSettings, _ join: Join?, _ directory: borrowing DataDirectory,
-        _ runner: ContainerRunner?, _ logger: Logger
+        _ runner: ContainerRunner?, _ images: ImageStore, _ logger: Logger
     ) async throws {
         let path = "\(settings.dataDirectory)/state.sqlite"
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let transport = Transport(loop: loop)
         let driver = NodeDriver(
-            loop: loop, transport: transport, runner: runner,
+            loop: loop, transport: transport, runner: runner, images: images,
             dataDirectory: settings.dataDirectory, logger: logger)
         let (store, image, damage) = try DurableStore.recover(path: path) {
             driver.persisted($0)
@@ -66,6 +68,11 @@ enum Daemon {
         let node = try makeNode(boot, configuration, origin, settings)
         try checkCluster(node, join)
         let serving = Serving(settings: settings, socket: directory.socket, driver: driver)
+        let upkeep = ImageUpkeep(desk: driver.images, driver: driver)
+        let imageTask = Task {
+            await upkeep.run(limitBytes: settings.imageSizeBytesMax) { logger.warning("\($0)") }
+        }
+        defer { imageTask.cancel() }
         try await serving.run(logger: logger) {
             try await driver.start(node, store: store)
             if let entry { try await enter(entry, driver) }
@@ -102,7 +109,17 @@ enum Daemon {
         return logger
     }
 
-    private static func makeRunner(_ settings: DaemonSettings) throws -> ContainerRunner? {
+    private static func openImages(_ settings: DaemonSettings) throws -> ImageStore {
+        do {
+            return try ContainerRunner.openImages(in: settings.dataDirectory)
+        } catch {
+            throw StartFailure(error.description)
+        }
+    }
+
+    private static func makeRunner(
+        _ settings: DaemonSettings, _ images: ImageStore
+    ) throws -> ContainerRunner? {
         guard settings.takesTasks else { return nil }
         guard geteuid() == 0 else {
             throw StartFailure(
@@ -117,7 +134,7 @@ enum Daemon {
             configuration.logSizeBytesMax = settings.logSizeBytesMax
             configuration.capabilitiesAllowed = settings.capabilitiesAllowed
             configuration.allowsHostNetwork = settings.allowsHostNetwork
-            return try ContainerRunner(configuration: configuration)
+            return try ContainerRunner(configuration: configuration, images: images)
         } catch {
             throw StartFailure(error.description)
         }

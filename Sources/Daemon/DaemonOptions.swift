@@ -37,6 +37,8 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "How long ended tasks are kept (default: 1h).") var retain: String?
     @Option(help: "How much output of each task is kept, such as 40M (default).")
     var logMax: String?
+    @Option(help: "How much images take on this node's disk, such as 20G (default).")
+    var imageMax: String?
     @Option(help: "trace, debug, info (default), warning or error.") var logLevel: String?
     @Flag(help: "Run no tasks; needs no container runtime.") var noTasks = false
 
@@ -65,7 +67,7 @@ struct DaemonOptions: ParsableArguments {
             ("allow-volume", allowVolume), ("allow-cap", allowCap),
             ("allow-host-network", [allowHostNetwork ? "true" : nil]),
             ("runtime", [runtime]), ("retain", [retain]),
-            ("log-max", [logMax]), ("log-level", [logLevel]),
+            ("log-max", [logMax]), ("image-max", [imageMax]), ("log-level", [logLevel]),
             ("no-tasks", [noTasks ? "true" : nil]),
         ]
         for (option, entries) in given {

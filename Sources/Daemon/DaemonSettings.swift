@@ -24,6 +24,8 @@ struct DaemonSettings {
     var retention: Duration
     /// How much of each task's output is kept, in bytes.
     var logSizeBytesMax: UInt64
+    /// How much images take on disk, in bytes.
+    var imageSizeBytesMax: UInt64
     var logLevel: Logger.Level
     var takesTasks: Bool
     private let values: [String: [String]]
@@ -31,7 +33,7 @@ struct DaemonSettings {
     static let known: Set<String> = [
         "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
         "profile", "allow-volume", "runtime", "retain", "log-level", "log-max", "no-tasks", "token",
-        "allow-cap", "allow-host-network",
+        "allow-cap", "allow-host-network", "image-max",
     ]
 
     /// Options that may be given several times; in a variable they are parted by commas.
@@ -96,6 +98,14 @@ struct DaemonSettings {
         guard logSizeBytesMax >= RunnerConfiguration.logSizeBytesMin else {
             throw StartFailure(
                 "--log-max: a log has \(RunnerConfiguration.logSizeBytesMin >> 10) KiB at least")
+        }
+        imageSizeBytesMax = try DaemonSettings.reading("--image-max") {
+            try last("image-max").map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+                ?? ImageUpkeep.limitBytesUsual
+        }
+        guard imageSizeBytesMax >= ImageUpkeep.limitBytesMin else {
+            throw StartFailure(
+                "--image-max: images have \(ImageUpkeep.limitBytesMin >> 20) MiB at least")
         }
         capacity = try DaemonSettings.capacity(cpus: last("cpus"), memory: last("memory"))
     }

@@ -17,6 +17,8 @@ final class NodeDriver: @unchecked Sendable {
     private let transport: Transport
     private let runner: ContainerRunner?
     private let copies: LogCopyStore
+    /// This node's images.
+    let images: ImageDesk
     private let dataDirectory: String
     private let logger: Logger
     private var store: DurableStore?
@@ -47,9 +49,10 @@ final class NodeDriver: @unchecked Sendable {
     static let silenceMax: TimeAmount = .seconds(15)
 
     init(
-        loop: any EventLoop, transport: Transport, runner: ContainerRunner?,
+        loop: any EventLoop, transport: Transport, runner: ContainerRunner?, images: ImageStore,
         dataDirectory: String, logger: Logger
     ) {
+        self.images = ImageDesk(store: images)
         self.dataDirectory = dataDirectory
         copies = LogCopyStore(directory: "\(dataDirectory)/log-copies")
         self.loop = loop
@@ -147,6 +150,13 @@ final class NodeDriver: @unchecked Sendable {
         }.get()
     }
 
+    /// Images have left the store.
+    func dropped(_ images: [ImageDigest]) {
+        loop.execute { [self] in
+            for image in images { handle(.image(.dropped(image))) }
+        }
+    }
+
     /// Reads something from the node.
     func read<Value: Sendable>(_ body: @escaping @Sendable (Node) -> Value) async throws -> Value {
         try await loop.submit { [self] in
@@ -196,6 +206,11 @@ final class NodeDriver: @unchecked Sendable {
             perform(id, command)
         case .measure(let id, let container):
             measure(id, container)
+        case .image(let command):
+            Task { [self] in
+                let event = await images.perform(command)
+                loop.execute { [self] in handle(.image(event)) }
+            }
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):

@@ -7,6 +7,8 @@ package struct ContainerOptions: Hashable, Sendable {
     package var user: String?
     /// The name of the machine that the task sees, 1…64 characters; `nil` for `magpie`.
     package var hostname: String?
+    /// Takes the place of the image's entrypoint, empty for none; `nil` for the image's own.
+    package var entrypoint: [String]?
     /// The signal that asks the program to end, 1…64; `nil` for the image's own, else SIGTERM.
     package var stopSignal: Int32?
     /// Which network the task has.

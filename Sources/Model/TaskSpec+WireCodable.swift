@@ -8,7 +8,6 @@ extension TaskSpec: WireCodable {
 
     /// Writes tagged fields in rising order, those at their default left out.
     package func encode(into writer: inout ByteWriter) {
-        let plain = TaskSpec(command: [])
         func texts(_ tag: UInt64, _ values: [String], _ writer: inout ByteWriter) {
             guard !values.isEmpty else { return }
             writer.field(tag) { $0.list(values) { $0.string($1) } }
@@ -16,9 +15,7 @@ extension TaskSpec: WireCodable {
         var content = ByteWriter()
         texts(1, command, &content)
         texts(2, environment, &content)
-        if workingDirectory != plain.workingDirectory {
-            content.field(3) { $0.string(workingDirectory) }
-        }
+        if let workingDirectory { content.field(3) { $0.string(workingDirectory) } }
         if case .directory(let path) = rootfs { content.field(4) { $0.string(path) } }
         content.field(5) {
             $0.varint(UInt64(resources.cpuMillis))

@@ -1,11 +1,12 @@
 /// What a user asked to be run; written once at submission and never changed.
 package struct TaskSpec: Hashable, Sendable {
-    /// The program and its arguments; at least one element.
+    /// The program and its arguments; without any, the image says what is run.
     package var command: [String]
     /// `KEY=VALUE` settings of the task's environment, in the user's order.
     package var environment: [String] = []
-    /// The directory in which the program starts, inside the container.
-    package var workingDirectory: String = "/"
+    /// The directory in which the program starts, inside the container; `nil` for the image's own,
+    /// else `/`.
+    package var workingDirectory: String?
     /// Where the container's root file system comes from.
     package var rootfs: RootFilesystem = .host
     /// What is reserved for the task, and enforced as its limit.

@@ -27,7 +27,7 @@ extension BundleWriter {
         let user = try user(of: spec)
         let candidates =
             program.contains("/")
-            ? [program.hasPrefix("/") ? program : "\(spec.workingDirectory)/\(program)"]
+            ? [program.hasPrefix("/") ? program : "\(spec.workingDirectory ?? "/")/\(program)"]
             : searchPath(spec).map { "\($0)/\(program)" }
         // Below a mount only the runtime can tell.
         let mounts = spec.volumes.map(\.target) + spec.options.tmpfs.map(\.target)

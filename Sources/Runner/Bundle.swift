@@ -60,6 +60,8 @@ struct BundleWriter {
         switch spec.rootfs {
         case .host: wanted = configuration.rootfs
         case .directory(let path): wanted = path
+        case .image(let name, _):
+            throw RunnerError("the image \(name) has not been unpacked")
         }
         guard let wanted else { return "\(configuration.dataDirectory)/host-rootfs" }
         guard Files.isDirectory(wanted) else {
@@ -80,9 +82,15 @@ struct BundleWriter {
         RootTree(usesHost(spec) ? "/" : try lower(of: spec))
     }
 
-    func user(of spec: TaskSpec) throws(RunnerError) -> ContainerUser {
+    func user(of spec: TaskSpec) throws(RunnerError) -> ProcessUser {
+        let tree = try tree(of: spec)
         guard let user = spec.options.user else { return .root }
-        return try ContainerUser(user, in: try tree(of: spec))
+        guard !user.isEmpty else { throw RunnerError("the user '' is not USER[:GROUP]") }
+        do {
+            return try UserLookup(root: tree.path).find(user)
+        } catch {
+            throw RunnerError("the user \(user): \(error)")
+        }
     }
 
     func searchPath(_ spec: TaskSpec) -> [String] {
@@ -139,22 +147,22 @@ struct BundleWriter {
         // As with podman: who is not root has the capabilities that were asked for by name alone.
         let added = spec.options.capabilitiesAdded
         let own =
-            user.uid == 0
+            user.user == 0
             ? bounding : added.contains(Capabilities.all) ? bounding : bounding.intersection(added)
         var capabilities = [
             "bounding": bounding.sorted(), "effective": own.sorted(), "permitted": own.sorted(),
         ]
-        if user.uid != 0 {
+        if user.user != 0 {
             capabilities["inheritable"] = own.sorted()
             capabilities["ambient"] = own.sorted()
         }
         return [
             "terminal": false,
             "user": [
-                "uid": Int(user.uid), "gid": Int(user.gid),
-                "additionalGids": user.additionalGids.map(Int.init),
+                "uid": Int(user.user), "gid": Int(user.group),
+                "additionalGids": user.otherGroups.map(Int.init),
             ] as [String: Any],
-            "cwd": spec.workingDirectory, "args": spec.command,
+            "cwd": spec.workingDirectory ?? "/", "args": spec.command,
             "env": environment(spec, id, home: user.home), "noNewPrivileges": true,
             "capabilities": capabilities, "rlimits": rlimits(spec),
         ]

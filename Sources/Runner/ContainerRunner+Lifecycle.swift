@@ -5,13 +5,24 @@ import Model
 
 /// One container's life. Every function here runs on the container's own queue.
 extension ContainerRunner {
-    func create(_ id: ContainerID, _ spec: TaskSpec) {
+    func create(_ id: ContainerID, _ wanted: TaskSpec) {
         let paths = ContainerPaths(id, configuration)
-        creates.wait()
-        defer { creates.signal() }
+        let spec: TaskSpec
         do {
             // The log's directory first: whoever asks for the output of what failed finds it empty.
             try prepare(paths)
+            // Large images take their time: others are made meanwhile.
+            spec = try resolve(wanted, paths)
+        } catch let failure as ContainerFailure {
+            return fail(id, failure)
+        } catch ImageTrouble.failed(let failure) {
+            return fail(id, failure)
+        } catch {
+            return end(id, .vanished("the container was not made: \(error)"))
+        }
+        creates.wait()
+        defer { creates.signal() }
+        do {
             try bundles.check(spec)
             try makeLayer(spec, paths)
         } catch {

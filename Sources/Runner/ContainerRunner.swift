@@ -16,6 +16,8 @@ package final class ContainerRunner: @unchecked Sendable {
     let bundles: BundleWriter
     let guardian: Guard
     let quota: DiskQuota
+    /// The images of this node.
+    package let images: ImageStore
     let tell: AsyncStream<(ContainerID, ContainerEvent)>.Continuation
     let pool = DispatchQueue(label: "magpie.runner", attributes: .concurrent)
     let arming = DispatchQueue(label: "magpie.guard")
@@ -40,9 +42,14 @@ package final class ContainerRunner: @unchecked Sendable {
 
     /// Prepares directories and the host's skeleton, and begins to watch.
     ///
+    /// - Parameters:
+    ///   - configuration: The machine, and its operator's wishes.
+    ///   - images: The node's images; opened in its data directory when absent.
     /// - Throws: `RunnerError` when a directory can't be made (no permission), or the seccomp
     ///   profile can't be read.
-    package init(configuration: RunnerConfiguration) throws(RunnerError) {
+    package init(
+        configuration: RunnerConfiguration, images: ImageStore? = nil
+    ) throws(RunnerError) {
         self.configuration = configuration
         cgroups = Cgroups()
         bundles = try BundleWriter(configuration: configuration, cgroups: cgroups)
@@ -56,6 +63,11 @@ package final class ContainerRunner: @unchecked Sendable {
             try Files.makeDirectory("\(configuration.dataDirectory)/\(name)")
         }
         quota = DiskQuota(directory: "\(configuration.dataDirectory)/layers")
+        if let images {
+            self.images = images
+        } else {
+            self.images = try ContainerRunner.openImages(in: configuration.dataDirectory)
+        }
         try HostRootfs.makeSkeleton(at: "\(configuration.dataDirectory)/host-rootfs")
         let watcher = try Watcher(
             exits: "\(configuration.runDirectory)/exits",
@@ -68,6 +80,17 @@ package final class ContainerRunner: @unchecked Sendable {
         self.watcher = watcher
         watcher.start()
         startRotating()
+    }
+
+    /// Opens the images of a data directory; one process at a time.
+    ///
+    /// - Throws: `RunnerError` when its directory can't be used.
+    package static func openImages(in dataDirectory: String) throws(RunnerError) -> ImageStore {
+        do {
+            return try ImageStore(directory: "\(dataDirectory)/images")
+        } catch {
+            throw RunnerError("--data-dir \(dataDirectory): the images can't be used: \(error)")
+        }
     }
 
     /// Whether what tasks write to disk can be limited here.

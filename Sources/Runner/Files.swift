@@ -114,13 +114,15 @@ package enum Files {
 /// Finds the programs that a runner uses.
 enum Programs {
     static func find(_ name: String, package: String) throws(RunnerError) -> String {
-        for directory in searchPath {
-            let path = "\(directory)/\(name)"
-            if Files.isExecutable(path) { return path }
-        }
+        if let path = locate(name, in: searchPath) { return path }
         throw RunnerError(
             "\(name) is missing; install it with: apt-get install \(package) "
                 + "(or start with --no-tasks for a node that runs nothing)")
+    }
+
+    /// The first of some directories' programs with a name.
+    static func locate(_ name: String, in directories: [String]) -> String? {
+        directories.map { "\($0)/\(name)" }.first { Files.isExecutable($0) }
     }
 
     static func runtime(_ wanted: String?) throws(RunnerError) -> String {
@@ -151,7 +153,7 @@ enum Programs {
             "\(name) is missing; it is built with the daemon and must stand beside it")
     }
 
-    private static var searchPath: [String] {
+    static var searchPath: [String] {
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         return path.split(separator: ":").map(String.init) + usual

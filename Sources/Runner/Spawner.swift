@@ -46,10 +46,11 @@ enum Spawner {
 
     /// Starts a program.
     ///
-    /// Descriptors from 3 on are closed in it, but for `inherited`, which is 3.
+    /// Descriptors from 3 on are closed in it, but for `inherited`, which is 3. Errors go where the
+    /// output goes, unless they have a descriptor of their own.
     static func spawn(
         _ path: String, _ arguments: [String], directory: String?, output: Int32,
-        inherited: Int32, environment: [String]
+        inherited: Int32, environment: [String], input: Int32 = -1, errors: Int32 = -1
     ) throws(RunnerError) -> pid_t {
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         guard null >= 0 else { throw Files.failure("open", "/dev/null") }
@@ -64,7 +65,8 @@ enum Spawner {
         envp.append(nil)
         defer { for pointer in argv + envp { free(pointer) } }
         let status = magpie_spawn(
-            &id, path, argv, envp, directory, null, sink, sink, inherited)
+            &id, path, argv, envp, directory, input < 0 ? null : input, sink,
+            errors < 0 ? sink : errors, inherited)
         guard status == 0 else {
             throw RunnerError("can't start \(path): \(String(cString: strerror(status)))")
         }

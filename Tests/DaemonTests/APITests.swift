@@ -272,6 +272,12 @@ import Testing
                     stream: "stdout", time: "t", data: Data(), cursor: "c", end: task, notice: "n",
                     isPast: true))
                 == schema("LogFrame"))
+        let image = ImageView(
+            name: "n", digest: "d", size: 1, node: "i", named: "t", present: true)
+        #expect(try keys(image) == schema("Image"))
+        #expect(try keys(PruneReply(removed: [], bytes: 1)) == schema("Pruned"))
+        let pull = PullRequest(reference: "r", name: "n", credentials: "c", authority: "a")
+        #expect(try keys(pull) == schema("Pull"))
         var spec = SpecView(command: ["a"])
         (spec.environment, spec.volumes, spec.constraints) = ([], [], [])
         (spec.workdir, spec.rootfs, spec.restart, spec.onPartition) = ("", "", "", "")

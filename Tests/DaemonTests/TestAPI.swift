@@ -9,6 +9,7 @@ import Model
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Runner
 
 @testable import Daemon
 @testable import NodeIO
@@ -41,8 +42,10 @@ struct TestAPI: Sendable {
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let transport = Transport(loop: loop)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let images = try ImageStore(directory: "\(folder)/images")
         let driver = NodeDriver(
-            loop: loop, transport: transport, runner: nil, dataDirectory: folder, logger: logger)
+            loop: loop, transport: transport, runner: nil, images: images, dataDirectory: folder,
+            logger: logger)
         let store = try DurableStore(path: "\(folder)/state.sqlite") { driver.persisted($0) }
         try await transport.open(PeerAddress(ip: [127, 0, 0, 1], port: 0)) {
             driver.received($0, from: $1, via: $2)

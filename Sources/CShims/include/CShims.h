@@ -24,10 +24,6 @@ int magpie_eventfd(void);
 /// Seconds and nanoseconds of CLOCK_BOOTTIME as one count of nanoseconds.
 int64_t magpie_boottime(void);
 
-/// Opens a path below a directory that stands for the root, to be read or only to be looked at: no
-/// link leads out of it; -1 and errno on failure.
-int magpie_open_in_root(const char *root, const char *path, int is_read);
-
 /// Makes what is written below `directory` count for `project`, and limits that to `bytes`; -1 and
 /// errno on failure. With 0 bytes the limit is lifted, and the directory is left alone.
 int magpie_limit_project(const char *directory, uint32_t project, uint64_t bytes);
@@ -52,4 +48,23 @@ int64_t magpie_data_offset(int descriptor, int64_t offset);
 /// Frees the disk's blocks under the first `length` bytes of a file, whose size and other bytes stay;
 /// 0, or -1 and errno (some file systems can't).
 int magpie_punch_hole(const char *path, uint64_t length);
+/// Opens a path below a directory as if that were the root: neither `..` nor links lead out of it.
+/// -1 and errno on failure.
+int magpie_open_inside(int directory, const char *path, int flags, uint32_t mode);
+
+/// Makes a device or a pipe in a directory; 0, or -1 and errno.
+int magpie_make_node(int directory, const char *name, uint32_t mode, uint32_t major, uint32_t minor);
+
+/// Sets an extended attribute; 0, or -1 and errno.
+int magpie_set_attribute(int descriptor, const char *name, const void *value, size_t size);
+
+/// Sets owner (if `user` is not negative), mode and time of change of an open file; 0, or -1 and
+/// errno. The owner first: changing it takes the set-user-ID bit away.
+int magpie_set_status(int descriptor, int64_t user, int64_t group, uint32_t mode, int64_t seconds);
+
+/// Has the file system that holds an open file write everything to disk; 0, or -1 and errno.
+int magpie_sync_filesystem(int descriptor);
+
+/// When a file was changed, in nanoseconds since 1970; 0 when it is not there.
+int64_t magpie_changed(const char *path);
 #endif
