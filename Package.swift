@@ -45,6 +45,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "Sodium"),
+        .systemLibrary(name: "Seccomp"),
         .target(name: "CShims"),
         .executableTarget(name: "Launcher"),
         .executableTarget(name: "Guard"),
@@ -60,7 +61,7 @@ let package = Package(
         // The surroundings of a real node.
         .target(
             name: "Runner",
-            dependencies: ["Model", "Sodium", "CShims"], swiftSettings: settings),
+            dependencies: ["Model", "Seccomp", "Sodium", "CShims"], swiftSettings: settings),
         .target(
             name: "ControlAPI", dependencies: ["Model"],
             resources: [.embedInCode("openapi.json")], swiftSettings: settings),
@@ -109,7 +110,7 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Model", "Gossip", "Lock", "Cluster", "NodeIO", "ControlAPI", "CShims",
+                "Model", "Gossip", "Lock", "Cluster", "NodeIO", "Runner", "ControlAPI", "CShims",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

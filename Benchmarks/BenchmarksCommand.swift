@@ -6,7 +6,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks", abstract: "Measures Magpie; prints JSON.",
         subcommands: [
-            ClaimsBenchmark.self, ClusterBenchmark.self, CoreBenchmark.self, TableBenchmark.self,
+            ClaimsBenchmark.self, ClusterBenchmark.self, ContainersBenchmark.self,
+            CoreBenchmark.self, TableBenchmark.self,
         ])
 }
 

@@ -2,7 +2,7 @@
 
 # Debian packages that building, running and testing need; Docs/Dependencies.md says what for.
 MAGPIE_PACKAGES=(
-    libsodium-dev libsqlite3-dev crun conmon golang-github-containers-common
+    libsodium-dev libseccomp-dev libsqlite3-dev crun conmon golang-github-containers-common
     iproute2 procps util-linux
     skopeo xz-utils zstd docker-registry openssl
 )

@@ -119,6 +119,7 @@ struct BundleWriter {
     private func document(
         _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws -> [String: Any] {
+        let rights = seccomp.rights(for: Capabilities.effective(spec.options))
         let linux: [String: Any] = [
             "namespaces": namespaces(spec, sandbox), "resources": resources(spec),
             "cgroupsPath": paths.group,
@@ -132,12 +133,13 @@ struct BundleWriter {
                 "/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                 "/proc/sysrq-trigger",
             ],
-            "seccomp": seccomp.object(for: Capabilities.effective(spec.options)),
+            "seccomp": rights.object,
         ]
         return [
             "ociVersion": "1.0.2", "hostname": spec.options.hostname ?? "magpie",
             "root": ["path": paths.rootfs, "readonly": spec.options.isRootReadOnly],
             "process": try process(spec, paths.id), "mounts": try mounts(spec), "linux": linux,
+            "annotations": rights.compiled.map { [SeccompFilter.annotation: $0] } ?? [:],
         ]
     }
 

@@ -93,6 +93,9 @@ package final class ContainerRunner: @unchecked Sendable {
         }
     }
 
+    /// The control groups' v2 hierarchy where v1 does the work: runtimes must not see it.
+    package var hiddenHierarchy: String? { cgroups.hidden }
+
     /// Whether what tasks write to disk can be limited here.
     package var limitsDisk: Bool { quota.isEnforced }
 

@@ -9,10 +9,18 @@ final class SeccompProfile: @unchecked Sendable {
     private let errno: Any?
     private let rules: [[String: Any]]
     private let lock = NSLock()
-    private var objects: [Set<String>: [String: Any]] = [:]
+    private var rights: [Set<String>: Rights] = [:]
+
+    /// What tasks with the same capabilities may ask of the kernel.
+    struct Rights {
+        /// The `linux.seccomp` object of an OCI configuration.
+        let object: [String: Any]
+        /// The same, compiled, in Base64; `nil` when that could not be done.
+        let compiled: String?
+    }
 
     /// How many filters are kept; tasks with yet other capabilities get theirs made anew.
-    private static let objectsMax = 64
+    private static let rightsMax = 64
 
     init(path: String) throws(RunnerError) {
         guard let bytes = Files.read(path),
@@ -25,14 +33,17 @@ final class SeccompProfile: @unchecked Sendable {
         errno = parsed["defaultErrnoRet"]
     }
 
-    /// The `linux.seccomp` object of an OCI configuration, for a task with these capabilities.
-    func object(for capabilities: Set<String>) -> [String: Any] {
+    /// What a task with these capabilities may ask of the kernel.
+    func rights(for capabilities: Set<String>) -> Rights {
         lock.withLock {
-            if let known = objects[capabilities] { return known }
-            if objects.count >= SeccompProfile.objectsMax { objects = [:] }
+            if let known = rights[capabilities] { return known }
+            if rights.count >= SeccompProfile.rightsMax { rights = [:] }
             let object = make(capabilities)
-            objects[capabilities] = object
-            return object
+            let made = Rights(
+                object: object,
+                compiled: SeccompFilter(object).map { Data($0.program).base64EncodedString() })
+            rights[capabilities] = made
+            return made
         }
     }
 
