@@ -32,6 +32,10 @@ extension Node {
             sendSignal(id, signal, to: task, at: now, emit: emit)
         case .stats(let task):
             measure(id, task, at: now, emit: emit)
+        case .openCall(let task, let target):
+            openCall(id, task, target, at: now, emit: emit)
+        case .call(let call, let command):
+            self.call(id, call, command, at: now, emit: emit)
         case .readLog(let task, let attempt, let start, let waitAtMost):
             readLog(
                 id, task: task, attempt: attempt, from: start, waitAtMost: waitAtMost, at: now,

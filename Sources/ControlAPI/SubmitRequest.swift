@@ -21,12 +21,13 @@ package struct SubmitRequest: Codable, Hashable, Sendable {
     }
 }
 
-/// Fields of a submission that no version of the API so far knows.
+/// Fields of a request that no version of the API so far knows.
 ///
 /// They are refused: a limit whose name is misspelt must not silently be no limit.
 package struct UnknownFields: Decodable, Sendable {
     /// The fields, with the path to them, sorted.
     package var names: [String]
+    private let all: [String]
 
     private struct AnyKey: CodingKey {
         var stringValue: String
@@ -39,7 +40,8 @@ package struct UnknownFields: Decodable, Sendable {
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: AnyKey.self)
         let known = Set(SubmitRequest.CodingKeys.allCases.map(\.rawValue))
-        names = fields.allKeys.map(\.stringValue).filter { !known.contains($0) }
+        all = fields.allKeys.map(\.stringValue)
+        names = all.filter { !known.contains($0) }
         if let key = fields.allKeys.first(where: { $0.stringValue == "spec" }) {
             let spec = try fields.nestedContainer(keyedBy: AnyKey.self, forKey: key)
             let known = Set(SpecView.CodingKeys.allCases.map(\.rawValue))
@@ -47,6 +49,11 @@ package struct UnknownFields: Decodable, Sendable {
                 .map { "spec.\($0)" }
         }
         names.sort()
+    }
+
+    /// Those of a request to start a program, sorted.
+    package var namesInExec: [String] {
+        all.filter { !ExecRequest.fieldNames.contains($0) }.sorted()
     }
 }
 
@@ -123,11 +130,15 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var disk: UInt64?
     /// Whether it runs where a limit can't be enforced.
     package var bestEffort: Bool?
+    /// Whether it reads what its client sends by way of `/attach`.
+    package var stdin: Bool?
+    /// The size of its terminal; without one it has no terminal.
+    package var terminal: TerminalView?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, cpus, memory, pids, volumes, restart
         case constraints
-        case user, hostname, network, tmpfs, ulimits, disk
+        case user, hostname, network, tmpfs, ulimits, disk, stdin, terminal
         case stopSignal = "stop_signal"
         case readOnly = "read_only"
         case capAdd = "cap_add"
@@ -194,6 +205,12 @@ package struct SpecView: Codable, Hashable, Sendable {
         }
         spec.constraints = constraints ?? []
         try readOptions(into: &spec.options)
+        guard !spec.options.hasInput || [nil, "never"].contains(restart) else {
+            throw InvalidInput(
+                "stdin: input is there once, so that such a task can't run again; take it without "
+                    + "restart, or with never")
+        }
+        if spec.options.hasInput { spec.restart = .never }
         return spec
     }
 

@@ -54,6 +54,10 @@ extension APIServer {
         APIRoute(.post, APIPaths.task("{id}") + "/cancel") { server, _, id in
             try await server.accepted(.cancel(try await server.resolve(id)))
         },
+        APIRoute(.post, APIPaths.task("{id}") + "/exec") { try await $0.exec($1, $2) },
+        APIRoute(.post, APIPaths.task("{id}") + "/attach") { try await $0.attach($1, $2) },
+        APIRoute(.post, APIPaths.call("{id}") + "/input") { try await $0.input($1, $2) },
+        APIRoute(.post, APIPaths.call("{id}") + "/resize") { try await $0.resize($1, $2) },
         APIRoute(.post, APIPaths.task("{id}") + "/signal") { server, request, id in
             let task = try await server.resolve(id)
             let body: SignalRequest = try await server.decode(request)

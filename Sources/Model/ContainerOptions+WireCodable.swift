@@ -1,4 +1,4 @@
-/// The options as fields 20…43 of a spec.
+/// The options as fields 20…46 of a spec.
 extension ContainerOptions {
     /// Writes the fields that are not at their default, in rising order of their tags.
     func encode(into content: inout ByteWriter) {
@@ -36,6 +36,8 @@ extension ContainerOptions {
         if let shmSizeBytes { content.field(40) { $0.varint(shmSizeBytes) } }
         if let diskBytes { content.field(42) { $0.varint(diskBytes) } }
         if isBestEffort { content.field(43) { $0.byte(1) } }
+        if hasInput { content.field(44) { $0.byte(1) } }
+        if let terminal { content.field(46) { terminal.encode(into: &$0) } }
     }
 
     /// Reads one field.
@@ -64,6 +66,10 @@ extension ContainerOptions {
         case 43:
             guard try content.byte() == 1 else { throw .malformed }
             isBestEffort = true
+        case 44:
+            guard try content.byte() == 1 else { throw .malformed }
+            hasInput = true
+        case 46: terminal = try TerminalSize(from: &content)
         default: return false
         }
         return true

@@ -113,7 +113,7 @@ import Testing
     @Test func `frames are cut at line ends, however they arrive`() throws {
         let frame = LogFrame(stream: "stdout", data: Data("hi\n".utf8), cursor: "1.2-0-3")
         let bytes = Array(try JSONEncoder().encode(frame)) + [10]
-        var lines = FrameLines()
+        var lines = FrameLines<LogFrame>()
         var found: [LogFrame] = []
         for byte in bytes + bytes { found += try lines.take([byte]) }
         #expect(found == [frame, frame])

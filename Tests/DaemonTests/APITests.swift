@@ -21,6 +21,10 @@ import Testing
         var testDescription: String { "\(method) \(path) \(body ?? "")" }
     }
 
+    /// A call that might be.
+    private static let someCall =
+        "1-0123456789abcdef0123456789abcdef-01900000-0000-7000-8000-000000000000.1.2"
+
     static let refused = [
         Refused(method: .GET, path: "/", status: 404, code: "not_found", words: "openapi"),
         Refused(method: .GET, path: "/v1/nope", status: 404, code: "not_found", words: "/v1/nope"),
@@ -62,6 +66,39 @@ import Testing
             method: .POST, path: "/v1/tasks",
             body: String(repeating: " ", count: APIPaths.bodySizeBytesMax + 1), status: 413,
             code: "too_large", words: "1 MiB"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec", body: #"{"command":["a"]}"#, status: 404,
+            code: "not_found", words: "abc"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec", body: #"{"command":[]}"#, status: 400,
+            code: "invalid", words: "command"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec",
+            body: #"{"command":["a"],"comand":1}"#, status: 400, code: "invalid",
+            words: "comand"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec",
+            body: #"{"command":["a"],"user":":"}"#, status: 400, code: "invalid", words: "user"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/attach", status: 404, code: "not_found",
+            words: "abc"),
+        Refused(
+            method: .POST, path: "/v1/calls/1-2-3/input?at=0", status: 404, code: "not_found",
+            words: "1-2-3"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input", status: 400, code: "invalid",
+            words: "at:"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input?at=0&end=soon", status: 400,
+            code: "invalid", words: "end:"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input?at=0",
+            body: String(repeating: "x", count: CallCommand.chunkSizeBytesMax + 1), status: 400,
+            code: "invalid", words: "64 KiB"),
+        Refused(
+            method: .POST, path: "/v1/tasks",
+            body: #"{"spec":{"command":["a"],"stdin":true,"restart":"always"}}"#, status: 400,
+            code: "invalid", words: "stdin"),
         Refused(
             method: .GET, path: "/v1/tasks/abc", status: 404, code: "not_found", words: "abc"),
         Refused(
@@ -279,8 +316,18 @@ import Testing
             1, 1, 1, 1, 1
         )
         (spec.maxAttempts, spec.retainSeconds) = (1, 1)
+        (spec.stdin, spec.terminal) = (true, TerminalView(rows: 1, columns: 1))
         #expect(try SpecView.fieldNames.isSuperset(of: keys(spec)))
         #expect(try SpecView.fieldNames == schema("Spec"))
+        #expect(
+            try ExecRequest.fieldNames == schema("Exec"))
+        #expect(
+            try keys(
+                CallFrame(
+                    call: "c", inputAt: 0, stream: "stdout", data: Data(), exitCode: 0,
+                    failure: "f")) == schema("CallFrame"))
+        #expect(try keys(InputView(taken: 1)) == schema("Input"))
+        #expect(try keys(TerminalView(rows: 1, columns: 1)) == schema("Terminal"))
         #expect(try keys(SubmitRequest(id: "i", spec: spec, ack: "1")) == schema("Submit"))
     }
 }

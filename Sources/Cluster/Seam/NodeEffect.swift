@@ -25,6 +25,8 @@ package enum NodeEffect: Sendable {
     case logCopy(ContainerID, LogCopyCommand)
     /// Measure what a container of this node uses, then answer `measured` in any case.
     case measure(MeasureID, ContainerID)
+    /// Carry out a call's command at a container of this node, then answer `called` in any case.
+    case call(CallQueryID, ContainerID, CallKey, CallCommand)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
     /// Tell people: logs, metrics, event streams.
