@@ -24,12 +24,30 @@ package struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConverti
         self.init(ip: bytes, port: port)
     }
 
-    /// The host part as text: dotted decimals, or eight hexadecimal groups for IPv6.
+    /// Whether this stands for all addresses of a machine.
+    package var isWildcard: Bool { ip.allSatisfy { $0 == 0 } }
+
+    /// The host part as text: dotted decimals, or for IPv6 the short form of RFC 5952, section 4.
     package var host: String {
         if ip.count == 4 { return ip.map(String.init).joined(separator: ".") }
-        return stride(from: 0, to: 16, by: 2).map { offset in
-            String(UInt16(ip[offset]) << 8 | UInt16(ip[offset + 1]), radix: 16)
-        }.joined(separator: ":")
+        let groups = stride(from: 0, to: 16, by: 2).map { offset in
+            UInt16(ip[offset]) << 8 | UInt16(ip[offset + 1])
+        }
+        // The longest run of zeros, the first one among equals; a single zero is written out.
+        var zeros = 0..<0
+        var start = 0
+        for index in groups.indices {
+            guard groups[index] == 0 else {
+                start = index + 1
+                continue
+            }
+            if index + 1 - start > max(zeros.count, 1) { zeros = start..<(index + 1) }
+        }
+        func text(_ part: some Sequence<UInt16>) -> String {
+            part.map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        guard !zeros.isEmpty else { return text(groups) }
+        return text(groups[..<zeros.lowerBound]) + "::" + text(groups[zeros.upperBound...])
     }
 
     /// The form `a.b.c.d:port` or `[groups]:port`.

@@ -11,8 +11,11 @@ struct TestCluster: Sendable {
     static let canRunContainers = geteuid() == 0
 
     /// Runs `body` on a fresh cluster of `count` nodes, then removes all of it.
+    ///
+    /// - Parameter addresses: Where the nodes listen; drawn from the loopback range when absent.
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
+        addresses: [String]? = nil,
         _ body: (TestCluster) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
@@ -21,7 +24,7 @@ struct TestCluster: Sendable {
             at: folder.appendingPathComponent("shared"), withIntermediateDirectories: true)
         let ports =
             network.map { network in (0..<count).map(network.address) }
-            ?? LoopbackAddresses.draw(count)
+            ?? addresses ?? LoopbackAddresses.draw(count)
         let nodes = ports.enumerated().map { index, address in
             TestNode(
                 name: "node\(index + 1)", address: address,
