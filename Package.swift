@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "Model", "Gossip", "Daemon", "Cluster", "NodeIO", "ControlAPI",
+                "Model", "Gossip", "Daemon", "Lock", "Cluster", "NodeIO", "ControlAPI",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -166,6 +166,7 @@ let package = Package(
             "EndToEndTests",
             [
                 "Model", "ControlAPI", "Runner",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),

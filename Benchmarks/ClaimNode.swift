@@ -1,4 +1,5 @@
 import CShims
+import Cluster
 import Foundation
 import Gossip
 import Lock
@@ -42,8 +43,8 @@ final class ClaimNode: @unchecked Sendable {
         }
         let node = try ClaimNode(
             number, loop: loop, transport: transport, isFounder: isFounder)
-        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { done, failure in
-            loop.execute { node.persisted(done, failure) }
+        let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { answer in
+            loop.execute { node.persisted(answer) }
         }
         try await loop.submit {
             box.node = node
@@ -236,17 +237,7 @@ final class ClaimNode: @unchecked Sendable {
     }
 
     private func share() {
-        let members = membership.members.map { member in
-            let state: LockMember.State =
-                switch member.state {
-                case .alive: .alive
-                case .suspect: .suspect
-                case .dead: .dead
-                case .left: .left
-                }
-            return LockMember(id: member.id, state: state, since: member.stateSince)
-        }
-        tell(.members(members))
+        tell(.members(membership.members.map(LockMember.init)))
     }
 
     private func perform(_ effect: LockEffect) {
@@ -266,12 +257,13 @@ final class ClaimNode: @unchecked Sendable {
         store?.submit(writes, PersistTicket(lastTicket))
     }
 
-    private func persisted(_ done: [PersistTicket], _ failure: DurableStore.Failure?) {
-        if let failure { store?.resume(after: failure) }
-        for ticket in done {
-            guard let owner = tickets.removeValue(forKey: ticket) else { continue }
-            tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
-        }
+    private func persisted(_ answer: WriteQueue.Answer) {
+        answer.deliver(
+            resume: { store?.resume(after: $0) },
+            tell: { ticket, failure in
+                guard let owner = tickets.removeValue(forKey: ticket) else { return }
+                tell(failure == nil ? .persisted(owner) : .persistFailed(owner))
+            })
     }
 
     private func arm() {

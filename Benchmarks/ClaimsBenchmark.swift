@@ -21,27 +21,19 @@ struct ClaimsBenchmark: AsyncParsableCommand {
     var directory: String?
 
     func run() async throws {
-        let parent = directory ?? FileManager.default.temporaryDirectory.path
-        let folder = "\(parent)/magpie-claims-\(ProcessInfo.processInfo.processIdentifier)"
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        say("starting three nodes of each")
-        let nodes = try await form(folder)
-        let etcd = try await EtcdCluster.start(in: folder)
-        do {
-            try await etcd?.waitUntilReady()
-            let report = try await measure(nodes, etcd)
-            print(
-                String(
-                    decoding: try JSONSerialization.data(
-                        withJSONObject: report, options: [.prettyPrinted, .sortedKeys]),
-                    as: UTF8.self))
-        } catch {
+        try await BenchFolder.use("claims", below: directory) { folder in
+            say("starting three nodes of each")
+            let nodes = try await form(folder)
+            let etcd = try await EtcdCluster.start(in: folder)
+            do {
+                try await etcd?.waitUntilReady()
+                try BenchFolder.print(try await measure(nodes, etcd))
+            } catch {
+                await stop(nodes, etcd)
+                throw error
+            }
             await stop(nodes, etcd)
-            throw error
         }
-        await stop(nodes, etcd)
     }
 
     /// What is under way, for people who wait.

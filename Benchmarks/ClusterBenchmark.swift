@@ -17,26 +17,17 @@ struct ClusterBenchmark: AsyncParsableCommand {
     @Option(help: "How many submissions are under way at a time.") var concurrency = 32
 
     func run() async throws {
-        let folder =
-            FileManager.default.temporaryDirectory.path
-            + "/magpie-bench-\(ProcessInfo.processInfo.processIdentifier)"
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        var nodes: [BenchNode] = []
-        do {
-            nodes = try await form(folder)
-            let report = try await measure(nodes[0])
-            print(
-                String(
-                    decoding: try JSONSerialization.data(
-                        withJSONObject: report, options: [.prettyPrinted, .sortedKeys]),
-                    as: UTF8.self))
-        } catch {
+        try await BenchFolder.use("bench") { folder in
+            var nodes: [BenchNode] = []
+            do {
+                nodes = try await form(folder)
+                try BenchFolder.print(try await measure(nodes[0]))
+            } catch {
+                for node in nodes { await node.stop() }
+                throw error
+            }
             for node in nodes { await node.stop() }
-            throw error
         }
-        for node in nodes { await node.stop() }
     }
 
     private func form(_ folder: String) async throws -> [BenchNode] {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Cluster
-import Lock
 import Model
 import SimulationHarness
 
@@ -41,25 +40,13 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func runMany() async throws {
-        let scenarios = try (0..<UInt64(seeds)).map { try options.scenario(seed &+ $0) }
-        var events = 0
-        var failures = 0
-        await Crew.perform(scenarios, { World.run($0) }) { report in
-            events += report.counts.events
-            guard report.violation != nil else { return }
-            failures += 1
-            print(Summary.line(report))
-            printViolation(report)
-        }
-        print("\(seeds) seeds, \(events) events, \(failures) violations")
-        if failures > 0 { throw ExitCode.failure }
+        let tally = try await Soak(options: options, first: seed, count: seeds).run()
+        print(tally.text)
+        if !tally.failures.isEmpty { throw ExitCode.failure }
     }
 
     private func printViolation(_ report: RunReport) {
-        guard let violation = report.violation else { return }
-        print("  VIOLATION in seed \(report.seed): \(violation)")
-        let program = CommandLine.arguments.first ?? "simulate"
-        print("  replay: \(program) run \(options.text)--seed \(report.seed) --trace")
+        print(Summary.violation(report, options))
     }
 
     /// Runs the seed again, and prints the last of what led to the violation.

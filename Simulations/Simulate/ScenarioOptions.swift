@@ -1,5 +1,4 @@
 import ArgumentParser
-import Lock
 import Model
 import SimulationHarness
 
@@ -28,8 +27,8 @@ struct ScenarioOptions: ParsableArguments {
     @Option(help: "What packets are signed with: \(Names.signatures).")
     var signatures: Scenario.Signatures = .simulated
 
-    @Option(help: "Break one rule of the lock on purpose: \(Names.mutations).")
-    var mutation: LockMutation?
+    @Option(help: "Break one rule on purpose: \(Names.mutations).")
+    var mutation: Mutation?
 
     @Flag(help: "Let containers outlive their guard, another rule broken on purpose.")
     var unguarded = false
@@ -71,7 +70,7 @@ struct ScenarioOptions: ParsableArguments {
         if let longTaskShare { words.append("--long-tasks \(longTaskShare)") }
         if profile != .local { words.append("--profile \(profile.rawValue)") }
         if signatures != .simulated { words.append("--signatures \(signatures.rawValue)") }
-        if let mutation { words.append("--mutation \(mutation.rawValue)") }
+        if let mutation { words.append("--mutation \(mutation.name)") }
         if unguarded { words.append("--unguarded") }
         return words.joined(separator: " ") + " "
     }
@@ -98,7 +97,7 @@ enum Names {
     static let faults = list(FaultKind.self)
     static let profiles = list(TimingProfile.self)
     static let signatures = list(Scenario.Signatures.self)
-    static let mutations = list(LockMutation.self)
+    static let mutations = Mutation.all.map(\.name).joined(separator: ", ")
 
     private static func list<Word: CaseIterable & RawRepresentable>(_ type: Word.Type) -> String
     where Word.RawValue == String {
@@ -108,4 +107,10 @@ enum Names {
 
 extension TimingProfile: ExpressibleByArgument {}
 extension Scenario.Signatures: ExpressibleByArgument {}
-extension LockMutation: ExpressibleByArgument {}
+
+extension Mutation: ExpressibleByArgument {
+    /// The mutation of that name.
+    public init?(argument: String) {
+        self.init(name: argument)
+    }
+}

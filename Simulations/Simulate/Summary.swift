@@ -15,7 +15,17 @@ enum Summary {
             + "\(report.counts.starts) starts, trace \(String(report.traceHash, radix: 16))"
     }
 
-    private static func tenths(_ seconds: Double) -> String {
+    /// What broke in a run, and the command that plays it again.
+    static func violation(_ report: RunReport, _ options: ScenarioOptions) -> String {
+        guard let violation = report.violation else { return "" }
+        let program = CommandLine.arguments.first ?? "simulate"
+        return """
+              VIOLATION in seed \(report.seed): \(violation)
+              replay: \(program) run \(options.text)--seed \(report.seed) --trace
+            """
+    }
+
+    static func tenths(_ seconds: Double) -> String {
         "\((seconds * 10).rounded() / 10)"
     }
 }

@@ -67,7 +67,8 @@ extension Node {
         }
         switch event {
         case .created:
-            guard holding.endCause == nil, isLeaseHeld(at: now) else {
+            let mayStart = isLeaseHeld(at: now) || configuration.mutation == .startsUnchecked
+            guard holding.endCause == nil, mayStart else {
                 // Nothing has run: without a lease the claim is lost, or goes back.
                 let cause: Holding.EndCause = holding.isLeaseBound ? .forfeited : .handedBack
                 holdings[id]?.endCause = holding.endCause ?? cause

@@ -1,6 +1,6 @@
 import CRDT
-import Gossip
-import Lock
+package import Gossip
+package import Lock
 import Model
 
 /// What the lock says, and whom it concerns.
@@ -30,6 +30,8 @@ extension Node {
             emit(.armGuard(until: leaseUntil))
             emit(.observe(.leaseExtended(session, until: leaseUntil)))
             sessionOpened(kept: kept, at: now, emit: emit)
+        case .claimsElsewhere(let count):
+            emit(.observe(.notice(.warning, Node.claimedElsewhere(count))))
         case .leaseExtended(let session, let until):
             emit(.armGuard(until: until))
             emit(.observe(.leaseExtended(session, until: until)))
@@ -49,18 +51,9 @@ extension Node {
         case .forgotten(let node, let isRefused):
             forgotten(node, isRefused: isRefused, emit: emit)
         case .signFloor(let mark):
-            guard let signature = membership.sign(lock: LockFloor.statement(of: mark)) else {
-                return
-            }
-            lock(
-                .floorSigned(LockFloor(mark: mark, signer: id, signature: signature)), at: now,
-                emit: emit)
+            signFloor(mark, at: now, emit: emit)
         case .checkFloor(let floor):
-            let statement = LockFloor.statement(of: floor.mark)
-            guard membership.verifies(floor.signature, ofLock: statement, by: floor.signer) else {
-                return emit(.observe(.dropped(reason: "forged floor")))
-            }
-            lock(.floorChecked(floor), at: now, emit: emit)
+            checkFloor(floor, at: now, emit: emit)
         case .logBehind:
             emit(
                 .observe(
@@ -74,15 +67,39 @@ extension Node {
         case .recoveryRefused:
             recoveryRefused(emit: emit)
         case .logUnreadable:
-            emit(
-                .observe(
-                    .notice(
-                        .error,
-                        "the lock's log was written by a newer version: this node has no vote any "
-                            + "more; update its software")))
+            let cause =
+                lock.isForsworn
+                ? "the disk has lost a part of the lock's log: this node has no vote any more"
+                : "the lock's log was written by a newer version: this node has no vote any more; "
+                    + "update its software"
+            emit(.observe(.notice(.error, cause)))
         case .leftVoters:
             gossip(.leave, at: now, emit: emit)
         }
+    }
+
+    private mutating func signFloor(
+        _ mark: FencingToken, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        guard let signature = membership.sign(lock: LockFloor.statement(of: mark)) else { return }
+        let floor = LockFloor(mark: mark, signer: id, signature: signature)
+        lock(.floorSigned(floor), at: now, emit: emit)
+    }
+
+    private mutating func checkFloor(
+        _ floor: LockFloor, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let statement = LockFloor.statement(of: floor.mark)
+        guard membership.verifies(floor.signature, ofLock: statement, by: floor.signer) else {
+            return emit(.observe(.dropped(reason: "forged floor")))
+        }
+        lock(.floorChecked(floor), at: now, emit: emit)
+    }
+
+    private static func claimedElsewhere(_ count: Int) -> String {
+        "\(count) tasks of this node were claimed on another machine, or in another copy of its "
+            + "data directory, and wait for that one: if it is gone for good, stop this node for "
+            + "the length of a lease, and say `client nodes forget`"
     }
 
     private mutating func denied(
@@ -153,7 +170,8 @@ extension LockMember {
     /// The label by which an operator says what fails together.
     private static let zoneLabel = "zone="
 
-    init(_ member: MemberInfo) {
+    /// What the choice of voters needs to know of a member, its zone from its label.
+    package init(_ member: MemberInfo) {
         let state: LockMember.State =
             switch member.state {
             case .alive: .alive

@@ -39,11 +39,27 @@ extension Node {
     mutating func persistFailed(
         _ ticket: PersistTicket, reason: String, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        emit(.observe(.notice(.error, "writing to the data directory failed: \(reason)")))
+        noteDiskFailure(reason, at: now, emit: emit)
         switch persistence.redeem(ticket) {
         case .table(let ticket): table(.persistFailed(ticket), at: now, emit: emit)
         case .lock(let ticket): lock(.persistFailed(ticket), at: now, emit: emit)
         case nil: break
         }
     }
+
+    /// Says that the disk refuses writes, but not with each of them.
+    private mutating func noteDiskFailure(
+        _ reason: String, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        diskFailures += 1
+        guard nextDiskNotice.map({ $0 <= now }) ?? true else { return }
+        let count = diskFailures == 1 ? "" : " (\(diskFailures) writes)"
+        emit(
+            .observe(.notice(.error, "writing to the data directory failed\(count): \(reason)")))
+        diskFailures = 0
+        nextDiskNotice = now + Node.diskNoticeInterval
+    }
+
+    /// How often people are told that the disk refuses writes.
+    static let diskNoticeInterval: Duration = .seconds(30)
 }

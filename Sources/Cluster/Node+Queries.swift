@@ -1,6 +1,7 @@
 import Gossip
 import Lock
 package import Model
+package import Raft
 
 /// What a node knows, for people and programs to read.
 extension Node {
@@ -12,12 +13,13 @@ extension Node {
 
     /// What is known about a task; `nil` when there is no such task here.
     package func task(_ id: TaskID) -> TaskStatus? {
-        table.record(id).map(status)
+        table.record(id).map { status($0, quorumWait: quorumWait) }
     }
 
     /// All known tasks, in order of submission.
     package func tasks() -> [TaskStatus] {
-        table.records.map(status)
+        let quorumWait = quorumWait
+        return table.records.map { status($0, quorumWait: quorumWait) }
     }
 
     /// The tasks whose ID begins or ends with `fragment`, at most a handful, in rising order.
@@ -38,6 +40,19 @@ extension Node {
     package var lockState: (appliedIndex: UInt64, bytes: [UInt8]) {
         (lock.appliedIndex, lock.tableBytes)
     }
+
+    /// How far the lock's log is committed as far as this node knows, and in which generation.
+    package var lockCommitted: FencingToken {
+        FencingToken(generation: lock.generation, index: lock.commitIndex)
+    }
+
+    /// The committed entries of the lock's log behind `index`, in order: equal on all voters.
+    package func lockEntries(after index: UInt64) -> [RaftEngine.CommittedEntry] {
+        lock.committedEntries(after: index)
+    }
+
+    /// Every set of voters of which this node knows that a majority of it is needed.
+    package var lockVoterSets: [[NodeID]] { lock.voterSets }
 
     /// The table as bytes: equal on nodes that know the same.
     package func tableBytes() -> [UInt8] {
@@ -104,7 +119,7 @@ extension Node {
         return "waiting for lock quorum (\(unreachable) of \(voters.count) voters unreachable)"
     }
 
-    private func status(_ record: TaskRecord) -> TaskStatus {
+    private func status(_ record: TaskRecord, quorumWait: String?) -> TaskStatus {
         let attempt = record.latestAttempt
         let isQueued = record.state == .queued
         var status = TaskStatus(

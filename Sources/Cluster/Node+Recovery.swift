@@ -11,27 +11,31 @@ extension Node {
     mutating func recoverLock(
         _ request: RequestID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
+        if let hindrance = hindranceToRecovery {
+            return emit(.reply(request, .refused(Refusal(.conflict, hindrance))))
+        }
+        recoverReply = request
+        lock(.recover(recovery), at: now, emit: emit)
+    }
+
+    private var hindranceToRecovery: String? {
         guard recoverReply == nil, activity == .active else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(Refusal(.conflict, "this node recovers already, or is going down"))))
+            return "this node recovers already, or is going down"
+        }
+        let others = membership.members.filter { $0.id != id && $0.state.isInReach }
+        guard !lock.isForsworn || others.isEmpty else {
+            return
+                "this node's disk has lost its part of the lock, and the node can't tell who votes; "
+                + "ask another member to recover it"
         }
         let voters = lock.voters
         let inReach = voters.filter { membership.member($0)?.state.isInReach == true }
         // Voters that are there and have forgotten too much are of no use.
         guard inReach.count <= voters.count / 2 || lock.isBehind else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(
-                        Refusal(
-                            .conflict,
-                            "\(inReach.count) of \(voters.count) voters are in reach: the lock "
-                                + "needs no recovery, wait until they agree"))))
+            return "\(inReach.count) of \(voters.count) voters are in reach: the lock needs no "
+                + "recovery, wait until they agree"
         }
-        recoverReply = request
-        lock(.recover(recovery), at: now, emit: emit)
+        return nil
     }
 
     /// All that the table knows of claims and ends.

@@ -26,6 +26,9 @@ package struct Node: Sendable {
     var wallSample: (time: WallTime, at: Instant)
     var activity: Activity = .starting
     var persistence = PersistDesk()
+    /// When people may be told again that the disk refuses writes, and of how many.
+    var nextDiskNotice: Instant?
+    var diskFailures = 0
     /// Whether the founding record is still to be written.
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
@@ -120,13 +123,15 @@ package struct Node: Sendable {
         id = membership.id
         table = TableReplica(
             node: id, bootID: boot.bootID, restored: boot.image,
-            configuration: TableConfiguration(retention: configuration.retention),
+            configuration: TableConfiguration(of: configuration),
             seed: random.next(), at: now)
         do {
             lock = try LockNode(
-                id: id, bootID: boot.bootID, configuration: configuration.lock,
-                restored: boot.image, isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, seed: random.next(), at: now)
+                id: id, bootID: boot.bootID, machine: boot.machine,
+                configuration: configuration.lock, restored: boot.image,
+                isFounder: origin.isFounding,
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
         }
@@ -161,6 +166,7 @@ package struct Node: Sendable {
         case .pressure(let pressure):
             self.pressure = pressure
             isStealPassNeeded = true
+            speakNewer(at: now, emit: emit)
         case .deadlineReached:
             deadlineReached(at: now, emit: emit)
         }
@@ -243,7 +249,7 @@ package struct Node: Sendable {
         do {
             return try Membership(
                 key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
-                configuration: GossipConfiguration(profile: configuration.profile),
+                configuration: GossipConfiguration(of: configuration),
                 metadata: configuration.metadata, advertise: configuration.advertise,
                 genesis: genesis, restored: boot.image, seed: seed, wallTime: boot.wallTime,
                 at: now)
@@ -266,5 +272,20 @@ extension NodeConfiguration {
         NodeMetadata(
             name: name, version: version, capacity: capacity, labels: labels,
             isEligible: takesTasks)
+    }
+}
+
+extension TableConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(retention: configuration.retention)
+        newerFields = configuration.newerFields
+        mutation = configuration.tableMutation
+    }
+}
+
+extension GossipConfiguration {
+    init(of configuration: NodeConfiguration) {
+        self.init(profile: configuration.profile)
+        mutation = configuration.gossipMutation
     }
 }

@@ -52,14 +52,17 @@ enum Daemon {
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: runner,
             dataDirectory: settings.dataDirectory, logger: logger)
-        let store = try DurableStore(path: path) { driver.persisted($0, $1) }
-        let image = try store.load()
+        let (store, image, damage) = try DurableStore.recover(path: path) {
+            driver.persisted($0)
+        }
+        for sentence in damage.sentences { logger.error("\(sentence)") }
         let origin = origin(image, join)
         let entry = try entry(join, origin)
         if origin != .resume { try directory.checkRoom() }
         try await transport.open(settings.bind) { driver.received($0, from: $1, via: $2) }
         let configuration = configuration(settings, transport.address, entry?.seeds)
-        let boot = try boot(image, directory, runner)
+        var boot = try boot(image, directory, runner)
+        boot.hasLostLock = damage.concernsLock
         let node = try makeNode(boot, configuration, origin, settings)
         try checkCluster(node, join)
         let serving = Serving(settings: settings, socket: directory.socket, driver: driver)
@@ -143,7 +146,7 @@ enum Daemon {
             image: image, key: NodeKey(seed: try directory.seed()),
             bootID: BootID(generator.next()), seed: generator.next(),
             containers: runner?.recover() ?? [],
-            isSameMachineBoot: try directory.isSameMachineBoot(),
+            isSameMachineBoot: try directory.isSameMachineBoot(), machine: directory.machineID,
             wallTime: NodeDriver.wallTime)
     }
 

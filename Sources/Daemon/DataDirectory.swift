@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Model
 import NodeIO
 
 /// A node's data directory: made on demand, used by one daemon at a time.
@@ -145,6 +146,23 @@ struct DataDirectory: ~Copyable {
         let last = try? String(contentsOfFile: file, encoding: .utf8)
         if last != now { try write(Array(now.utf8), to: file) }
         return last == now
+    }
+
+    /// What a copy of this directory does not share: the machine, and the directory's own place
+    /// in its file system.
+    ///
+    /// A copy of a whole disk in another (virtual) machine differs by the hardware's identity.
+    var machineID: MachineID {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        var text = "\(attributes?[.systemFileNumber] as? UInt64 ?? 0)"
+        for file in ["/etc/machine-id", "/sys/class/dmi/id/product_uuid"] {
+            text += "\n" + ((try? String(contentsOfFile: file, encoding: .utf8)) ?? "")
+        }
+        // FNV-1a: nobody has an interest in equal marks but the operator's accidents.
+        let hash = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
+            (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+        return MachineID(max(hash, 1))
     }
 
     /// Writes a small file so that after a crash it is there whole or not at all.

@@ -118,17 +118,14 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     /// The store tells about writes; from its own thread.
-    func persisted(_ tickets: [PersistTicket], _ failure: DurableStore.Failure?) {
+    func persisted(_ answer: WriteQueue.Answer) {
         loop.execute { [self] in
-            // What the core asks for from here on, it asks for knowing that earlier writes failed.
-            if let failure { store?.resume(after: failure) }
-            for ticket in tickets {
-                if let failure {
-                    handle(.persistFailed(ticket, reason: "\(failure)"))
-                } else {
-                    handle(.persisted(ticket))
-                }
-            }
+            answer.deliver(
+                resume: { store?.resume(after: $0) },
+                tell: { ticket, failure in
+                    handle(
+                        failure.map { .persistFailed(ticket, reason: $0) } ?? .persisted(ticket))
+                })
         }
     }
 
@@ -203,7 +200,10 @@ final class NodeDriver: @unchecked Sendable {
     private func readLog(
         _ read: LogReadID, _ id: ContainerID, _ cursor: LogCursor, _ wait: Duration
     ) {
-        guard let runner else { return handle(.logRead(read, nil)) }
+        guard let runner else {
+            // Not within the handling of the event that asked: its other effects come first.
+            return loop.execute { [self] in handle(.logRead(read, nil)) }
+        }
         Task { [self] in
             let chunk = await runner.readLog(id, from: cursor, waitAtMost: wait)
             loop.execute { [self] in handle(.logRead(read, chunk)) }

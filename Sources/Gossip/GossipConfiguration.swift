@@ -85,6 +85,9 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// How much of a view travels in one frame, in bytes.
     static let viewPageSizeBytesMax = 1 << 20
 
+    /// A known bug that is put back on purpose, for tests that must notice.
+    package var mutation: GossipMutation?
+
     /// The time-outs that suit a kind of network.
     ///
     /// `lan` and `wan` are Serf's in spirit; `local` is five times as fast as `lan`.

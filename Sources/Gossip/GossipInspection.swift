@@ -53,3 +53,8 @@ package enum GossipInspection {
     private static func short(_ number: UInt64) -> String { String(number & 0xFFFF, radix: 16) }
     private static func short(_ node: NodeID) -> String { String(node.description.prefix(4)) }
 }
+
+extension Membership {
+    /// How many rumours wait to be told; at most `GossipConfiguration.rumoursMax`.
+    package var rumourCount: Int { rumours.count }
+}

@@ -44,15 +44,21 @@ extension Membership {
 
     /// A packet of a life that was replaced is a recording, or that life goes on beside the newer.
     ///
-    /// Whoever proves to be the latter is told of the other, and nothing else comes of it.
+    /// Whoever proves to be the latter is told of the other. When the other is silent for longer
+    /// than a proof is good, it was the earlier one, and its proof came late: lives follow each
+    /// other, and who proves itself now is alive now.
     private mutating func settleFormer(
         _ message: GossipMessage, _ envelope: Envelope, _ packet: PeerLife.Held,
         emit: (GossipEffect) -> Void
     ) {
         emit(.dropped(reason: "former boot"))
         guard packet.channel == .datagram else { return }
-        guard case .challengeAnswer(let number, _) = message, isProof(number, of: envelope) else {
-            return question(envelope, packet, at: packet.source, emit: emit)
+        guard case .challengeAnswer(let number, let floor) = message,
+            isProof(number, of: envelope)
+        else { return question(envelope, packet, at: packet.source, emit: emit) }
+        let proofAge = Membership.challengeSlot * 2
+        if lives[envelope.sender]?.isSilent(for: proofAge, at: now) == true {
+            return accept(envelope, above: min(floor, envelope.counter - 1), emit: emit)
         }
         guard let alive = table[envelope.sender]?.alive,
             let bytes = seal(
@@ -69,6 +75,7 @@ extension Membership {
         let held = life.settle(envelope.boot, above: floor)
         life.take(envelope.counter, via: .datagram)
         life.take(envelope.counter, via: .stream)
+        life.lastHeard = now
         lives[envelope.sender] = life
         for packet in held { open(packet, emit: emit) }
     }

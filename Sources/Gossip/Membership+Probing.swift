@@ -133,7 +133,10 @@ extension Membership {
     mutating func reconnect(emit: (GossipEffect) -> Void) {
         schedule.reconnect =
             now + configuration.reconnectInterval * (0.75 + random.fraction() / 2)
-        let dead = others { $0 == .dead }.filter { !probes.isProbing($0) }
+        var dead = others { $0 == .dead }.filter { !probes.isProbing($0) }
+        if configuration.mutation == .stopsReconnecting {
+            dead = dead.filter { now - (table[$0]?.stateSince ?? now) < .seconds(86_400) }
+        }
         guard let target = dead.randomElement(using: &random) else { return }
         // Now and then by stream, for networks that let nothing else through.
         let channel: Channel = random.next() % 4 == 0 ? .stream : .datagram

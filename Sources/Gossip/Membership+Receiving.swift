@@ -9,6 +9,7 @@ extension Membership {
         let sizeMax =
             channel == .datagram ? Channel.datagramSizeBytesMax : Channel.frameSizeBytesMax
         guard bytes.count <= sizeMax else { return emit(.dropped(reason: "oversize")) }
+        guard !isDeaf else { return }
         let isAdmitted =
             switch channel {
             case .datagram: datagramLimiter.admits(source, at: now)
@@ -47,6 +48,7 @@ extension Membership {
             return
         }
         guard let message = try? GossipMessage(decoding: envelope.payload) else {
+            isDeaf = configuration.mutation == .stopsAtMalformed
             return emit(.dropped(reason: "malformed"))
         }
         guard settle(message, envelope, packet, emit: emit) else { return }

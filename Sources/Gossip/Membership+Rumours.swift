@@ -89,7 +89,11 @@ extension Membership {
         guard let ring else { return true }
         if alive.subject == id { return heardOfSelf(alive, emit: emit) }
         var known = table[alive.subject]
-        if let known, !alive.isNewer(than: known.alive) { return true }
+        if let known, !alive.isNewer(than: known.alive) {
+            let isRevived = configuration.mutation == .revivesByOldView && known.state == .dead
+            guard isRevived else { return true }
+        }
+        if configuration.mutation == .leavesDeadForGood, known?.state == .dead { return true }
         guard ring[alive.subject] != nil else {
             if let sender { ask(sender, for: alive.subject, emit: emit) }
             return true
@@ -153,7 +157,8 @@ extension Membership {
         member.suspicion = nil
         member.accusation = nil
         member.doubters = []
-        change(&member, to: .left, emit: emit)
+        let isMistaken = configuration.mutation == .takesLeftForDead
+        change(&member, to: isMistaken ? .dead : .left, emit: emit)
         emit(.persist([MembershipRows.leave(leave)]))
         spread(.leave(leave))
         return true

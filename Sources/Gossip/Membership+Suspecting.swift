@@ -99,6 +99,10 @@ extension Membership {
                 statement.signature, of: statement.statement(in: ring.cluster),
                 by: statement.accuser)
         else { return false }
+        if configuration.mutation == .obeysSuspicion {
+            leave(emit: emit)
+            return true
+        }
         guard refutations.admits(at: now) else {
             emit(.dropped(reason: "busy"))
             return true
@@ -123,6 +127,7 @@ extension Membership {
         guard var member = table[node] else { return }
         switch member.state {
         case .left: return
+        case .dead where configuration.mutation == .leavesDeadForGood: return
         case .alive:
             guard !member.doubters.isEmpty else { return }
             member.doubters = []

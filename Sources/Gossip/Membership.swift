@@ -39,6 +39,8 @@ package struct Membership: Sendable {
     /// Whether the disk does not know the own statement yet.
     var isOwnRowStale = false
     var isCloned = false
+    /// Whether nothing is received any more: a mutation alone makes it so.
+    var isDeaf = false
     var refutations: RateLimit
 
     // The members.
@@ -173,6 +175,7 @@ package struct Membership: Sendable {
         case .received(let bytes, let source, let channel):
             receive(bytes, from: source, via: channel, emit: emit)
         case .send(let payload, let peer, let channel):
+            if configuration.mutation == .starvesPayloads, !rumours.isEmpty { break }
             transmit(.application(payload[...]), to: peer, via: channel, emit: emit)
         case .join(let seeds, let token):
             beginJoin(seeds: seeds, token: token, emit: emit)

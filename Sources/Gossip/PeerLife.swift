@@ -3,7 +3,8 @@ import Model
 /// What is known about the lives of one sender: which boot ID is alive, and what was heard of it.
 ///
 /// A boot ID that is new here must answer a challenge before anything that it says counts. One
-/// that was replaced is never believed again: boot IDs are drawn anew at each start.
+/// that was replaced is believed again only when it proves itself while the one that took its place
+/// is silent: then that one's proof has come late, from an earlier life.
 struct PeerLife: Sendable {
     /// A boot ID that has not yet shown that it is alive.
     struct Pending: Sendable {
@@ -67,6 +68,11 @@ struct PeerLife: Sendable {
     /// Whether a boot ID has been replaced by a newer one.
     func isRetired(_ boot: BootID) -> Bool { retired.contains(boot) }
 
+    /// Whether nothing has been heard of the living boot ID for so long.
+    func isSilent(for duration: Duration, at now: Instant) -> Bool {
+        lastHeard.map { now - $0 > duration } ?? false
+    }
+
     /// Whether this member may see the whole view once more now.
     mutating func admitsView(at now: Instant) -> Bool {
         PeerLife.admits(&viewLimit, PeerLife.viewsPerSecondMax, at: now)
@@ -106,6 +112,7 @@ struct PeerLife: Sendable {
             retired.append(former)
             if retired.count > PeerLife.retiredMax { retired.removeFirst() }
         }
+        retired.removeAll { $0 == boot }
         let held = pending.first { $0.boot == boot }?.held ?? []
         pending = []
         self.boot = boot

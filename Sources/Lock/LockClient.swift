@@ -154,7 +154,7 @@ extension LockNode {
         at now: Instant, emit: (LockEffect) -> Void
     ) {
         switch operation {
-        case .openSession(let session, _, _):
+        case .openSession(let session, _, _, _):
             opened(session, result, asked: asked, at: now, emit: emit)
         case .acquire(let request, let session):
             acquired(request.task, result, for: session, retryAfter: retryAfter, emit: emit)

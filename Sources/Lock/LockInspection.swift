@@ -1,5 +1,5 @@
-import Model
-import Raft
+package import Model
+package import Raft
 
 /// Reads the lock's messages for people: nothing is verified, and nothing is decided by it.
 package enum LockInspection {
@@ -42,7 +42,7 @@ package enum LockInspection {
 
     private static func text(of operation: LockOperation) -> String {
         switch operation {
-        case .openSession(let session, let kept, let last):
+        case .openSession(let session, let kept, let last, _):
             "open \(session) keeping \(kept.map(\.description)) "
                 + "after \(last?.description ?? "none")"
         case .expireSession(let session): "expire \(session)"
@@ -60,4 +60,31 @@ package enum LockInspection {
     }
 
     private static func short(_ node: NodeID) -> String { String(node.description.prefix(4)) }
+}
+
+extension LockNode {
+    /// The last entry of the log that this node knows to be committed, 0 when it has no log.
+    package var commitIndex: UInt64 { engine.commitIndex }
+
+    /// The committed entries behind `index` that this node still has, in order.
+    package func committedEntries(after index: UInt64) -> [RaftEngine.CommittedEntry] {
+        engine.committedEntries(after: index)
+    }
+
+    /// Every set of which a majority is needed for a decision, as far as this node knows: two while
+    /// a change of voters is under way.
+    package var voterSets: [[NodeID]] {
+        let members = engine.members
+        guard members.everyone.contains(id) else { return [] }
+        return [members.voters, members.outgoingVoters].filter { !$0.isEmpty }
+    }
+}
+
+extension LockNode {
+    /// How many writes wait for the disk; a node with as many as that is silent, and adds one row of
+    /// each kind at most.
+    package var unwrittenCount: Int { unwritten.count }
+
+    /// The most that there are of them.
+    package static var unwrittenCountMax: Int { unwrittenMax + LockConfiguration.operationsMax }
 }

@@ -35,6 +35,8 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
     case renewsExpiring
     /// Frees what an opening does not name at once, though somebody else may run it.
     case freesAtOpening
+    /// Takes whoever opens a session for the machine on which the node's claims were made.
+    case freesForCopies
     /// Renews a session while an opening in its place is under way.
     case renewsReplaced
     /// Goes on with its own table when it can't read an entry of the log.

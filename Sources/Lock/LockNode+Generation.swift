@@ -27,14 +27,22 @@ extension LockNode {
     mutating func recover(
         _ recovery: LockRecovery, at now: Instant, emit: (LockEffect) -> Void
     ) {
-        guard !isInTouch, !isHalted, generation < .max else {
+        // A node whose disk has lost the generation's number finds it in the tokens. There may have
+        // been later ones without a token: it goes far beyond them.
+        let known = max(generation, recovery.generation)
+        let (newer, isOver) = known.addingReportingOverflow(isForsworn ? 1_000 : 1)
+        guard !isInTouch, !isHalted, !isOver else {
             return emit(.recoveryRefused)
         }
         let longest = max(
             table.longestLease,
             max(configuration.leaseLength, configuration.leaseLengthWithFewVoters))
-        enter(generation + 1, emit: emit)
-        var begun = LockTable(recovering: recovery, generation: generation, longest: longest)
+        isForsworn = false
+        let lost = table
+        enter(newer, emit: emit)
+        var begun = LockTable(
+            recovering: recovery, generation: generation, longest: longest,
+            after: lost)
         begun.mutation = configuration.mutation
         if configuration.mutation == .grantsWhileRecovering { _ = begun.endRecovery { _ in } }
         let image = RaftImage(
@@ -47,7 +55,8 @@ extension LockNode {
         write.snapshot = image.snapshot
         write.dropsEntries = true
         // Only what is on disk counts: the new log goes on from there.
-        let ticket = persist(write.durableWrites + [generationWrite], emit: emit)
+        let forsworn = DurableWrite.delete(.session, key: LockForswornRow.key)
+        let ticket = persist(write.durableWrites + [forsworn, generationWrite], emit: emit)
         recovering = LockRecovering(ticket: ticket, image: image, table: begun)
     }
 
@@ -111,7 +120,8 @@ extension LockNode {
         raftTickets = [:]
         raftEffects = []
         leadership = nil
-        isLogUnreadable = false
+        // Which generation the lost promises belonged to, nobody knows.
+        isLogUnreadable = isForsworn
         compactFrom = 0
         uncollected = []
         toldVoters = []

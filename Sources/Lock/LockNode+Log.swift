@@ -114,7 +114,7 @@ extension LockNode {
         }
         var notices: [LockTable.Notice] = []
         let opened = payload.request.operations.compactMap { operation -> SessionID? in
-            guard case .openSession(let session, _, _) = operation else { return nil }
+            guard case .openSession(let session, _, _, _) = operation else { return nil }
             return table.sessions[session] == nil ? session : nil
         }
         let results = table.apply(payload, index: index) { notices.append($0) }

@@ -97,7 +97,8 @@ extension LockNode {
         var drawn = SessionID(random.next())
         while drawn.value == 0 { drawn = SessionID(random.next()) }
         opening = LockOpening(session: drawn, kept: kept)
-        client.queue.insert(.openSession(drawn, keeping: kept, after: lastSession), at: 0)
+        client.queue.insert(
+            .openSession(drawn, keeping: kept, after: lastSession, on: machine), at: 0)
         sendNext(at: now, emit: emit)
     }
 
@@ -109,8 +110,9 @@ extension LockNode {
         self.opening = nil
         guard !isHalted else { return }
         switch result {
-        case .opened(let kept, let length):
+        case .opened(let kept, let length, let elsewhere):
             began(id, keeping: kept, length, asked: asked, at: now, emit: emit)
+            if elsewhere > 0 { emit(.claimsElsewhere(Int(elsewhere))) }
         case .succeeds(let last):
             // The disk did not know the node's last session.
             lastSession = last

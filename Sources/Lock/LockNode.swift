@@ -8,6 +8,7 @@ import Raft
 package struct LockNode: Sendable {
     let id: NodeID
     let boot: BootID
+    let machine: MachineID
     let configuration: LockConfiguration
     var random: SeededGenerator
 
@@ -68,10 +69,13 @@ package struct LockNode: Sendable {
     ///
     /// - Throws: A `CodecError` when the log's or the session's rows can't be read.
     package init(
-        id: NodeID, bootID: BootID, configuration: LockConfiguration, restored: DurableImage,
-        isFounder: Bool, isSameMachineBoot: Bool, seed: UInt64, at now: Instant
+        id: NodeID, bootID: BootID, machine: MachineID = .unknown,
+        configuration: LockConfiguration, restored: DurableImage, isFounder: Bool,
+        isSameMachineBoot: Bool, hasLostLog: Bool = false, seed: UInt64, at now: Instant
     ) throws(CodecError) {
         var random = SeededGenerator(seed: seed)
+        // What is left of a damaged log is worse than nothing.
+        let restored = hasLostLog ? DurableImage() : restored
         let image = try RaftImage(restoring: restored)
         if let row = restored.value(of: LockGenerationRow.key, in: .session) {
             generation = try LockGenerationRow(decoding: row).generation
@@ -84,6 +88,7 @@ package struct LockNode: Sendable {
         table.mutation = configuration.mutation
         self.id = id
         boot = bootID
+        self.machine = machine
         self.configuration = configuration
         self.table = table
         clockSample = now
@@ -93,6 +98,10 @@ package struct LockNode: Sendable {
         leaseLength = configuration.leaseLength
         self.random = random
         founds = isFounder && image == .empty
+        isForsworn =
+            hasLostLog || restored.value(of: LockForswornRow.key, in: .session) != nil
+        isLogUnreadable = isForsworn
+        needsForswearing = hasLostLog
         if let row = restored.value(of: LockFloor.key, in: .session) {
             let stored = try LockFloor(decoding: row)
             if stored.mark.generation == generation { floor = stored }
@@ -109,6 +118,19 @@ package struct LockNode: Sendable {
         }
     }
 
+    /// Whether the disk has lost what this node had promised as a voter: it is none any more.
+    package internal(set) var isForsworn: Bool
+    /// Whether that is still to be written down.
+    private var needsForswearing: Bool
+
+    /// Writes down that this node has no vote, for later lives.
+    private mutating func forswear(emit: (LockEffect) -> Void) {
+        guard needsForswearing else { return }
+        needsForswearing = false
+        persist(LockForswornRow.writes, emit: emit)
+        emit(.logUnreadable)
+    }
+
     /// Whether the log is still to be begun, by this node alone.
     private var founds: Bool
 
@@ -116,6 +138,7 @@ package struct LockNode: Sendable {
     package mutating func handle(
         _ event: LockEvent, at now: Instant, emit: (LockEffect) -> Void
     ) {
+        forswear(emit: emit)
         if founds {
             founds = false
             raft(.bootstrap(voters: [id]), at: now, emit: emit)

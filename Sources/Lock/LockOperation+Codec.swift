@@ -3,11 +3,12 @@ package import Model
 extension LockOperation: WireCodable {
     func encode(into writer: inout ByteWriter) {
         switch self {
-        case .openSession(let session, let kept, let last):
+        case .openSession(let session, let kept, let last, let machine):
             writer.byte(1)
             session.encode(into: &writer)
             writer.list(kept) { $1.encode(into: &$0) }
             writer.optional(last) { $1.encode(into: &$0) }
+            machine.encode(into: &writer)
         case .expireSession(let session):
             writer.byte(2)
             session.encode(into: &writer)
@@ -58,7 +59,8 @@ extension LockOperation: WireCodable {
             let last = try reader.optional { (reader) throws(CodecError) in
                 try SessionID(from: &reader)
             }
-            self = .openSession(session, keeping: kept, after: last)
+            self = .openSession(
+                session, keeping: kept, after: last, on: try MachineID(from: &reader))
         case 2: self = .expireSession(try SessionID(from: &reader))
         case 3:
             let request = try AcquireRequest(from: &reader)
@@ -141,10 +143,11 @@ extension LockResult: WireCodable {
     func encode(into writer: inout ByteWriter) {
         switch self {
         case .done: writer.byte(0)
-        case .opened(let kept, let leaseLength):
+        case .opened(let kept, let leaseLength, let elsewhere):
             writer.byte(1)
             writer.list(kept) { $1.encode(into: &$0) }
             writer.varint(UInt64(clamping: leaseLength.nanoseconds))
+            writer.varint(UInt64(elsewhere))
         case .granted(let token, let count):
             writer.byte(2)
             token.encode(into: &writer)
@@ -177,7 +180,9 @@ extension LockResult: WireCodable {
             let kept = try reader.list(max: LockOperation.keptMax) {
                 (reader) throws(CodecError) in try ContainerID(from: &reader)
             }
-            self = .opened(kept: kept, leaseLength: try reader.leaseLength())
+            let leaseLength = try reader.leaseLength()
+            self = .opened(
+                kept: kept, leaseLength: leaseLength, elsewhere: try reader.varint32())
         case 2:
             let token = try FencingToken(from: &reader)
             self = .granted(token, try AttemptCount(from: &reader))

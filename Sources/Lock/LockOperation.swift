@@ -3,8 +3,10 @@ import Model
 /// What the lock's table can be asked to do; one log entry holds a request of several.
 enum LockOperation: Hashable, Sendable {
     /// Begin a session in place of `after`, the node's last one, alive or not; of that one's
-    /// claims those that are named move, the others are released.
-    case openSession(SessionID, keeping: [ContainerID], after: SessionID?)
+    /// claims those that are named move, the others are released, as far as they were made `on`
+    /// the same machine.
+    case openSession(
+        SessionID, keeping: [ContainerID], after: SessionID?, on: MachineID = .unknown)
     /// End a session whose lease was not renewed.
     case expireSession(SessionID)
     /// Claim a task for a session.
@@ -29,8 +31,9 @@ enum LockOperation: Hashable, Sendable {
 enum LockResult: Hashable, Sendable {
     /// Done, or there was nothing to do.
     case done
-    /// The session is open and keeps these claims; leases are this long.
-    case opened(kept: [ContainerID], leaseLength: Duration)
+    /// The session is open and keeps these claims; leases are this long. So many claims wait for
+    /// another machine with this node's identity.
+    case opened(kept: [ContainerID], leaseLength: Duration, elsewhere: UInt32 = 0)
     /// The node's last session is this one (`nil`: it has had none), not the one that was named.
     case succeeds(SessionID?)
     /// Claimed, for the attempt with this count.

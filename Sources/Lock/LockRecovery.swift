@@ -74,6 +74,12 @@ package struct LockRecovery: Sendable {
     /// Births of collected tasks: first and last of each interval.
     package var collected: [(first: BirthDot, last: UInt64)] = []
 
+    /// The latest generation of which a token tells, 0 when none does.
+    var generation: UInt32 {
+        let tokens = attempts.map(\.token) + closes.compactMap(\.token)
+        return tokens.map(\.generation).max() ?? 0
+    }
+
     /// Knows nothing.
     package init() {}
 }
@@ -87,7 +93,11 @@ extension LockTable {
     ///   - recovery: What is known of the lost one.
     ///   - generation: The new one.
     ///   - longest: The longest lease that may be out.
-    init(recovering recovery: LockRecovery, generation: UInt32, longest: Duration) {
+    ///   - lost: This node's copy of the lost table: it may know where claims were made.
+    init(
+        recovering recovery: LockRecovery, generation: UInt32, longest: Duration,
+        after lost: LockTable
+    ) {
         self.init(generation: generation)
         longestLease = longest
         isRecovering = true
@@ -111,10 +121,18 @@ extension LockTable {
                     Claim(
                         token: attempt.token, session: attempt.session, birth: attempt.birth,
                         count: attempt.count, isLastAttempt: attempt.isLastAttempt,
-                        waits: attempt.waits,
-                        formerHolder: attempt.node)), for: attempt.task)
+                        waits: attempt.waits, formerHolder: attempt.node,
+                        machine: lost.machine(of: attempt))), for: attempt.task)
             waiting[attempt.node, default: []].insert(attempt.task)
         }
+    }
+
+    /// Where a claim was made, if this table knows it or its session.
+    private func machine(of attempt: LockRecovery.Attempt) -> MachineID {
+        if case .held(let claim)? = entries[attempt.task], claim.token == attempt.token {
+            return claim.machine
+        }
+        return sessions[attempt.session]?.machine ?? .unknown
     }
 
     /// The longest lease of the lost generation is over: what hung on it is free.

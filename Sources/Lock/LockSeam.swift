@@ -55,6 +55,9 @@ package enum LockEffect: Sendable {
     case denied(TaskID, LockDenial)
     /// A session is open; of the claims that were named, it keeps these.
     case sessionOpened(SessionID, kept: [(TaskID, FencingToken)], leaseUntil: Instant)
+    /// So many claims of this node were made on another machine, or in another copy of its data
+    /// directory: they wait for that one, or for `forget` while this node is down.
+    case claimsElsewhere(Int)
     /// The lease is good until then.
     case leaseExtended(SessionID, until: Instant)
     /// The lease has ended: nothing may run under it any more. The session is dead for good.

@@ -40,8 +40,8 @@ extension LockTable {
             .held(
                 Claim(
                     token: granted, session: session, birth: request.birth, count: count,
-                    isLastAttempt: request.isLast(count), waits: request.onPartition == .wait)
-            ), for: request.task)
+                    isLastAttempt: request.isLast(count), waits: request.onPartition == .wait,
+                    machine: sessions[session]?.machine ?? .unknown)), for: request.task)
         sessions[session]?.claims.insert(request.task)
         return .granted(granted, count)
     }

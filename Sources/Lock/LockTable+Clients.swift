@@ -85,7 +85,7 @@ extension LockResult {
     /// About how many bytes it takes; never too few.
     var sizeBytes: Int {
         switch self {
-        case .opened(let kept, _): 16 + 32 * kept.count
+        case .opened(let kept, _, _): 24 + 32 * kept.count
         case .closed(let outcome, _): 32 + outcome.reason.utf8.count
         case .held: 48
         case .granted: 32

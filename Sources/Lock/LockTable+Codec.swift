@@ -12,7 +12,10 @@ extension LockTable: WireCodable {
         writer.varint(UInt64(clamping: leaseLength.nanoseconds))
         writer.varint(UInt64(clamping: longestLease.nanoseconds))
         writer.rows(entries) { $1.encode(into: &$0) }
-        writer.rows(sessions) { $1.node.encode(into: &$0) }
+        writer.rows(sessions) {
+            $1.node.encode(into: &$0)
+            $1.machine.encode(into: &$0)
+        }
         writer.rows(lastSessions) { $1.encode(into: &$0) }
         writer.rows(clients) { $1.encode(into: &$0) }
         collected.encode(into: &writer)
@@ -29,11 +32,12 @@ extension LockTable: WireCodable {
             let task = try TaskID(from: &reader)
             return (task, try Entry(from: &reader))
         }
-        let sessions = try reader.rows { (reader) throws(CodecError) -> (SessionID, NodeID) in
+        let sessions = try reader.rows { (reader) throws(CodecError) -> (SessionID, Session) in
             let session = try SessionID(from: &reader)
-            return (session, try NodeID(from: &reader))
+            let node = try NodeID(from: &reader)
+            return (session, Session(node: node, machine: try MachineID(from: &reader)))
         }
-        for (session, node) in sessions { self.sessions[session] = Session(node: node) }
+        for (session, state) in sessions { self.sessions[session] = state }
         for (task, entry) in entries { try take(entry, for: task) }
         let last = try reader.rows { (reader) throws(CodecError) -> (NodeID, SessionID) in
             let node = try NodeID(from: &reader)
@@ -73,6 +77,7 @@ extension LockTable.Entry: WireCodable {
             writer.bool(claim.isLastAttempt)
             writer.bool(claim.waits)
             writer.optional(claim.formerHolder) { $1.encode(into: &$0) }
+            claim.machine.encode(into: &writer)
         case .open(let lastToken, let birth, let next, let notBefore):
             writer.byte(2)
             lastToken.encode(into: &writer)
@@ -102,7 +107,8 @@ extension LockTable.Entry: WireCodable {
             self = .held(
                 LockTable.Claim(
                     token: token, session: session, birth: birth, count: count,
-                    isLastAttempt: isLastAttempt, waits: waits, formerHolder: former))
+                    isLastAttempt: isLastAttempt, waits: waits, formerHolder: former,
+                    machine: try MachineID(from: &reader)))
         case 2:
             let lastToken = try FencingToken(from: &reader)
             let birth = try BirthDot(from: &reader)

@@ -29,11 +29,14 @@ struct LockTable: Hashable, Sendable {
         var waits: Bool
         /// Set once the session has expired and the claim `waits`.
         var formerHolder: NodeID?
+        /// Where it was made; unknown when a lost generation's lock did not tell.
+        var machine: MachineID
     }
 
     /// A live session.
     struct Session: Hashable, Sendable {
         var node: NodeID
+        var machine: MachineID
         var claims: Set<TaskID> = []
     }
 
@@ -112,10 +115,10 @@ struct LockTable: Hashable, Sendable {
         notice: (Notice) -> Void
     ) -> LockResult {
         switch operation {
-        case .openSession(let session, let kept, let last):
+        case .openSession(let session, let kept, let last, let machine):
             open(
-                session, of: client, keeping: kept, after: last, leaseRest: leaseRest,
-                notice: notice)
+                Session(node: client, machine: machine), session, keeping: kept, after: last,
+                leaseRest: leaseRest, notice: notice)
         case .expireSession(let session):
             expire(session, notice: notice)
         case .acquire(let request, let session):
@@ -137,95 +140,6 @@ struct LockTable: Hashable, Sendable {
         case .endRecovery:
             endRecovery(notice: notice)
         }
-    }
-
-    // MARK: Sessions
-
-    /// A session is opened in place of the node's last one, which must be named: an opening that
-    /// was under way for long, of an earlier life perhaps, can't displace a later one.
-    ///
-    /// What it does not name is given back. As long as the last session's lease may be trusted it
-    /// rests, though: if this node's disk was copied, somebody else holds that lease.
-    private mutating func open(
-        _ session: SessionID, of node: NodeID, keeping kept: [ContainerID], after last: SessionID?,
-        leaseRest: UInt64, notice: (Notice) -> Void
-    ) -> LockResult {
-        guard leaseLength > .zero, sessions[session] == nil, session != lastSessions[node] else {
-            return .noSession
-        }
-        guard lastSessions[node] == last || mutation == .opensUnnamed else {
-            return .succeeds(lastSessions[node])
-        }
-        lastSessions[node] = session
-        var opened = Session(node: node)
-        var keeps: [ContainerID] = []
-        for claim in kept {
-            guard case .held(var held) = entries[claim.task], held.token == claim.token,
-                held.formerHolder == node || sessions[held.session]?.node == node
-            else { continue }
-            sessions[held.session]?.claims.remove(claim.task)
-            waiting[node]?.remove(claim.task)
-            held.session = session
-            held.formerHolder = nil
-            put(.held(held), for: claim.task)
-            if opened.claims.insert(claim.task).inserted { keeps.append(claim) }
-        }
-        // The node is back: what it does not name it has ended, waiting claims included.
-        for task in (waiting.removeValue(forKey: node) ?? []).sorted() {
-            lose(task, notice: notice)
-        }
-        for (old, state) in sessions.sorted(by: { $0.key < $1.key }) where state.node == node {
-            sessions[old] = nil
-            for task in state.claims.sorted() {
-                lose(task, restingFor: leaseRest, notice: notice)
-            }
-        }
-        sessions[session] = opened
-        return .opened(kept: keeps, leaseLength: leaseLength)
-    }
-
-    private mutating func expire(
-        _ session: SessionID, notice: (Notice) -> Void
-    ) -> LockResult {
-        guard let expired = sessions.removeValue(forKey: session) else { return .noSession }
-        var void: [ContainerID] = []
-        for task in expired.claims.sorted() {
-            guard case .held(var claim) = entries[task] else { continue }
-            if claim.waits, mutation != .freesWaiting {
-                claim.formerHolder = expired.node
-                put(.held(claim), for: task)
-                waiting[expired.node, default: []].insert(task)
-            } else {
-                void.append(ContainerID(task: task, token: claim.token))
-                lose(task, notice: notice)
-            }
-        }
-        notice(.expired(expired.node, session, void))
-        return .done
-    }
-
-    private mutating func forget(_ node: NodeID, notice: (Notice) -> Void) -> LockResult {
-        // While leases of a lost generation may be out, nobody knows who lives.
-        guard !isRecovering else { return .alive }
-        let living = sessions.filter { $0.value.node == node }.keys.sorted()
-        guard living.isEmpty || mutation == .forgetsLiving else { return .alive }
-        for session in living { _ = expire(session, notice: notice) }
-        for task in (waiting.removeValue(forKey: node) ?? []).sorted() {
-            lose(task, notice: notice)
-        }
-        return .done
-    }
-
-    private mutating func set(leaseLength length: Duration) -> LockResult {
-        guard length > .zero else { return .done }
-        leaseLength = length
-        longestLease = max(longestLease, length)
-        return .done
-    }
-
-    private mutating func settleLeaseLength() -> LockResult {
-        longestLease = leaseLength
-        return .done
     }
 
     // MARK: Entries
@@ -276,7 +190,7 @@ extension LockTable.Entry {
     /// At most how many bytes it takes in a snapshot, its task included.
     var sizeBytes: Int {
         switch self {
-        case .held: 92
+        case .held: 100
         case .open: 76
         case .closed(let outcome, _, _): 80 + outcome.reason.utf8.count
         }

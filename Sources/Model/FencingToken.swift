@@ -25,6 +25,23 @@ package struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvert
     }
 }
 
+/// A mark of the machine and of the data directory in which a node lives.
+///
+/// A copy of the directory on another machine has another one, though it has the same key. A
+/// mark proves nothing: equal ones may be copies, different ones are not the same place.
+package struct MachineID: Hashable, Sendable {
+    /// A hash of what distinguishes the place; zero when that is not known.
+    package var value: UInt64
+
+    /// Makes a mark from a hash.
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+
+    /// Nobody has said where.
+    package static let unknown = MachineID(0)
+}
+
 /// The identity of a lease that a node holds: 64 random bits, drawn for each session.
 package struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The random bits; zero is never drawn.

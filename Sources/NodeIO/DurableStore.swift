@@ -6,36 +6,19 @@ package import Model
 
 /// The node's durable state: an ordered map per space, in one SQLite database.
 ///
-/// Writes that arrive while a transaction runs are joined into the next one (group commit). One
-/// connection, write-ahead log, every commit synchronised. From a failed transaction on everything
-/// fails, until whoever asks for writes has been told and says so (`resume`): a later write never
-/// stands on disk without the earlier ones.
+/// One connection, write-ahead log, every commit synchronised. Which writes go together, and what a
+/// failed one takes with it, is decided by `WriteQueue`, as in the simulator.
 package final class DurableStore: @unchecked Sendable {
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     private let queue = DispatchQueue(label: "magpie.store")
     private let lock = NSLock()
-    private var waiting: [Item] = []
+    /// What is to be written; guarded by the lock.
+    private var writes = WriteQueue()
     private var isScheduled = false
-    /// Since when writes fail; used on the queue alone.
-    private var failure: Failure?
-    private var failureCount: UInt64 = 0
     private let done: Done
 
     /// Told in order which writes are on disk, or why they are not.
-    package typealias Done = @Sendable ([PersistTicket], Failure?) -> Void
-
-    /// Why writes fail, and which failure of this store it is.
-    package struct Failure: Error, CustomStringConvertible {
-        fileprivate let number: UInt64
-        /// The cause, in words.
-        package let description: String
-    }
-
-    private enum Item {
-        case write([DurableWrite], PersistTicket)
-        /// What was asked for from here on was asked by somebody who knows of the failure.
-        case resume(UInt64)
-    }
+    package typealias Done = @Sendable (WriteQueue.Answer) -> Void
 
     /// Opens or makes the database.
     ///
@@ -67,7 +50,7 @@ package final class DurableStore: @unchecked Sendable {
         }
     }
 
-    private static func failure(_ error: any Error, opening path: String) -> StartFailure {
+    static func failure(_ error: any Error, opening path: String) -> StartFailure {
         let code = (error as? DatabaseError)?.resultCode
         let cause = (error as? DatabaseError)?.message ?? "\(error)"
         let remedy =
@@ -83,56 +66,34 @@ package final class DurableStore: @unchecked Sendable {
                 "it is damaged: move the data directory away and join anew, the other nodes hold "
                     + "its tasks"
             }
-        return StartFailure("\(path): can't be opened as the node's database (\(cause)); \(remedy)")
+        var failure = StartFailure(
+            "\(path): can't be opened as the node's database (\(cause)); \(remedy)")
+        failure.isDamage = isDamageCode(error)
+        return failure
     }
 
     /// Everything on disk.
+    ///
+    /// - Throws: `StartFailure` when the file can't be read, or a row is not what was written.
     package func load() throws -> DurableImage {
-        do {
-            return try image()
-        } catch let error as DatabaseError {
-            throw DurableStore.failure(error, opening: database.path)
-        }
-    }
-
-    private func image() throws -> DurableImage {
-        var image = DurableImage()
-        try database.read { database in
-            for space in DurableSpace.allCases {
-                let rows = try Row.fetchAll(
-                    database,
-                    sql: "SELECT key, value, checksum FROM record WHERE space = ? ORDER BY key",
-                    arguments: [Int(space.rawValue)])
-                image[space] = try rows.map { row in
-                    let key: Data = row["key"]
-                    let value: Data = row["value"]
-                    let checksum: Int64 = row["checksum"]
-                    guard checksum == DurableStore.checksum(Array(key), Array(value)) else {
-                        throw StartFailure(
-                            "the node's database is damaged (a row of space \(space) has a wrong "
-                                + "checksum); move the data directory away and join anew: the "
-                                + "other nodes hold its tasks")
-                    }
-                    return DurableImage.Row(key: Array(key), value: Array(value))
-                }
-            }
-        }
+        let (image, damage) = try salvage()
+        guard damage.isNone else { throw StartFailure(damage.sentences.joined(separator: "; ")) }
         return image
     }
 
     /// Takes a write in; returns at once.
-    package func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) {
-        append(.write(writes, ticket))
+    package func submit(_ changes: [DurableWrite], _ ticket: PersistTicket) {
+        enqueue { $0.submit(changes, ticket) }
     }
 
     /// Tries writes again: those that are asked for from now on know of this failure.
-    package func resume(after failure: Failure) {
-        append(.resume(failure.number))
+    package func resume(after failure: WriteQueue.Failure) {
+        enqueue { $0.resume(after: failure) }
     }
 
-    private func append(_ item: Item) {
+    private func enqueue(_ change: (inout WriteQueue) -> Void) {
         let starts = lock.withLock {
-            waiting.append(item)
+            change(&writes)
             defer { isScheduled = true }
             return !isScheduled
         }
@@ -146,45 +107,36 @@ package final class DurableStore: @unchecked Sendable {
 
     private func commit() {
         while true {
-            let batch = lock.withLock {
-                defer { waiting = [] }
-                if waiting.isEmpty { isScheduled = false }
-                return waiting
+            let step = lock.withLock {
+                let step = writes.next()
+                if step == nil { isScheduled = false }
+                return step
             }
-            guard !batch.isEmpty else { return }
-            var gathered: [(writes: [DurableWrite], ticket: PersistTicket)] = []
-            for item in batch {
-                switch item {
-                case .write(let writes, let ticket): gathered.append((writes, ticket))
-                case .resume(let number):
-                    commit(gathered)
-                    gathered = []
-                    // One that answers an earlier failure says nothing about a later one.
-                    if failure?.number == number { failure = nil }
-                }
+            switch step {
+            case nil: return
+            case .tell(let answer): done(answer)
+            case .perform(let batch):
+                let error = attempt(batch)
+                done(lock.withLock { writes.finish(error) })
             }
-            commit(gathered)
         }
     }
 
-    private func commit(_ batch: [(writes: [DurableWrite], ticket: PersistTicket)]) {
-        guard !batch.isEmpty else { return }
-        if failure == nil {
-            do {
-                try database.write { database in
-                    for write in batch.lazy.flatMap(\.writes) {
-                        try DurableStore.perform(write, on: database)
-                    }
+    /// Performs writes in one transaction; says why that failed.
+    private func attempt(_ batch: [WriteQueue.Write]) -> String? {
+        do {
+            try database.write { database in
+                for change in batch.lazy.flatMap(\.changes) {
+                    try DurableStore.perform(change, on: database)
                 }
-            } catch {
-                failureCount += 1
-                failure = Failure(number: failureCount, description: "\(error)")
             }
+            return nil
+        } catch {
+            return "\(error)"
         }
-        done(batch.map(\.ticket), failure)
     }
 
-    private static func perform(_ write: DurableWrite, on database: Database) throws {
+    static func perform(_ write: DurableWrite, on database: Database) throws {
         switch write {
         case .put(let space, let key, let value):
             let statement = try database.cachedStatement(

@@ -5,30 +5,55 @@ extension RaftEngine {
     /// Asks whether an election could be won, without disturbing anybody by a new term.
     mutating func campaignBeforeVote(at now: Instant, emit: (RaftEffect) -> Void) {
         becomeFollower(leader: nil, at: now, emit: emit)
+        guard term < RaftEngine.termMax else { return }
         role = .preCandidate
         grants = [id]
         refusals = []
-        if members.hasQuorum(where: { grants.contains($0) }) {
+        if hasQuorum(where: { grants.contains($0) }) || configuration.mutation == .skipsPreVote {
             return campaign(isTransfer: false, at: now, emit: emit)
         }
-        guard term < UInt64.max else { return }
         let request = RaftMessage(
             term: term + 1, .preVoteRequest(lastIndex: log.lastIndex, lastTerm: log.lastTerm))
         for peer in voterPeers { emit(.send(request, to: peer)) }
     }
 
+    /// Whether this node may ask for votes.
+    ///
+    /// Beside the voters, one that the newest members do not name any more: until that change is
+    /// committed, perhaps nobody else has all entries (thesis §4.2.2).
+    var mayCampaign: Bool {
+        if members.isVoter(id) { return true }
+        guard membersIndex > max(commitIndex, hardState.leftAtIndex),
+            configuration.mutation != .leavesTooEarly
+        else { return false }
+        return log.members(at: membersIndex - 1).isVoter(id)
+    }
+
+    /// Takes note, once, that the change is committed by which this node ceased to vote.
+    mutating func settleDeparture() {
+        guard areMembersCommitted, hardState.leftAtIndex < membersIndex, !members.isVoter(id),
+            membersIndex > log.snapshot.index
+        else { return }
+        hardState.leftAtIndex = membersIndex
+        storage.write.hardState = hardState
+    }
+
     /// Begins a new term, votes for itself, and asks the others.
+    ///
+    /// Its own vote counts once it is on disk: else a sole voter could lead the same term twice.
     mutating func campaign(isTransfer: Bool, at now: Instant, emit: (RaftEffect) -> Void) {
-        guard term < UInt64.max, members.isVoter(id) else { return }
+        guard term < RaftEngine.termMax, mayCampaign else { return }
         endLeading(emit: emit)
         setLeader(nil, emit: emit)
         role = .candidate
-        hardState = RaftHardState(term: term + 1, vote: id)
+        hardState.term += 1
+        hardState.vote = id
         storage.write.hardState = hardState
         resetElectionTimer(at: now)
-        grants = [id]
+        grants = []
         refusals = []
-        if members.hasQuorum(where: { grants.contains($0) }) {
+        storage.sendWhenDurable(RaftMessage(term: term, .voteReply(isGranted: true)), to: id)
+        if configuration.mutation == .leadsOnUnwrittenVote, hasQuorum(where: { $0 == id }) {
             return lead(at: now, emit: emit)
         }
         let request = RaftMessage(
@@ -53,7 +78,8 @@ extension RaftEngine {
     }
 
     mutating func answerVote(
-        lastIndex: UInt64, lastTerm: UInt64, from candidate: NodeID, at now: Instant
+        lastIndex: UInt64, lastTerm: UInt64, from candidate: NodeID, at now: Instant,
+        emit: (RaftEffect) -> Void
     ) {
         let hasVote = hardState.vote == nil || hardState.vote == candidate
         let mayVote = hasVote && leader == nil || configuration.mutation == .votesTwice
@@ -63,8 +89,9 @@ extension RaftEngine {
             storage.write.hardState = hardState
             resetElectionTimer(at: now)
         }
-        storage.sendWhenDurable(
-            RaftMessage(term: term, .voteReply(isGranted: isGranted)), to: candidate)
+        let reply = RaftMessage(term: term, .voteReply(isGranted: isGranted))
+        if configuration.mutation == .votesBeforeDisk { return emit(.send(reply, to: candidate)) }
+        storage.sendWhenDurable(reply, to: candidate)
     }
 
     mutating func countPreVote(
@@ -72,10 +99,12 @@ extension RaftEngine {
         emit: (RaftEffect) -> Void
     ) {
         guard role == .preCandidate else { return }
-        // A grant names the term that was asked for: one of an earlier round names an older term.
-        guard granted == term + 1 || !isGranted else { return }
+        // A grant names the term that was asked for: one of an earlier term names an older one.
+        guard
+            granted == term + 1 || !isGranted || configuration.mutation == .countsStalePreVotes
+        else { return }
         count(isGranted, of: voter)
-        if members.hasQuorum(where: { grants.contains($0) }) {
+        if hasQuorum(where: { grants.contains($0) }) {
             campaign(isTransfer: false, at: now, emit: emit)
         } else if isLost {
             becomeFollower(leader: nil, at: now, emit: emit)
@@ -87,7 +116,7 @@ extension RaftEngine {
     ) {
         guard role == .candidate else { return }
         count(isGranted, of: voter)
-        if members.hasQuorum(where: { grants.contains($0) }) {
+        if hasQuorum(where: { grants.contains($0) }) {
             lead(at: now, emit: emit)
         } else if isLost {
             becomeFollower(leader: nil, at: now, emit: emit)
@@ -108,7 +137,8 @@ extension RaftEngine {
 
     /// A newer term was seen: everything known about the old one is void.
     mutating func enter(term newer: UInt64, at now: Instant, emit: (RaftEffect) -> Void) {
-        hardState = RaftHardState(term: newer, vote: nil)
+        hardState.term = newer
+        hardState.vote = nil
         storage.write.hardState = hardState
         becomeFollower(leader: nil, at: now, emit: emit)
     }
@@ -122,7 +152,17 @@ extension RaftEngine {
     /// Whether a leader was heard so lately that a candidate must be a troublemaker (thesis
     /// §4.2.3); a leader believes in itself as long as a majority answers it.
     func isLeaderBelievedIn(at now: Instant) -> Bool {
-        role == .leader || leader != nil && now < leaderHeardUntil
+        if configuration.mutation == .disturbsLeaders { return false }
+        return role == .leader || leader != nil && now < leaderHeardUntil
+    }
+
+    /// Whether those for which `holds` is true are a majority, of both sides while joint.
+    func hasQuorum(where holds: (NodeID) -> Bool) -> Bool {
+        if configuration.mutation == .countsJointAsOne {
+            return RaftMembers(voters: members.voters + members.outgoingVoters)
+                .hasQuorum(where: holds)
+        }
+        return members.hasQuorum(where: holds)
     }
 
     private mutating func count(_ isGranted: Bool, of voter: NodeID) {
@@ -131,7 +171,7 @@ extension RaftEngine {
     }
 
     private var isLost: Bool {
-        !members.hasQuorum(where: { !refusals.contains($0) })
+        !hasQuorum(where: { !refusals.contains($0) })
     }
 
     private func isUpToDate(lastIndex: UInt64, lastTerm: UInt64) -> Bool {

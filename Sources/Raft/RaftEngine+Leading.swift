@@ -31,10 +31,12 @@ extension RaftEngine {
     mutating func heartbeat(at now: Instant, emit: (RaftEffect) -> Void) {
         heartbeatDeadline = now + configuration.heartbeatInterval
         if let leading, leading.quorumDeadline <= now {
-            let isHeard = members.hasQuorum { peer in
+            let isHeard = hasQuorum { peer in
                 peer == id || leading.progress[peer]?.answeredRound ?? 0 > leading.quorumRound
             }
-            guard isHeard else { return becomeFollower(leader: nil, at: now, emit: emit) }
+            guard isHeard || configuration.mutation == .leadsWithoutQuorum else {
+                return becomeFollower(leader: nil, at: now, emit: emit)
+            }
             self.leading?.quorumRound = leading.round
             self.leading?.quorumDeadline = now + configuration.electionTimeout
             self.leading?.transferTarget = nil
@@ -100,11 +102,13 @@ extension RaftEngine {
         guard newcomers.allSatisfy(hasCaughtUp) else { return }
         leading?.change = nil
         guard change.voters != members.voters else { return }
-        appendMembers(
-            RaftMembers(voters: change.voters, outgoingVoters: members.voters), emit: emit)
+        var next = RaftMembers(voters: change.voters, outgoingVoters: members.voters)
+        if configuration.mutation == .skipsJoint { next.outgoingVoters = [] }
+        appendMembers(next, emit: emit)
     }
 
     private func hasCaughtUp(_ node: NodeID) -> Bool {
+        if configuration.mutation == .promotesAtOnce { return true }
         guard let progress = leading?.progress[node] else { return node == id }
         return log.lastIndex - min(progress.matchIndex, log.lastIndex)
             <= configuration.catchUpMargin && progress.matchIndex > 0
@@ -128,15 +132,18 @@ extension RaftEngine {
         guard role == .leader, let leading,
             leading.reads.count + leading.earlyReads.count < configuration.readsMax
         else { return emit(.readDropped(context: context)) }
-        guard hasCommittedInTerm else {
+        guard hasCommittedInTerm || configuration.mutation == .readsBeforeOwnEntry else {
             self.leading?.earlyReads.append(context)
             return
         }
         if configuration.mutation == .readsUnconfirmed {
             return emit(.readReady(context: context, index: commitIndex))
         }
+        let isOld = configuration.mutation == .readsWithOldRound
+        let round = leading.round + (isOld ? 0 : 1)
         self.leading?.reads.append(
-            RaftLeading.Read(context: context, index: commitIndex, round: leading.round + 1))
+            RaftLeading.Read(context: context, index: commitIndex, round: round))
+        if isOld { return confirmReads(emit: emit) }
         // A round that waits for its answers carries no later reads: they gather for the next.
         let isIdle = leading.reads.isEmpty
         if isIdle { beginRound(emit: emit) }
@@ -147,7 +154,7 @@ extension RaftEngine {
         guard role == .leader, let leading, !leading.reads.isEmpty else { return }
         var confirmed = 0
         for read in leading.reads {
-            let isConfirmed = members.hasQuorum { peer in
+            let isConfirmed = hasQuorum { peer in
                 peer == id || leading.progress[peer]?.answeredRound ?? 0 >= read.round
             }
             guard isConfirmed else { break }
@@ -190,6 +197,7 @@ extension RaftEngine {
     mutating func finishTransfer(emit: (RaftEffect) -> Void) {
         guard let target = leading?.transferTarget,
             leading?.progress[target]?.matchIndex == log.lastIndex
+                || configuration.mutation == .transfersTooEarly
         else { return }
         emit(.send(RaftMessage(term: term, .timeoutNow), to: target))
     }

@@ -5,7 +5,8 @@ extension RaftEngine {
     mutating func receive(
         _ message: RaftMessage, from sender: NodeID, at now: Instant, emit: (RaftEffect) -> Void
     ) {
-        guard sender != id else { return }
+        // Past the last term nobody could ever campaign again.
+        guard sender != id, message.term <= RaftEngine.termMax else { return }
         switch message.content {
         case .preVoteRequest(let lastIndex, let lastTerm):
             answerPreVote(
@@ -24,8 +25,6 @@ extension RaftEngine {
             break
         }
         if message.term > term {
-            // The top of the range is not a term: nobody could ever leave it again.
-            guard message.term < UInt64.max else { return }
             enter(term: message.term, at: now, emit: emit)
         } else if message.term < term {
             return answerStale(message, from: sender, emit: emit)
@@ -42,7 +41,8 @@ extension RaftEngine {
         case .preVoteReply(let isGranted):
             countPreVote(term: term, isGranted: isGranted, from: sender, at: now, emit: emit)
         case .voteRequest(let lastIndex, let lastTerm, _):
-            answerVote(lastIndex: lastIndex, lastTerm: lastTerm, from: sender, at: now)
+            answerVote(
+                lastIndex: lastIndex, lastTerm: lastTerm, from: sender, at: now, emit: emit)
         case .voteReply(let isGranted):
             countVote(isGranted: isGranted, from: sender, at: now, emit: emit)
         case .append(let previousIndex, let previousTerm, let entries, let commit, let round):
@@ -68,7 +68,7 @@ extension RaftEngine {
             snapshotReceived(
                 by: sender, index: index, receivedBytes: receivedBytes, round: round, emit: emit)
         case .timeoutNow:
-            guard role != .leader, members.voters.contains(id) else { return }
+            guard role != .leader, leader == sender, members.voters.contains(id) else { return }
             campaign(isTransfer: true, at: now, emit: emit)
         }
     }
@@ -103,12 +103,12 @@ extension RaftEngine {
     mutating func persisted(
         _ ticket: RaftTicket, at now: Instant, emit: (RaftEffect) -> Void
     ) {
-        let (lastEntries, messages) = storage.complete(ticket)
-        for (index, entryTerm) in lastEntries where log.term(at: index) == entryTerm {
-            log.persistedIndex = max(log.persistedIndex, index)
-        }
-        for (message, receiver) in messages where message.term == term {
-            emit(.send(message, to: receiver))
+        for (message, receiver) in storage.complete(ticket) where message.term == term {
+            if receiver == id {
+                countVote(isGranted: true, from: id, at: now, emit: emit)
+            } else {
+                emit(.send(message, to: receiver))
+            }
         }
         commitByCounting(at: now, emit: emit)
     }

@@ -1,6 +1,6 @@
 import Model
 
-/// Replication: appends, their answers, snapshots, and what is committed. Source: paper §5.3, §7.
+/// What a leader sends, what comes back, and what is committed. Source: paper §5.3, §7.
 extension RaftEngine {
     /// Sends new entries to everybody whose window has room.
     mutating func replicate(emit: (RaftEffect) -> Void) {
@@ -27,7 +27,9 @@ extension RaftEngine {
         let hasRoom =
             progress.inflight.count < (progress.isProbing ? 1 : configuration.inflightMax)
         guard let previous = log.term(at: progress.nextIndex - 1) else { return }
-        let entries = hasRoom ? log.batch(from: progress.nextIndex) : []
+        let entries =
+            hasRoom
+            ? log.batch(from: progress.nextIndex, countMax: configuration.batchCountMax) : []
         guard isHeartbeat || !entries.isEmpty else { return }
         emit(
             .send(
@@ -61,7 +63,7 @@ extension RaftEngine {
         emit: (RaftEffect) -> Void
     ) {
         let begin = min(Int(offset), snapshot.payload.count)
-        let end = min(begin + RaftMessage.chunkSizeBytesMax, snapshot.payload.count)
+        let end = min(begin + configuration.chunkSizeBytes, snapshot.payload.count)
         emit(
             .send(
                 RaftMessage(
@@ -123,9 +125,13 @@ extension RaftEngine {
         leading?.progress[peer] = progress
         defer { confirmReads(emit: emit) }
         guard let sent = progress.snapshot, sent.index == index, index == log.snapshot.index,
-            receivedBytes > sent.sentBytes,
+            receivedBytes != sent.sentBytes,
             receivedBytes < UInt64(log.snapshot.payload.count), let leading
         else { return }
+        // Less than before: it has begun anew.
+        if configuration.mutation == .forgetsRestartedReceivers, receivedBytes < sent.sentBytes {
+            return
+        }
         self.leading?.progress[peer]?.snapshot = (index, receivedBytes)
         sendChunk(
             of: log.snapshot, from: receivedBytes, to: peer, round: leading.round, emit: emit)
@@ -140,13 +146,13 @@ extension RaftEngine {
     mutating func commitByCounting(at now: Instant, emit: (RaftEffect) -> Void) {
         guard role == .leader, let leading else { return }
         let own =
-            configuration.mutation == .countsUnpersisted ? log.lastIndex : log.persistedIndex
+            configuration.mutation == .countsUnpersisted ? log.lastIndex : persistedIndex
         func stored(by node: NodeID) -> UInt64 {
             node == id ? own : leading.progress[node]?.matchIndex ?? 0
         }
         let candidates = Set(members.everyone.map(stored)).sorted(by: >)
         let index = candidates.first { index in
-            index > commitIndex && members.hasQuorum { stored(by: $0) >= index }
+            index > commitIndex && hasQuorum { stored(by: $0) >= index }
         }
         guard let index else { return }
         guard log.term(at: index) == term || configuration.mutation == .commitsOldTerms else {
@@ -168,155 +174,6 @@ extension RaftEngine {
             replicate(emit: emit)
         }
     }
-
-    // MARK: A follower hears
-
-    mutating func follow(
-        _ message: RaftFollow, from sender: NodeID, at now: Instant, emit: (RaftEffect) -> Void
-    ) {
-        if role != .follower || leader != sender {
-            becomeFollower(leader: sender, at: now, emit: emit)
-        }
-        resetElectionTimer(at: now)
-        leaderHeardUntil = now + configuration.electionTimeout
-        switch message {
-        case .append(let previousIndex, let previousTerm, let entries, let commit, let round):
-            takeAppend(
-                previousIndex: previousIndex, previousTerm: previousTerm, entries: entries,
-                commit: commit, round: round, from: sender, emit: emit)
-        case .snapshot(let snapshot, let offset, let totalBytes, let round):
-            takeSnapshot(
-                snapshot, offset: offset, totalBytes: totalBytes, round: round, from: sender,
-                emit: emit)
-        }
-    }
-
-    private mutating func takeAppend(
-        previousIndex: UInt64, previousTerm: UInt64, entries: [RaftEntry], commit: UInt64,
-        round: UInt64, from sender: NodeID, emit: (RaftEffect) -> Void
-    ) {
-        let (lastNew, overflow) = previousIndex.addingReportingOverflow(UInt64(entries.count))
-        guard !overflow else { return }
-        guard previousIndex < log.snapshot.index || log.term(at: previousIndex) == previousTerm
-        else {
-            let hint = min(log.lastIndex, previousIndex &- 1)
-            storage.sendWhenDurable(
-                RaftMessage(
-                    term: term,
-                    .appendReject(
-                        previousIndex: previousIndex, hintIndex: max(hint, commitIndex),
-                        round: round)), to: sender)
-            return
-        }
-        guard join(entries, behind: previousIndex, emit: emit) else { return }
-        let matched = max(lastNew, log.snapshot.index)
-        storage.sendWhenDurable(
-            RaftMessage(term: term, .appendReply(matchIndex: matched, round: round)),
-            to: sender)
-        advanceCommit(to: min(commit, matched), emit: emit)
-    }
-
-    /// Puts entries into the log; returns `false` for ones that contradict what is committed.
-    private mutating func join(
-        _ entries: [RaftEntry], behind previousIndex: UInt64, emit: (RaftEffect) -> Void
-    ) -> Bool {
-        var index = previousIndex
-        for entry in entries {
-            index += 1
-            guard index > log.snapshot.index else { continue }
-            if let known = log.term(at: index) {
-                if known == entry.term { continue }
-                guard index > commitIndex else { return false }
-                truncate(from: index, emit: emit)
-            }
-            append(entry, emit: emit)
-        }
-        return true
-    }
-
-    private mutating func truncate(from index: UInt64, emit: (RaftEffect) -> Void) {
-        log.truncate(from: index)
-        storage.write.entries.removeAll { $0.index >= index }
-        storage.write.truncateFrom = min(storage.write.truncateFrom ?? index, index)
-        if membersIndex >= index {
-            (members, membersIndex) = log.newestMembers
-            emit(.membersChanged(members))
-        }
-    }
-
-    private mutating func takeSnapshot(
-        _ snapshot: RaftSnapshot, offset: UInt64, totalBytes: UInt64, round: UInt64,
-        from sender: NodeID, emit: (RaftEffect) -> Void
-    ) {
-        guard totalBytes <= UInt64(RaftSnapshot.payloadSizeBytesMax) else { return }
-        if snapshot.index <= commitIndex {
-            storage.sendWhenDurable(
-                RaftMessage(term: term, .appendReply(matchIndex: commitIndex, round: round)),
-                to: sender)
-            return
-        }
-        if incomingSnapshot?.index != snapshot.index || incomingSnapshot?.term != snapshot.term
-            || incomingSnapshot?.totalBytes != totalBytes
-        {
-            incomingSnapshot = RaftIncomingSnapshot(
-                index: snapshot.index, term: snapshot.term, totalBytes: totalBytes, payload: [])
-        }
-        guard var incoming = incomingSnapshot else { return }
-        if offset == UInt64(incoming.payload.count),
-            UInt64(snapshot.payload.count) <= totalBytes - offset
-        {
-            incoming.payload += snapshot.payload
-            incomingSnapshot = incoming
-        }
-        guard UInt64(incoming.payload.count) == totalBytes else {
-            emit(
-                .send(
-                    RaftMessage(
-                        term: term,
-                        .snapshotReply(
-                            index: snapshot.index, receivedBytes: UInt64(incoming.payload.count),
-                            round: round)), to: sender))
-            return
-        }
-        var whole = snapshot
-        whole.payload = incoming.payload
-        install(whole, round: round, for: sender, emit: emit)
-    }
-
-    private mutating func install(
-        _ snapshot: RaftSnapshot, round: UInt64, for sender: NodeID, emit: (RaftEffect) -> Void
-    ) {
-        incomingSnapshot = nil
-        storage.write.truncateFrom = nil
-        storage.write.entries = []
-        if log.term(at: snapshot.index) == snapshot.term {
-            log.compact(into: snapshot)
-        } else {
-            log.replace(by: snapshot)
-            storage.write.dropsEntries = true
-        }
-        storage.write.snapshot = snapshot
-        storage.lastEntry = (snapshot.index, snapshot.term)
-        (members, membersIndex) = log.newestMembers
-        commitIndex = snapshot.index
-        appliedIndex = snapshot.index
-        emit(.membersChanged(members))
-        emit(
-            .installSnapshot(
-                index: snapshot.index, term: snapshot.term, payload: snapshot.payload))
-        emit(.applied(upTo: snapshot.index))
-        storage.sendWhenDurable(
-            RaftMessage(term: term, .appendReply(matchIndex: snapshot.index, round: round)),
-            to: sender)
-    }
-}
-
-/// What a follower takes from a leader.
-enum RaftFollow {
-    case append(
-        previousIndex: UInt64, previousTerm: UInt64, entries: [RaftEntry], commit: UInt64,
-        round: UInt64)
-    case snapshot(RaftSnapshot, offset: UInt64, totalBytes: UInt64, round: UInt64)
 }
 
 extension UInt64 {

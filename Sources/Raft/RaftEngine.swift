@@ -6,8 +6,14 @@ package import Model
 /// version, 2014), sections as noted; Ongaro's thesis for pre-vote, check-quorum, read index and
 /// leadership transfer. The design follows etcd-io/raft. Nothing that a peer sends may trap.
 ///
-/// What the caller must do: perform writes in order and answer each ticket; start again from
-/// what was written, and from nothing else.
+/// What the caller must do:
+///
+/// 1. Perform writes in order, each whole, and answer each ticket only once its write is on disk.
+///    A write that fails is tried again before any later one.
+/// 2. Start again from what was written, and from nothing else: who lost its disk is a new member
+///    under a new name.
+/// 3. Send messages in any order, to whom they are addressed; each may be lost or doubled.
+/// 4. Pass on the time with every event, from a clock that does not go back.
 package struct RaftEngine: Sendable {
     /// What a member is doing.
     package enum Role: Hashable, Sendable {
@@ -38,6 +44,7 @@ package struct RaftEngine: Sendable {
 
     var hardState: RaftHardState
     var log: RaftLog
+    /// Where the members in force stand in the log.
     var membersIndex: UInt64
     var random: SeededGenerator
     var storage = RaftStorageQueue()
@@ -49,7 +56,6 @@ package struct RaftEngine: Sendable {
 
     var grants: Set<NodeID> = []
     var refusals: Set<NodeID> = []
-    /// Counts pre-vote rounds through the term that they ask for.
     var leading: RaftLeading?
     var incomingSnapshot: RaftIncomingSnapshot?
 
@@ -61,6 +67,12 @@ package struct RaftEngine: Sendable {
     package var areMembersCommitted: Bool { membersIndex <= commitIndex }
     /// The first entry that is not compacted away.
     package var firstIndex: UInt64 { log.firstIndex }
+
+    /// The last term of all: nobody campaigns in it, and messages of later ones are not taken.
+    package static let termMax = UInt64.max / 2
+
+    /// The last entry of which this node knows that it is on its disk.
+    var persistedIndex: UInt64 { min(log.lastIndex, storage.firstUnwrittenIndex - 1) }
 
     /// Begins, or goes on from what is on disk.
     ///
@@ -112,13 +124,13 @@ package struct RaftEngine: Sendable {
     /// When the engine next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         if role == .leader { return heartbeatDeadline }
-        return members.isVoter(id) ? electionDeadline : nil
+        return mayCampaign ? electionDeadline : nil
     }
 
     private mutating func deadlineReached(at now: Instant, emit: (RaftEffect) -> Void) {
         if role == .leader {
             if let due = heartbeatDeadline, due <= now { heartbeat(at: now, emit: emit) }
-        } else if electionDeadline <= now, members.isVoter(id) {
+        } else if electionDeadline <= now, mayCampaign {
             campaignBeforeVote(at: now, emit: emit)
         }
     }
@@ -155,7 +167,6 @@ package struct RaftEngine: Sendable {
     mutating func append(_ entry: RaftEntry, emit: (RaftEffect) -> Void) {
         log.append(entry)
         storage.write.entries.append((log.lastIndex, entry))
-        storage.lastEntry = (log.lastIndex, entry.term)
         if case .members(let changed) = entry.content {
             members = changed
             membersIndex = log.lastIndex
@@ -167,6 +178,7 @@ package struct RaftEngine: Sendable {
     mutating func advanceCommit(to index: UInt64, emit: (RaftEffect) -> Void) {
         guard index > commitIndex else { return }
         commitIndex = min(index, log.lastIndex)
+        if let incoming = incomingSnapshot, incoming.index <= commitIndex { incomingSnapshot = nil }
         guard commitIndex > appliedIndex else { return }
         while appliedIndex < commitIndex, let entry = log.entry(at: appliedIndex + 1) {
             appliedIndex += 1
@@ -175,5 +187,6 @@ package struct RaftEngine: Sendable {
             }
         }
         emit(.applied(upTo: appliedIndex))
+        settleDeparture()
     }
 }

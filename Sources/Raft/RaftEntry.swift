@@ -50,11 +50,11 @@ package struct RaftMembers: Hashable, Sendable {
     /// The most nodes of one kind.
     package static let countMax = 64
 
-    /// Makes a set of members; the lists are sorted here.
+    /// Makes a set of members; the lists are sorted here, and name each node once.
     package init(voters: [NodeID], outgoingVoters: [NodeID] = [], learners: [NodeID] = []) {
-        self.voters = voters.sorted()
-        self.outgoingVoters = outgoingVoters.sorted()
-        self.learners = learners.sorted()
+        self.voters = Set(voters).sorted()
+        self.outgoingVoters = Set(outgoingVoters).sorted()
+        self.learners = Set(learners).sorted()
     }
 
     /// Whether a change is under way that needs both majorities.

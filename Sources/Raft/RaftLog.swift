@@ -26,17 +26,17 @@ package struct RaftSnapshot: Hashable, Sendable {
     }
 }
 
-/// The entries behind a snapshot; knows which of them are on disk.
+/// The entries behind a snapshot.
 struct RaftLog {
     private(set) var snapshot: RaftSnapshot
     private var entries: [RaftEntry]
-    /// The last entry of which this node knows that it is on its disk.
-    var persistedIndex: UInt64
+
+    /// The last index that a log may have; no sum with it overflows.
+    static let indexMax = UInt64.max / 2
 
     init(snapshot: RaftSnapshot, entries: [RaftEntry]) {
         self.snapshot = snapshot
         self.entries = entries
-        persistedIndex = snapshot.index + UInt64(entries.count)
     }
 
     var lastIndex: UInt64 { snapshot.index + UInt64(entries.count) }
@@ -55,7 +55,7 @@ struct RaftLog {
     }
 
     /// The entries from `index` on, as many as fit one message.
-    func batch(from index: UInt64) -> [RaftEntry] {
+    func batch(from index: UInt64, countMax: Int) -> [RaftEntry] {
         guard index >= firstIndex, index <= lastIndex else { return [] }
         var batch: [RaftEntry] = []
         var sizeBytes = 0
@@ -63,7 +63,7 @@ struct RaftLog {
             sizeBytes += entry.sizeBytes
             if !batch.isEmpty, sizeBytes > RaftMessage.entriesSizeBytesMax { break }
             batch.append(entry)
-            if batch.count == RaftMessage.entriesCountMax { break }
+            if batch.count >= countMax { break }
         }
         return batch
     }
@@ -77,7 +77,6 @@ struct RaftLog {
         precondition(index > snapshot.index, "a snapshot covers committed entries")
         guard index <= lastIndex else { return }
         entries.removeSubrange(Int(index - firstIndex)...)
-        persistedIndex = min(persistedIndex, index - 1)
     }
 
     /// Lets a snapshot stand for the entries up to its index.
@@ -93,7 +92,6 @@ struct RaftLog {
     mutating func replace(by newer: RaftSnapshot) {
         snapshot = newer
         entries = []
-        persistedIndex = min(persistedIndex, newer.index)
     }
 
     /// The newest members that stand in the log, committed or not, and where.

@@ -62,7 +62,11 @@ package struct RaftConfiguration: Hashable, Sendable {
     package var electionTimeout: Duration
     /// The most `append` messages with entries that wait for one follower's answer.
     package var inflightMax = 8
-    /// The most commands that are in the log, but not committed.
+    /// The most entries in one `append`; 1...`RaftMessage.entriesCountMax`.
+    package var batchCountMax = RaftMessage.entriesCountMax
+    /// The most bytes in one part of a snapshot; 1...`RaftMessage.chunkSizeBytesMax`.
+    package var chunkSizeBytes = RaftMessage.chunkSizeBytesMax
+    /// The most entries that are in a leader's log, but not committed; more are dropped.
     package var uncommittedMax: UInt64 = 65_536
     /// The most reads that wait for confirmation.
     package var readsMax = 4_096
@@ -88,20 +92,4 @@ package struct RaftConfiguration: Hashable, Sendable {
             self.init(heartbeatInterval: .milliseconds(600), electionTimeout: .seconds(4))
         }
     }
-}
-
-/// Known bugs of Raft implementations, to be put back by tests: each must be caught.
-package enum RaftMutation: String, Hashable, Sendable, CaseIterable {
-    /// Commits an entry of an older term by counting replicas (paper §5.4.2, figure 8).
-    case commitsOldTerms
-    /// Votes without comparing logs (paper §5.4.1).
-    case votesWithoutLogCheck
-    /// Forgets its vote within a term.
-    case votesTwice
-    /// Counts its own entries before they are on disk.
-    case countsUnpersisted
-    /// Begins a change of members while another one is under way.
-    case overlapsChanges
-    /// Answers reads without asking a majority.
-    case readsUnconfirmed
 }

@@ -6,6 +6,10 @@ package struct RaftHardState: Hashable, Sendable {
     package var term: UInt64
     /// The node's vote in that term.
     package var vote: NodeID?
+    /// The entry by which this node ceased to vote, once it knows that this is committed.
+    ///
+    /// Until then it may be needed as a candidate still; see `RaftEngine.mayCampaign`.
+    package var leftAtIndex: UInt64 = 0
 
     /// Before the first term.
     package static let initial = RaftHardState(term: 0, vote: nil)
@@ -51,6 +55,12 @@ package struct RaftWrite: Hashable, Sendable {
 
     var isEmpty: Bool {
         hardState == nil && snapshot == nil && truncateFrom == nil && entries.isEmpty
+    }
+
+    /// The first index at which the write changes the log; `UInt64.max` for none.
+    var firstChangedIndex: UInt64 {
+        if dropsEntries { return 1 }
+        return min(truncateFrom ?? .max, entries.first?.index ?? .max)
     }
 
     /// Tells whether both writes are the same.
@@ -137,17 +147,20 @@ package struct RaftImage: Hashable, Sendable {
 }
 
 extension RaftHardState: WireCodable {
-    /// Writes the term, and the vote if any.
+    /// Writes the term, the vote if any, and where the node ceased to vote.
     package func encode(into writer: inout ByteWriter) {
         writer.varint(term)
         writer.bool(vote != nil)
         vote?.encode(into: &writer)
+        writer.varint(leftAtIndex)
     }
 
-    /// Reads the term, and the vote if any.
+    /// Reads what was written.
     package init(from reader: inout ByteReader) throws(CodecError) {
-        let term = try reader.varint()
+        let term = try reader.varint(max: RaftEngine.termMax)
         self.init(term: term, vote: try reader.bool() ? try NodeID(from: &reader) : nil)
+        // An older disk does not have it.
+        if reader.remaining > 0 { leftAtIndex = try reader.varint(max: RaftLog.indexMax) }
     }
 }
 
@@ -162,8 +175,8 @@ extension RaftSnapshot: WireCodable {
 
     /// Reads index, term, members and payload.
     package init(from reader: inout ByteReader) throws(CodecError) {
-        let index = try reader.varint()
-        let term = try reader.varint()
+        let index = try reader.varint(max: RaftLog.indexMax)
+        let term = try reader.varint(max: RaftEngine.termMax)
         let members = try RaftMembers(from: &reader)
         let payload = Array(try reader.blob(max: RaftSnapshot.payloadSizeBytesMax))
         self.init(index: index, term: term, members: members, payload: payload)

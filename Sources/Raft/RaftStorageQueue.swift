@@ -4,12 +4,11 @@ import Model
 struct RaftStorageQueue {
     /// What will be written at the end of the event.
     var write = RaftWrite()
-    /// The last entry that the write holds.
-    var lastEntry: (index: UInt64, term: UInt64)?
 
     private struct Outstanding {
         var ticket: RaftTicket
-        var lastEntry: (index: UInt64, term: UInt64)?
+        /// The first index that this write or a later one changes.
+        var firstChangedIndex: UInt64
         var held: [(message: RaftMessage, receiver: NodeID)]
     }
 
@@ -17,8 +16,13 @@ struct RaftStorageQueue {
     private var outstanding: [Outstanding] = []
     private var lastTicket = RaftTicket(0)
 
-    /// How many writes are under way.
-    var outstandingCount: Int { outstanding.count }
+    /// The first index whose entry may still be another one on disk; `UInt64.max` for none.
+    ///
+    /// An entry that was replaced while its write was under way, and has come back since, counts
+    /// only once its last write is done: the ones between would remove it again.
+    var firstUnwrittenIndex: UInt64 {
+        min(write.firstChangedIndex, outstanding.first?.firstChangedIndex ?? .max)
+    }
 
     /// Sends a message once everything that was changed so far is on disk.
     mutating func sendWhenDurable(_ message: RaftMessage, to receiver: NodeID) {
@@ -28,12 +32,9 @@ struct RaftStorageQueue {
     /// Ends the event: one write at most, and the messages that wait for nothing.
     mutating func flush(emit: (RaftEffect) -> Void) {
         if !write.isEmpty {
-            lastTicket = RaftTicket(lastTicket.value + 1)
-            outstanding.append(
-                Outstanding(ticket: lastTicket, lastEntry: lastEntry, held: held))
+            enqueue()
             emit(.persist(write, lastTicket))
             write = RaftWrite()
-            lastEntry = nil
         } else if outstanding.isEmpty {
             for (message, receiver) in held { emit(.send(message, to: receiver)) }
         } else {
@@ -42,21 +43,32 @@ struct RaftStorageQueue {
         held = []
     }
 
-    /// Takes note that a write is on disk: returns its last entry, and what may be sent now.
+    private mutating func enqueue() {
+        lastTicket = RaftTicket(lastTicket.value + 1)
+        let first = write.firstChangedIndex
+        for position in outstanding.indices.reversed() {
+            guard outstanding[position].firstChangedIndex > first else { break }
+            outstanding[position].firstChangedIndex = first
+        }
+        outstanding.append(
+            Outstanding(ticket: lastTicket, firstChangedIndex: first, held: held))
+    }
+
+    /// Takes note that a write is on disk, and all before it; returns what may be sent now.
     mutating func complete(
         _ ticket: RaftTicket
-    ) -> (
-        lastEntries: [(index: UInt64, term: UInt64)],
-        messages: [(message: RaftMessage, receiver: NodeID)]
-    ) {
+    ) -> [(message: RaftMessage, receiver: NodeID)] {
         let done = outstanding.prefix { $0.ticket <= ticket }
+        guard !done.isEmpty else { return [] }
         outstanding.removeFirst(done.count)
-        return (done.compactMap(\.lastEntry), done.flatMap(\.held))
+        return done.count == 1 ? done[0].held : done.flatMap(\.held)
     }
 }
 
 /// A snapshot of which not all parts have arrived yet.
 struct RaftIncomingSnapshot {
+    /// The term of the leader that sends it: another leader's parts may be cut otherwise.
+    var leaderTerm: UInt64
     var index: UInt64
     var term: UInt64
     var totalBytes: UInt64

@@ -77,6 +77,15 @@ import Testing
         #expect(rig.wasTold(again, .start))
     }
 
+    @Test func `a node that does not look at its lease again starts what it must not`() throws {
+        var rig = try NodeRig(mutation: .startsUnchecked)
+        let made = rig.submit(spec(.rerun), id: ClaimLifeTests.task)
+        let id = try #require(made)
+        rig.sleep(for: .seconds(30))
+        rig.step(.container(id, .created))
+        #expect(rig.wasTold(id, .start))
+    }
+
     /// Found with `simulate run --faults all --seed 122`: the session outlived the daemon, and under
     /// it the lock granted the same token for another run.
     @Test func `a claim that the disk forgot is not taken up again under its token`() throws {

@@ -15,11 +15,14 @@ struct NodeRig {
     private(set) var disk: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
     private var lastRequest: UInt64 = 0
     private let policy: StealPolicy
+    private let mutation: NodeMutation?
 
-    init(policy: StealPolicy = .none) throws {
+    init(policy: StealPolicy = .none, mutation: NodeMutation? = nil) throws {
         self.policy = policy
+        self.mutation = mutation
         node = try NodeRig.node(
-            policy, boot: 5, origin: .found(nonce: 3), image: DurableImage(), containers: [],
+            policy, mutation, boot: 5, origin: .found(nonce: 3), image: DurableImage(),
+            containers: [],
             at: now)
         step(.wallClock(WallTime(milliseconds: 1_000_000)))
     }
@@ -32,7 +35,8 @@ struct NodeRig {
                 .map { DurableImage.Row(key: $0.key, value: $0.value) }
         }
         node = try NodeRig.node(
-            policy, boot: 6, origin: .resume, image: image, containers: containers, at: now)
+            policy, mutation, boot: 6, origin: .resume, image: image, containers: containers,
+            at: now)
         commands = []
         step(.wallClock(WallTime(milliseconds: 2_000_000)))
     }
@@ -43,7 +47,8 @@ struct NodeRig {
     }
 
     private static func node(
-        _ policy: StealPolicy, boot bootID: UInt64, origin: NodeOrigin, image: DurableImage,
+        _ policy: StealPolicy, _ mutation: NodeMutation?, boot bootID: UInt64, origin: NodeOrigin,
+        image: DurableImage,
         containers: [AdoptedContainer], at now: Instant
     ) throws -> Node {
         var configuration = NodeConfiguration(
@@ -51,6 +56,7 @@ struct NodeRig {
             capacity: Resources(cpuMillis: 4_000, memoryBytes: 4 << 30))
         configuration.profile = .local
         configuration.policy = policy
+        configuration.mutation = mutation
         let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
         let boot = NodeBoot(
             image: image, key: key, bootID: BootID(bootID), seed: 9 + bootID,

@@ -26,8 +26,12 @@ struct TableBench {
     var random: SeededGenerator
     var configuration = TableConfiguration(retention: .seconds(3_600))
 
-    init(seed: UInt64, count: Int, retention: Duration = .seconds(3_600)) {
+    init(
+        seed: UInt64, count: Int, retention: Duration = .seconds(3_600),
+        mutation: TableMutation? = nil
+    ) {
         random = SeededGenerator(seed: seed)
+        configuration.mutation = mutation
         configuration.retention = retention
         for index in 0..<count {
             disks.append([:])

@@ -25,6 +25,22 @@ import Testing
         #expect(!first)
         #expect(try second.isSameMachineBoot())
     }
+
+    @Test func `a copy of a directory is another place, the directory itself is not`() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer {
+            for path in [path, path + "-copy", path + "-moved"] {
+                try? FileManager.default.removeItem(atPath: path)
+            }
+        }
+        func place(_ path: String) throws -> MachineID { try DataDirectory(path).machineID }
+        let first = try place(path)
+        #expect(try place(path) == first)
+        try FileManager.default.copyItem(atPath: path, toPath: path + "-copy")
+        #expect(try place(path + "-copy") != first)
+        try FileManager.default.moveItem(atPath: path, toPath: path + "-moved")
+        #expect(try place(path + "-moved") == first)
+    }
 }
 
 extension DataDirectoryTests {

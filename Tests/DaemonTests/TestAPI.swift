@@ -43,7 +43,7 @@ struct TestAPI: Sendable {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: nil, dataDirectory: folder, logger: logger)
-        let store = try DurableStore(path: "\(folder)/state.sqlite") { driver.persisted($0, $1) }
+        let store = try DurableStore(path: "\(folder)/state.sqlite") { driver.persisted($0) }
         try await transport.open(PeerAddress(ip: [127, 0, 0, 1], port: 0)) {
             driver.received($0, from: $1, via: $2)
         }

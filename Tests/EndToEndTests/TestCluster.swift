@@ -16,6 +16,8 @@ struct TestCluster: Sendable {
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
         addresses: [String]? = nil,
+        preparing prepare: (TestCluster) async throws -> Void = { _ in },
+        afterwards cleanUp: @escaping @Sendable () -> Void = {},
         _ body: (TestCluster) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory
@@ -36,14 +38,15 @@ struct TestCluster: Sendable {
         }
         let cluster = TestCluster(nodes: nodes, folder: folder)
         do {
+            try await prepare(cluster)
             try await cluster.form()
             try await body(cluster)
         } catch {
             await cluster.showLogs()
-            try? await cluster.remove()
+            try? await cluster.remove(cleanUp)
             throw error
         }
-        try await cluster.remove()
+        try await cluster.remove(cleanUp)
     }
 
     /// The folder that tasks may mount.
@@ -91,9 +94,10 @@ struct TestCluster: Sendable {
         }
     }
 
-    private func remove() async throws {
+    private func remove(_ cleanUp: () -> Void) async throws {
         for node in nodes { await node.stop() }
         for node in nodes { try await node.purge() }
+        cleanUp()
         let groups = nodes.map { node in
             let run = RunnerConfiguration.runDirectory(for: node.dataDirectory.path)
             return "magpie-" + (run.split(separator: "/").last ?? "")

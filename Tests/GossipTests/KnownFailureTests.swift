@@ -176,6 +176,38 @@ import Testing
         #expect(network.allSee(0..<4))
     }
 
+    /// Found with `simulate soak`: the proof of an earlier life, delayed by a clogged link, shut the
+    /// living one out for ever.
+    @Test func `a late proof of an earlier life does not shut out the living one`() throws {
+        let network = VirtualNetwork(seed: 10, count: 3)
+        try network.form()
+        network.kill(2)
+        // The next life is questioned, and its answer is held up.
+        try network.start(2)
+        network.run(for: .seconds(5)) {
+            network.machines[0].membership?.lives[network.id(2)]?.pending.isEmpty == false
+        }
+        network.isOpen = { from, to, _ in from != 2 || to != 0 }
+        network.recorded = []
+        network.run(for: .milliseconds(500))
+        let late = (network.recorded ?? []).filter { $0.from == 2 && $0.to == 0 }
+        network.kill(2)
+        network.isOpen = { _, _, _ in true }
+        try network.start(2)
+        network.run(for: .milliseconds(1_500))
+        let living = try #require(network.machines[2].membership?.boot)
+        #expect(network.machines[0].membership?.lives[network.id(2)]?.boot == living)
+        for packet in late {
+            network.push(.packet(packet.bytes, from: 2, packet.channel), to: 0, at: network.now)
+        }
+        network.run(for: .milliseconds(10))
+        #expect(network.machines[0].membership?.lives[network.id(2)]?.boot != living)
+        network.run(for: .seconds(60)) { network.allSee(0..<3) }
+        network.run(for: .seconds(20))
+        #expect(network.machines[0].membership?.lives[network.id(2)]?.boot == living)
+        #expect(network.allSee(0..<3))
+    }
+
     @Test func `a token whose inviter nobody knows is refused in the end`() throws {
         let network = VirtualNetwork(seed: 9, count: 3)
         try network.found()

@@ -54,6 +54,7 @@ final class VirtualNetwork {
 
     let profile: TimingProfile
     let scheme: any SignatureScheme
+    let mutation: GossipMutation?
     var now = Instant(nanoseconds: 5_000_000_000)
     var machines: [Machine] = []
     var random: SeededGenerator
@@ -77,8 +78,9 @@ final class VirtualNetwork {
 
     init(
         seed: UInt64, count: Int, profile: TimingProfile = .lan,
-        scheme: any SignatureScheme = CheapSignatures()
+        scheme: any SignatureScheme = CheapSignatures(), mutation: GossipMutation? = nil
     ) {
+        self.mutation = mutation
         random = SeededGenerator(seed: seed)
         self.profile = profile
         self.scheme = scheme
@@ -120,9 +122,11 @@ final class VirtualNetwork {
         }
         boots += 1
         if let key { machines[number].key = key }
+        var configuration = GossipConfiguration(profile: profile)
+        configuration.mutation = mutation
         let membership = try Membership(
             key: machines[number].key, bootID: BootID(0xB007_0000 + boots), scheme: scheme,
-            configuration: GossipConfiguration(profile: profile),
+            configuration: configuration,
             metadata: VirtualNetwork.metadata(number),
             advertise: address ?? VirtualNetwork.address(number), genesis: genesis,
             restored: image, seed: random.next(), wallTime: wallTime, at: now)
@@ -311,10 +315,18 @@ final class VirtualNetwork {
         as thief: Int, boot: BootID, to victim: Int, _ message: GossipMessage,
         via channel: Channel = .datagram
     ) {
+        speak(as: thief, boot: boot, to: victim, bytes: message.encoded, via: channel)
+    }
+
+    /// Says something that need not be a message.
+    func speak(
+        as thief: Int, boot: BootID, to victim: Int, bytes payload: [UInt8],
+        via channel: Channel = .datagram
+    ) {
         guard let cluster = machines[victim].membership?.clusterID else { return }
         forgedCounter += 1
         let bytes = Envelope.seal(
-            message.encoded, by: machines[thief].key, boot: boot, counter: forgedCounter,
+            payload, by: machines[thief].key, boot: boot, counter: forgedCounter,
             cluster: cluster, to: id(victim), via: channel)
         tell(victim, .received(bytes, from: VirtualNetwork.address(thief), via: channel))
     }

@@ -187,7 +187,7 @@ private struct EntryWorld {
     static func name(_ result: LockResult?) -> String {
         switch result {
         case .done: "done"
-        case .opened(let kept, _): kept.isEmpty ? "opened" : "opened+\(kept.count)"
+        case .opened(let kept, _, _): kept.isEmpty ? "opened" : "opened+\(kept.count)"
         case .succeeds: "succeeds"
         case .granted: "granted"
         case .held: "held"

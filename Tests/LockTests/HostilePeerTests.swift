@@ -98,7 +98,10 @@ import Testing
             task: TaskID(Wide128(high: .max, low: .max)), token: token)
         let node = NodeID(Wide128(high: .max, low: .max))
         let results: [LockResult] = [
-            .done, .opened(kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax),
+            .done,
+            .opened(
+                kept: [claim, claim], leaseLength: LockConfiguration.leaseLengthMax,
+                elsewhere: .max),
             .succeeds(SessionID(.max)), .granted(token, AttemptCount(used: .max, failures: .max)),
             .held(node, token, SessionID(.max)),
             .closed(outcome, token), .resting(.seconds(3_600)), .collected, .noSession, .alive,

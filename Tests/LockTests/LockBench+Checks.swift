@@ -15,6 +15,7 @@ struct BenchRecord {
     var leftVoters: Set<Int> = []
     var forgets: [(node: NodeID, isRefused: Bool)] = []
     var unreadable: Set<Int> = []
+    var claimsElsewhere: [Int: Int] = [:]
     var behind: Set<Int> = []
     var generations: [Int: UInt32] = [:]
     var recoveriesRefused = 0
@@ -86,6 +87,8 @@ extension LockBench {
             record.outcomes[task] = outcome
         case .released(let task, let token):
             record.released.append(ContainerID(task: task, token: token))
+        case .claimsElsewhere(let count):
+            record.claimsElsewhere[machine.number] = count
         case .leftVoters:
             record.leftVoters.insert(machine.number)
         case .forgotten(let node, let isRefused):

@@ -22,6 +22,12 @@ final class Machine {
             }
         }
 
+        func rowCount(_ space: DurableSpace) -> Int { rows[space]?.count ?? 0 }
+
+        func sizeBytes(_ space: DurableSpace) -> Int {
+            (rows[space] ?? [:]).reduce(0) { $0 + $1.key.count + $1.value.count }
+        }
+
         var image: DurableImage {
             var image = DurableImage()
             for (space, rows) in rows {

@@ -49,6 +49,8 @@ final class LockBench {
     var filter: ((Wire, LockMessage) -> LockMessage?)?
     /// How much longer than usual messages take in some directions.
     var detours: [Cut: Duration] = [:]
+    /// Which of the machines with one identity gets the mail for it; else the first one.
+    var mailboxes: [Int: Int] = [:]
     /// After how much silence a machine is taken for dead.
     var deathAfter: Duration = .milliseconds(1_500)
     var record = BenchRecord()
@@ -60,6 +62,9 @@ final class LockBench {
         random = SeededGenerator(seed: seed)
         self.configuration = configuration
     }
+
+    /// Machines whose disks are found damaged at their next start.
+    var lostLogs: Set<Int> = []
 
     convenience init(seed: UInt64, mutation: LockMutation) {
         var configuration = LockConfiguration(profile: .local)
@@ -100,10 +105,11 @@ final class LockBench {
         do {
             machine.node = try LockNode(
                 id: LockBench.id(number), bootID: BootID(random.next()),
+                machine: MachineID(UInt64(number)),
                 configuration: otherConfigurations[number] ?? configuration,
                 restored: machine.disk.image,
                 isFounder: number == 1, isSameMachineBoot: !machine.hasRebooted,
-                seed: random.next(), at: local)
+                hasLostLog: lostLogs.remove(number) != nil, seed: random.next(), at: local)
         } catch {
             return record.fail("machine \(number) can't read its disk: \(error)", at: now)
         }
@@ -119,10 +125,10 @@ final class LockBench {
     }
 
     /// Another machine comes up with a copy of this one's disk; mail still goes to the first one.
-    func clone(_ number: Int) {
+    func clone(_ number: Int, as place: Int = 100) {
         guard let original = machines[number] else { return }
         let offset = Int64(random.next() % 1_000_000_000_000)
-        let copy = Machine(number: number + 100, rate: 1, offset: offset, since: now)
+        let copy = Machine(number: number + place, rate: 1, offset: offset, since: now)
         copy.disk = original.disk
         copy.hasRebooted = true
         machines[copy.number] = copy
@@ -209,6 +215,7 @@ final class LockBench {
     func heal() { cuts = [] }
 
     private func transmit(_ bytes: [UInt8], from: Int, to: Int) {
+        let to = mailboxes[to] ?? to
         var wire = Wire(from: from, to: to, bytes: bytes, arrives: now)
         guard let message = try? LockMessage(decoding: bytes), message.encoded == bytes else {
             return record.fail("a message does not survive its encoding", at: now)

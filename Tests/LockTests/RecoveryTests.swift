@@ -60,6 +60,19 @@ import Testing
         bench.machines[leader(of: bench)]?.node?.table.entries[LockBench.task(task)]
     }
 
+    @Test func `claims stay with the machine on which they were made`() throws {
+        let (bench, recovery) = try disaster()
+        let machine = bench.machines[4]?.node?.machine
+        bench.step(2, .recover(recovery))
+        #expect(bench.run(atMost: .seconds(5)) { leader(of: bench) == 2 })
+        guard case .held(let claim)? = entry(4, in: bench) else {
+            Issue.record("the task that waits must be held")
+            return
+        }
+        #expect(claim.machine == machine)
+        #expect(claim.machine != .unknown)
+    }
+
     @Test func `ends stand, what runs is kept, and the rest is free after the longest lease`()
         throws
     {

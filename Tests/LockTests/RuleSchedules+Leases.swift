@@ -65,22 +65,6 @@ extension RuleSchedules {
         return bench.record.violations + problems
     }
 
-    /// A copy of the data directory comes up elsewhere, and asks in its node's name, while the node
-    /// itself is cut off.
-    func clonedDirectory() -> [String] {
-        let bench = bench(4, claimer: 4)
-        let opening = openingOfClone(in: bench)
-        bench.isolate(4)
-        let other = leader(of: bench)
-        deliver(opening, to: other, in: bench)
-        for _ in 0..<8 {
-            claim(bench, other)
-            bench.run(for: .seconds(1))
-        }
-        let isFree = bench.machines[other]?.running[RuleSchedules.task] != nil
-        return bench.record.violations + (isFree ? [] : ["the task is stuck"])
-    }
-
     /// The copy's opening waits for its commit; meanwhile the first machine renews its lease, and is
     /// cut off.
     func renewalWhileReplaced() -> [String] {
@@ -128,16 +112,6 @@ extension RuleSchedules {
         for _ in 0..<12 { claim(bench, 5) }
         if bench.record.grants < 2 { problems.append("the task is stuck") }
         return problems + bench.record.violations
-    }
-
-    /// A second machine with the identity of the fourth; what it asks for does not arrive by itself.
-    private func openingOfClone(in bench: LockBench) -> [LockBench.Wire] {
-        let requests = capture(bench, letsPass: false) { $0.from == 104 && isRequest($1) }
-        bench.clone(4)
-        bench.run(for: .milliseconds(5))
-        bench.filter = nil
-        bench.isolate(104)
-        return Array(requests.wires.prefix(1))
     }
 }
 

@@ -74,6 +74,37 @@ import Testing
         #expect(own == [.opened(kept: [stolen], leaseLength: .seconds(5))])
     }
 
+    @Test func `what another machine of a node has claimed is freed by a person, or by itself`() {
+        func open(_ session: UInt64, after last: UInt64?, on machine: UInt64) -> LockOperation {
+            .openSession(
+                SessionID(session), keeping: [], after: last.map { SessionID($0) },
+                on: MachineID(machine))
+        }
+        func waiting(_ elsewhere: UInt32) -> [LockResult] {
+            [.opened(kept: [], leaseLength: .seconds(5), elsewhere: elsewhere)]
+        }
+        var driver = TableDriver()
+        driver.apply([open(1, after: nil, on: 1)], of: node)
+        let request = AcquireRequest(
+            task: TaskID(Wide128(high: 7, low: 1)),
+            birth: BirthDot(origin: BootID(9), sequence: 1), restart: .onNodeLoss,
+            onPartition: .wait)
+        driver.apply([.acquire(request, SessionID(1))], of: node)
+        #expect(driver.apply([open(2, after: 1, on: 2)], of: node) == waiting(1))
+        #expect(driver.apply([.forget(node)], of: other) == [.alive])
+        var itself = driver
+        #expect(itself.apply([open(3, after: 2, on: 1)], of: node) == waiting(0))
+        driver.apply([.expireSession(SessionID(2))], of: .none)
+        #expect(driver.apply([.forget(node)], of: other) == [.done])
+        #expect(driver.table.waiting.isEmpty)
+        for table in [driver.table, itself.table] {
+            guard case .open? = table.entries[request.task] else {
+                Issue.record("the task is not free")
+                return
+            }
+        }
+    }
+
     // MARK: Lengths of leases
 
     @Test func `after a change to shorter leases the longest stands until it is settled`() {

@@ -103,7 +103,7 @@ import Testing
     ) {
         for (answer, operation) in zip(answers, operations) {
             switch (operation, answer) {
-            case (.openSession(let session, _, _), .opened):
+            case (.openSession(let session, _, _, _), .opened):
                 source.lastSessions[node] = session
             case (.acquire(let request, _), .granted(let token, _)):
                 let last = source.tokens[request.task] ?? .zero
@@ -199,7 +199,8 @@ import Testing
                 LockTable.Claim(
                     token: token, session: SessionID(.max), birth: birth, count: most,
                     isLastAttempt: true, waits: true,
-                    formerHolder: NodeID(Wide128(high: .max, low: .max)))),
+                    formerHolder: NodeID(Wide128(high: .max, low: .max)),
+                    machine: MachineID(.max))),
             .open(lastToken: token, birth: birth, next: most, notBefore: .max),
             .closed(outcome, token, birth: birth),
         ]

@@ -3,9 +3,6 @@ import Model
 @testable import Raft
 
 /// Several engines with disks and wires that a test controls message by message.
-///
-/// After every step the checker compares the term and content of all committed entries, no-ops
-/// included, across all replicas, and that no term has two leaders.
 final class RaftBench {
     struct Wire {
         var from: Int
@@ -13,49 +10,23 @@ final class RaftBench {
         var message: RaftMessage
     }
 
-    struct Disk {
-        var rows: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
-
-        mutating func apply(_ writes: [DurableWrite]) {
-            for write in writes {
-                switch write {
-                case .put(let space, let key, let value): rows[space, default: [:]][key] = value
-                case .delete(let space, let key): rows[space]?[key] = nil
-                case .deleteRange(let space, let from, let to):
-                    rows[space] = rows[space]?.filter { key, _ in
-                        key.lexicographicallyPrecedes(from)
-                            || to.map { !key.lexicographicallyPrecedes($0) } ?? false
-                    }
-                }
-            }
-        }
-
-        var image: RaftImage {
-            get throws {
-                var image = DurableImage()
-                for (space, rows) in rows {
-                    image[space] = rows.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-                        .map { DurableImage.Row(key: $0.key, value: $0.value) }
-                }
-                return try RaftImage(restoring: image)
-            }
-        }
-    }
-
     var configuration = RaftConfiguration(profile: .local)
     var engines: [Int: RaftEngine] = [:]
-    var disks: [Int: Disk] = [:]
+    var disks: [Int: RaftDisk] = [:]
     var writes: [Int: [(write: RaftWrite, ticket: RaftTicket)]] = [:]
     var wires: [Wire] = []
     var now = Instant(nanoseconds: 1)
     var random: SeededGenerator
-    var persistsAtOnce = true
-    private(set) var violations: [String] = []
+    /// How many voters a given disk names.
+    var givenVoters = 3
+    /// Nodes whose writes stay under way until a test completes them.
+    var slowDisks: Set<Int> = []
+    private(set) var checker = RaftChecker()
     private(set) var reads: [(node: Int, context: UInt64, index: UInt64)] = []
-    private(set) var droppedReads: [UInt64] = []
-    private(set) var committed: [UInt64: RaftEntry] = [:]
-    private var leaders: [UInt64: Int] = [:]
-    private var applied: [Int: [UInt64: [UInt8]]] = [:]
+    /// What the engines answered, for people.
+    private(set) var notices: [String] = []
+
+    var violations: [String] { checker.violations }
 
     init(seed: UInt64, mutation: RaftMutation? = nil) {
         random = SeededGenerator(seed: seed)
@@ -63,26 +34,38 @@ final class RaftBench {
     }
 
     static func id(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64(number))) }
-    static func number(_ id: NodeID) -> Int { Int(id.value.low) }
+    static func number(_ id: NodeID) -> Int { Int(truncatingIfNeeded: id.value.low) }
 
     /// Makes nodes that all know the first log entry: the voters.
     func found(_ numbers: [Int]) {
-        for number in numbers {
-            disks[number] = Disk()
-            start(number)
-        }
+        for number in numbers { start(number) }
         let voters = numbers.map(RaftBench.id)
         for number in numbers { step(number, .bootstrap(voters: voters)) }
     }
 
-    func start(_ number: Int) {
-        guard let image = try? disks[number, default: Disk()].image else {
-            return violations.append("node \(number) can't read its disk")
+    /// Fills a disk: the first entry names the voters, 1...7, the others are commands.
+    func give(_ number: Int, term: UInt64, terms: [UInt64]) {
+        var write = RaftWrite()
+        write.hardState = RaftHardState(term: term, vote: nil)
+        let voters = RaftMembers(voters: (1...givenVoters).map(RaftBench.id))
+        for (offset, term) in terms.enumerated() {
+            let content = offset == 0 ? RaftEntry.Content.members(voters) : .command([])
+            write.entries.append((UInt64(offset + 1), RaftEntry(term: term, content: content)))
         }
-        engines[number] = RaftEngine(
+        disks[number, default: RaftDisk()].apply(write.durableWrites)
+        start(number)
+    }
+
+    func start(_ number: Int) {
+        guard let image = try? disks[number, default: RaftDisk()].image else {
+            return checker.fail("node \(number) can't read its disk")
+        }
+        let engine = RaftEngine(
             id: RaftBench.id(number), configuration: configuration, restored: image,
             seed: random.next(), at: now)
+        engines[number] = engine
         writes[number] = []
+        checker.started(number, from: image, members: engine.members)
     }
 
     /// Stops a node; of its pending writes the first `survivors` had reached the disk.
@@ -92,44 +75,60 @@ final class RaftBench {
         }
         engines[number] = nil
         writes[number] = []
-        wires.removeAll { $0.from == number && random.next() % 2 == 0 }
     }
 
     func step(_ number: Int, _ event: RaftEvent) {
-        guard var engine = engines[number] else { return }
+        // One owner: else every event would copy the whole log.
+        guard var engine = engines.removeValue(forKey: number) else { return }
+        if case .readIndex(let context) = event { checker.asked(context) }
         var effects: [RaftEffect] = []
         engine.handle(event, at: now) { effects.append($0) }
+        for effect in effects { perform(effect, number, engine) }
+        checker.check(number, engine, disks: disks)
         engines[number] = engine
-        for effect in effects { perform(effect, number) }
-        check(number)
-        if persistsAtOnce { while persistOne(number) {} }
+        if !slowDisks.contains(number) { while persistOne(number) {} }
     }
 
-    private func perform(_ effect: RaftEffect, _ number: Int) {
+    private func perform(_ effect: RaftEffect, _ number: Int, _ engine: RaftEngine) {
         switch effect {
         case .send(let message, let peer):
             guard let copy = try? RaftMessage(decoding: message.encoded), copy == message else {
-                return violations.append("a message does not survive its encoding")
+                return checker.fail("a message does not survive its encoding")
             }
+            checker.sent(message, by: number, to: peer, disk: disks[number] ?? RaftDisk())
             wires.append(Wire(from: number, to: RaftBench.number(peer), message: message))
         case .persist(let write, let ticket):
+            checker.wrote(write, by: number, engine)
             writes[number, default: []].append((write, ticket))
         case .readReady(let context, let index):
+            checker.answered(context, at: index)
             reads.append((number, context, index))
-        case .readDropped(let context):
-            droppedReads.append(context)
-        case .apply(let index, _, let payload):
-            applied[number, default: [:]][index] = payload
-        case .applied, .installSnapshot, .proposed, .dropped, .leaderChanged, .membersChanged:
-            break
+            notices.append("read \(context) is ready at \(index)")
+        case .readDropped(let context): notices.append("read \(context) is dropped")
+        case .apply(let index, let term, let payload):
+            checker.applied(number, index, term, payload)
+        case .applied(let index): checker.applied(number, upTo: index)
+        case .installSnapshot(let index, _, let payload):
+            checker.installed(number, index, payload)
+        case .dropped: notices.append("the proposal is dropped")
+        case .proposed, .leaderChanged, .membersChanged: break
         }
+    }
+
+    /// What each node believes, for people.
+    var states: String {
+        engines.sorted { $0.key < $1.key }.map { number, engine in
+            "\(number) \(engine.role) term \(engine.term) log \(engine.firstIndex)..."
+                + "\(engine.lastIndex) last term \(engine.log.lastTerm) commit "
+                + "\(engine.commitIndex) members at \(engine.membersIndex) \(engine.members)"
+        }.joined(separator: "\n")
     }
 
     @discardableResult
     func persistOne(_ number: Int) -> Bool {
         guard let first = writes[number]?.first else { return false }
         writes[number]?.removeFirst()
-        disks[number]?.apply(first.write.durableWrites)
+        disks[number, default: RaftDisk()].apply(first.write.durableWrites)
         step(number, .persisted(first.ticket))
         return true
     }
@@ -139,6 +138,19 @@ final class RaftBench {
         step(wire.to, .received(wire.message, from: RaftBench.id(wire.from)))
     }
 
+    /// Delivers everything among these nodes until they are quiet.
+    func exchange(_ nodes: Set<Int>, where isWanted: (Wire) -> Bool = { _ in true }) {
+        for _ in 0..<10_000 {
+            guard
+                let index = wires.firstIndex(where: {
+                    nodes.contains($0.from) && nodes.contains($0.to) && isWanted($0)
+                })
+            else { return }
+            deliver(index)
+        }
+        checker.fail("messages go to and fro without end")
+    }
+
     /// Lets time pass until the node's deadline, and tells it.
     func tick(_ number: Int) {
         guard let due = engines[number]?.nextDeadline else { return }
@@ -146,22 +158,12 @@ final class RaftBench {
         step(number, .deadlineReached)
     }
 
-    private func check(_ number: Int) {
-        guard let engine = engines[number] else { return }
-        if engine.role == .leader {
-            if let other = leaders[engine.term], other != number {
-                violations.append("term \(engine.term) has leaders \(other) and \(number)")
-            }
-            leaders[engine.term] = number
-        }
-        guard engine.commitIndex >= engine.firstIndex else { return }
-        for index in engine.firstIndex...engine.commitIndex {
-            guard let entry = engine.log.entry(at: index) else { continue }
-            if let known = committed[index], known != entry {
-                violations.append(
-                    "index \(index) is committed with terms \(known.term) and \(entry.term)")
-            }
-            committed[index] = entry
-        }
+    /// Lets the application's state at `index` stand for the entries up to there.
+    func compact(_ number: Int, upTo index: UInt64, sizeBytes: Int) {
+        guard let state = checker.states[index] else { return }
+        step(
+            number,
+            .compact(
+                upTo: index, snapshot: RaftChecker.payload(of: state, sizeBytes: sizeBytes)))
     }
 }

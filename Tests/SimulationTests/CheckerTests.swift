@@ -87,6 +87,55 @@ import Testing
         #expect(checker.violation != nil)
     }
 
+    @Test(arguments: [(7, 9, false), (8, 9, true), (7, 10, true)] as [(UInt64, UInt64, Bool)])
+    func `a committed entry that is another one elsewhere or later is noticed`(
+        term: UInt64, print: UInt64, isCaught: Bool
+    ) {
+        var checker = Checker()
+        checker.committed(token(4), term: 7, print: 9, by: "n1", at: 0)
+        checker.committed(token(5), term: 7, print: 3, by: "n1", at: 1)
+        checker.committed(token(4), term: term, print: print, by: "n2", at: 2)
+        #expect((checker.violation != nil) == isCaught)
+        var own = Checker()
+        own.committed(token(4), term: 7, print: 9, by: "n1", at: 0)
+        own.committed(token(4), term: term, print: print, by: "n1", at: 3)
+        #expect((own.violation != nil) == isCaught)
+    }
+
+    @Test func `a start under an earlier token, or one more than is allowed, is noticed`() {
+        func run(_ tokens: [UInt64], attemptsMax: Int?) -> Violation? {
+            var checker = Checker()
+            for (time, index) in tokens.enumerated() {
+                checker.started(
+                    container(index), on: "n\(index)", at: Int64(time), attemptsMax: attemptsMax)
+                checker.ended(container(index), exit: nil, on: "n\(index)")
+            }
+            return checker.violation
+        }
+        #expect(run([1, 2], attemptsMax: nil) == nil)
+        #expect(run([2, 1], attemptsMax: nil) != nil)
+        #expect(run([1, 1], attemptsMax: 1) == nil)
+        #expect(run([1, 2], attemptsMax: 1) != nil)
+        #expect(run([1, 2], attemptsMax: 2) == nil)
+    }
+
+    @Test func `a collected task that is back is noticed`() {
+        var checker = Checker()
+        checker.granted(task, token(1), to: "n1", at: 0)
+        checker.collected(task, by: "n1")
+        checker.wrote(task, by: "n2", at: 1)
+        #expect(checker.violation == nil)
+        var restored = checker
+        restored.forgets("n1")
+        restored.wrote(task, by: "n1", at: 2)
+        #expect(restored.violation == nil)
+        var other = checker
+        other.created(container(1), on: "n1", at: 2)
+        #expect(other.violation != nil)
+        checker.wrote(task, by: "n1", at: 2)
+        #expect(checker.violation != nil)
+    }
+
     @Test func `an end that changes is noticed`() {
         var checker = Checker()
         checker.started(container(1), on: "n1", at: 0)

@@ -25,9 +25,28 @@ import Testing
     func `a broken rule is noticed within fifty seeds`(mutation: LockMutation) {
         let isCaught = (0..<50 as Range<UInt64>).contains { seed in
             var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 40)
-            scenario.mutation = mutation
+            scenario.mutation = .lock(mutation)
             return World.run(scenario).violation != nil
         }
         #expect(isCaught, "\(mutation) went unnoticed")
+    }
+
+    @Test(arguments: DriverMutation.allCases)
+    func `a broken driver is noticed within fifty seeds`(mutation: DriverMutation) {
+        let isCaught = (0..<50 as Range<UInt64>).contains { seed in
+            var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 40)
+            scenario.faultKinds = [.fulldisk, .crash]
+            scenario.isSwarm = false
+            scenario.mutation = .driver(mutation)
+            return World.run(scenario).violation != nil
+        }
+        #expect(isCaught, "\(mutation) went unnoticed")
+    }
+
+    @Test func `mutations have names of their own`() {
+        let names = Mutation.all.map(\.name)
+        #expect(Set(names).count == names.count)
+        #expect(names.allSatisfy { Mutation(name: $0)?.name == $0 })
+        #expect(Mutation(name: "none") == nil)
     }
 }

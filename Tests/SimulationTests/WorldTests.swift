@@ -44,6 +44,7 @@ import Testing
         arguments: [
             [.crash], [.reboot], [.partition, .oneway, .clog], [.fulldisk, .crash],
             [.freeze, .pause, .drift], [.wipe, .crash], [.guardkill], [.guardfreeze, .crash],
+            [.upgrade], [.reordering, .reset],
         ] as [[FaultKind]])
     func `each kind of fault happens and is survived`(kinds: [FaultKind]) {
         let report = World.run(scenario(nodes: 4, faults: kinds))
@@ -113,6 +114,30 @@ import Testing
             #expect(report.violation == nil)
             #expect(report.faults.isStorm || most <= 2)
         }
+    }
+
+    @Test func `an old copy of a disk comes back, and nothing runs twice for it`() {
+        var rollbacks = 0
+        for seed in 1...4 as ClosedRange<UInt64> {
+            var scenario = scenario(seed: seed, nodes: 5, faults: [.rollback, .reordering])
+            scenario.safetyPhase = .seconds(50)
+            scenario.retention = .seconds(12)
+            let report = World.run(scenario)
+            #expect(report.violation == nil)
+            rollbacks += report.counts.incidents[.rollback] ?? 0
+        }
+        #expect(rollbacks > 0)
+    }
+
+    @Test func `a connected majority goes on without the rest, which then comes back`() {
+        var minorities = 0
+        for seed in 1...12 as ClosedRange<UInt64> where minorities < 2 {
+            let report = World.run(
+                scenario(seed: seed, nodes: 5, faults: [.partition, .crash]))
+            #expect(report.violation == nil)
+            minorities += report.counts.minorities
+        }
+        #expect(minorities > 0)
     }
 
     @Test func `leaving out a fault leaves the strength of the others alone`() {

@@ -8,10 +8,13 @@ package struct Checker: Sendable {
     private var grants: [TaskID: (token: FencingToken, node: String)] = [:]
     private var holders: [ContainerID: String] = [:]
     private var live: [TaskID: [(id: ContainerID, node: String)]] = [:]
+    private var started: [TaskID: FencingToken] = [:]
+    private var collected: [TaskID: Set<String>] = [:]
     private var starts: [TaskID: Set<ContainerID>] = [:]
     private var exitCodes: [TaskID: Set<Int32>] = [:]
     private var outcomes: [TaskID: TaskState] = [:]
     private var lockTables: [UInt64: (digest: UInt64, node: String)] = [:]
+    private var entries: [FencingToken: (term: UInt64, print: UInt64, node: String)] = [:]
     /// How many attempts of each task ran to their own end.
     package private(set) var completions: [TaskID: Int] = [:]
 
@@ -38,8 +41,11 @@ package struct Checker: Sendable {
         holders[ContainerID(task: task, token: token)] = node
     }
 
-    /// A container is made by the one node that was granted its token.
+    /// A container is made by the one node that was granted its token, and for no collected task.
     package mutating func created(_ id: ContainerID, on node: String, at time: Int64) {
+        if let others = collected[id.task], let other = others.min() {
+            fail("\(node) makes container \(id), but \(other) has collected the task", at: time)
+        }
         guard holders[id] != node else { return }
         fail(
             "\(node) makes container \(id), but "
@@ -55,6 +61,25 @@ package struct Checker: Sendable {
         fail("task \(task) was acknowledged and has not ended, but \(node) drops it", at: time)
     }
 
+    /// A node has collected a task: its record does not come back there.
+    package mutating func collected(_ task: TaskID, by node: String) {
+        collected[task, default: []].insert(node)
+    }
+
+    /// Whether some node has collected a task.
+    package func isCollected(_ task: TaskID) -> Bool { collected[task] != nil }
+
+    /// A record is written to a disk.
+    package mutating func wrote(_ task: TaskID, by node: String, at time: Int64) {
+        guard !collected.isEmpty, collected[task]?.contains(node) == true else { return }
+        fail("task \(task) was collected by \(node), and is back there", at: time)
+    }
+
+    /// A node has lost its disk, or has an old copy of it: it may take in anything again.
+    package mutating func forgets(_ node: String) {
+        for task in collected.keys { collected[task]?.remove(node) }
+    }
+
     /// Voters that have applied the log up to the same index have the same table.
     package mutating func applied(
         _ index: UInt64, _ digest: UInt64, by node: String, at time: Int64
@@ -65,12 +90,29 @@ package struct Checker: Sendable {
         lockTables[index] = (digest, node)
     }
 
+    /// What is committed once stands for ever: the same entry at the same index, on every voter and
+    /// after every restart, no-ops included (Raft paper, figure 3, State Machine Safety).
+    package mutating func committed(
+        _ place: FencingToken, term: UInt64, print: UInt64, by node: String, at time: Int64
+    ) {
+        guard let known = entries[place] else {
+            entries[place] = (term, print, node)
+            return
+        }
+        guard known.term != term || known.print != print else { return }
+        fail(
+            "entry \(place) of the lock is of term \(term) on \(node), and was of term "
+                + "\(known.term) on \(known.node)"
+                + (known.term == term ? ", with another content" : ""), at: time)
+    }
+
     // MARK: Containers
 
     /// No two copies of a task run at the same time, wherever.
     ///
-    /// One that is killed at this very moment (`isOver`) does not count. Nor are there more of them
-    /// than the task's policy allows, if it says how many.
+    /// One that is killed at this very moment (`isOver`) does not count. Attempts do not go back to
+    /// an earlier token, nor are there more of them than the task's policy allows, if it says how
+    /// many.
     package mutating func started(
         _ id: ContainerID, on node: String, at time: Int64, isOver: Bool = false,
         attemptsMax: Int? = nil
@@ -79,6 +121,12 @@ package struct Checker: Sendable {
         if let attemptsMax, let count = starts[id.task]?.count, count > attemptsMax {
             fail("task \(id.task) is run \(count) times, and may be \(attemptsMax)", at: time)
         }
+        if !isOver, let last = started[id.task], last > id.token {
+            fail(
+                "task \(id.task) starts on \(node) under \(id.token), after it ran under \(last)",
+                at: time)
+        }
+        started[id.task] = max(started[id.task] ?? id.token, id.token)
         if !isOver, let other = live[id.task]?.first {
             fail(
                 "task \(id.task) starts on \(node) under \(id.token), while it runs on "

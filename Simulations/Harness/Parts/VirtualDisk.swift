@@ -2,66 +2,92 @@ package import Model
 
 /// The disk of one machine: what was synced survives everything else.
 ///
-/// Writes gather while a sync is under way and go together in the next one. A crash leaves a
-/// prefix of what was not yet synced: writes are performed in order, each whole or not at all.
+/// What goes together and in which order is `WriteQueue`'s to say, as in the daemon's store. A crash
+/// leaves a prefix of what was not yet synced: writes are performed in order, each whole or not at
+/// all.
 package struct VirtualDisk: Sendable {
-    /// One write and the ticket that names it.
-    private struct Pending: Sendable {
-        var ticket: PersistTicket
-        var writes: [DurableWrite]
-    }
-
     private var spaces: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
-    private var syncing: [Pending] = []
-    private var waiting: [Pending] = []
+    private var queue: WriteQueue
+    private var syncing: [WriteQueue.Write] = []
     /// Whether there is no room: writes fail until there is.
     package var isFull = false
+    /// The share of syncs that fail though there is room, 0…1.
+    package var failureShare = 0.0
 
     /// Makes an empty disk.
-    package init() {}
+    package init(mutation: DriverMutation? = nil) {
+        queue = WriteQueue(mutation: mutation)
+    }
 
     /// Whether a sync is under way.
     package var isSyncing: Bool { !syncing.isEmpty }
 
-    /// How many writes are not on disk yet.
-    package var unsyncedCount: Int { syncing.count + waiting.count }
+    /// How many writes may be on disk without anybody having been told.
+    package var unsyncedCount: Int { queue.unanswered.count }
 
-    /// Takes in a write; begins a sync when none is under way.
-    ///
-    /// - Returns: Whether a sync begins, to be ended by `finishSync` some time later.
-    package mutating func submit(_ writes: [DurableWrite], _ ticket: PersistTicket) -> Bool {
-        let write = Pending(ticket: ticket, writes: writes)
-        guard syncing.isEmpty else {
-            waiting.append(write)
-            return false
-        }
-        syncing = [write]
-        return true
+    /// Takes in a write.
+    package mutating func submit(_ changes: [DurableWrite], _ ticket: PersistTicket) {
+        queue.submit(changes, ticket)
     }
 
-    /// The sync under way ends; the next one begins with what has gathered (see `isSyncing`).
+    /// The core has been told of a failure.
+    package mutating func resume(after failure: WriteQueue.Failure) {
+        queue.resume(after: failure)
+    }
+
+    /// What the disk does next.
+    package enum Next {
+        /// A sync begins, to be ended by `finishSync` some time later; a broken driver answers now.
+        case sync(premature: WriteQueue.Answer?)
+        /// This is to be told.
+        case tell(WriteQueue.Answer)
+    }
+
+    /// What is to be done now; `nil` while a sync is under way or nothing waits.
+    package mutating func next() -> Next? {
+        switch queue.next() {
+        case .perform(let writes):
+            syncing = writes
+            return .sync(premature: queue.prematureAnswer)
+        case .tell(let answer): return .tell(answer)
+        case nil: return nil
+        }
+    }
+
+    /// The sync under way ends.
     ///
-    /// - Returns: The writes that are answered, in order. On a full disk all have failed, those
-    ///   that waited too: a later write never stands without the earlier ones.
-    package mutating func finishSync() -> (tickets: [PersistTicket], haveFailed: Bool) {
-        let done = isFull ? syncing + waiting : syncing
-        syncing = isFull ? [] : waiting
-        waiting = []
-        if !isFull { done.forEach { perform($0.writes) } }
-        return (done.map(\.ticket), isFull)
+    /// - Parameter fails: Whether it fails although there is room.
+    /// - Returns: What is to be told.
+    package mutating func finishSync(fails: Bool = false) -> WriteQueue.Answer {
+        let done = syncing
+        syncing = []
+        guard !isFull, !fails else { return queue.finish("no space left on device") }
+        for write in done { perform(write.changes) }
+        return queue.finish(nil)
     }
 
     /// The daemon or the machine stops: of the unsynced writes, the first `survivors` are on disk.
     package mutating func crash(survivors: Int) {
-        let unsynced = syncing + waiting
-        if !isFull { unsynced.prefix(survivors).forEach { perform($0.writes) } }
+        if !isFull { queue.unanswered.prefix(survivors).forEach { perform($0.changes) } }
         syncing = []
-        waiting = []
+        queue.forget()
     }
 
     /// The disk is lost, and a new one takes its place.
     package mutating func wipe() {
-        self = VirtualDisk()
+        spaces = [:]
+        isFull = false
+        failureShare = 0
+        syncing = []
+        queue.forget()
+    }
+
+    /// What is on the disk now, as a disk of its own.
+    package var copy: VirtualDisk {
+        var copy = self
+        copy.wipe()
+        copy.spaces = spaces
+        return copy
     }
 
     /// The value that is on disk for a key.

@@ -32,6 +32,10 @@ package struct NetworkConditions: Sendable {
     package var delayMax: Duration = .microseconds(600)
     /// The share of packets that take up to `tailMax` instead.
     package var tailShare = 0.0
+    /// The share of datagrams that are held back up to `heldMax`, so that later ones overtake them.
+    package var heldShare = 0.0
+    /// How long a datagram is held back at most.
+    package var heldMax: Duration = .milliseconds(20)
     /// The longest way of all.
     package var tailMax: Duration = .milliseconds(400)
     /// How long a stream waits for a cut link before its connection is given up.
@@ -98,7 +102,10 @@ package struct VirtualNetwork {
     /// When the copies of a datagram arrive: none when it is lost, two when it is doubled.
     package mutating func datagram(on link: Int, at now: Int64) -> (Int64?, Int64?) {
         if isCut(link) || random.happens(conditions.loss) { return (nil, nil) }
-        let first = arrival(on: link, at: now)
+        var first = arrival(on: link, at: now)
+        if random.happens(conditions.heldShare) {
+            first += random.nanoseconds(.zero, conditions.heldMax)
+        }
         guard random.happens(conditions.duplication) else { return (first, nil) }
         return (first, arrival(on: link, at: now))
     }

@@ -37,6 +37,8 @@ struct Job: Sendable {
     var ended: Int64?
     /// The machine that it was last submitted to.
     var machine: Int?
+    /// Whether it was acknowledged with fields that the current version does not know.
+    var carriesNewerFields = false
     /// The disks that held it when it was acknowledged.
     var disks: Set<DiskIdentity> = []
 }
@@ -160,6 +162,10 @@ extension World {
     private func submit(_ number: Int) {
         let job = clients.jobs[number]
         guard !job.isAcknowledged else { return }
+        if checker.isCollected(job.id) {
+            // Its node was away for longer than ended tasks are kept: a repetition is another task.
+            return clients.jobs[number].isAcknowledged = true
+        }
         if !isStudy { queue.insert(.client(.retry(number)), at: now + 3_000_000_000) }
         guard let machine = submissionTarget(of: job) else { return }
         clients.jobs[number].machine = machine.index
@@ -224,11 +230,17 @@ extension World {
         clients.jobs[number].isAcknowledged = true
         let holders = machines.filter { $0.disk[.task, task.value.bytes] != nil }
         // A disk that was lost since then may have been among them; what has ended may be gone.
-        let isChecked = lostNodes.isEmpty && checker.outcome(of: task) == nil
+        let isChecked = lostNodes.isEmpty && !hasRolledBack && checker.outcome(of: task) == nil
         if isChecked, copies < 1 || holders.count < copies {
             checker.fail(
                 "task \(task) is acknowledged by \(machine.name) with \(copies) copies, but "
                     + "\(holders.count) disks hold it", at: now)
+        }
+        if let node = machine.node, !node.newerFields(of: task).isEmpty {
+            // A disk that has the task from an older node's hands promises nothing about the rest.
+            clients.jobs[number].carriesNewerFields = holders.allSatisfy { holder in
+                holder.disk[.task, task.value.bytes].map(World.holdsNewerFields) == true
+            }
         }
         for holder in holders {
             clients.jobs[number].disks.insert(

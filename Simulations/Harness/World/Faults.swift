@@ -8,6 +8,8 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case duplication
     /// Some packets take much longer than others.
     case delay
+    /// Datagrams are held back, and overtaken by many that were sent after them.
+    case reordering
     /// Links hold back what is sent for a while, and let it through together.
     case clog
     /// The network splits into two halves that can't reach each other.
@@ -42,6 +44,20 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case slowruntime
     /// Machines lose their disk, and join anew as another node.
     case wipe
+    /// Old copies of disks come back, and their nodes know less than they have told.
+    case rollback
+    /// Daemons are stopped and started with a newer version, or with the older one again.
+    case upgrade
+}
+
+extension FaultKind {
+    /// Whether it holds all the time instead of happening now and then.
+    package var isSteady: Bool {
+        switch self {
+        case .loss, .duplication, .delay, .reordering, .drift, .skew, .slowruntime: true
+        default: false
+        }
+    }
 }
 
 /// What goes wrong in a run, and how badly.
@@ -60,6 +76,8 @@ package struct Faults: Sendable {
     package var isStorm = true
     /// The share of container steps that take long.
     package var slowStepShare = 0.0
+    /// Whether a minority stays away when the faults are over, and the rest must go on without it.
+    package var leavesMinority = false
 
     /// Nothing goes wrong.
     package static let none = Faults(kinds: [])
@@ -89,6 +107,8 @@ package struct Faults: Sendable {
         let drift = Int64(random.index(below: 9_000_000))
         let slowShare = 0.1 * random.fraction()
         isStorm = random.happens(0.5)
+        let heldShare = 0.1 + 0.3 * random.fraction()
+        leavesMinority = random.happens(0.4) && has(.partition) && has(.crash)
         if has(.loss) { conditions.loss = loss }
         if has(.duplication) { conditions.duplication = duplication }
         if has(.delay) {
@@ -96,6 +116,7 @@ package struct Faults: Sendable {
             conditions.tailShare = tailShare
             conditions.tailMax = tailMax
         }
+        if has(.reordering) { conditions.heldShare = heldShare }
         if has(.drift) { driftPartsPerBillionMax = drift }
         if has(.skew) { wallSkewMax = .seconds(120) }
         if has(.slowruntime) { slowStepShare = slowShare }

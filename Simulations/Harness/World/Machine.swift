@@ -10,7 +10,7 @@ final class Machine {
     let address: PeerAddress
     var key: NodeKey
     var clock: VirtualClock
-    var disk = VirtualDisk()
+    var disk: VirtualDisk
     var runtime: VirtualRuntime
     /// The running daemon's core; `nil` while the daemon is down.
     var node: RunningNode?
@@ -33,19 +33,28 @@ final class Machine {
     /// How long syncs take at least; raised while the disk is slow.
     var syncMin: Duration = .microseconds(80)
     var syncMax: Duration = .microseconds(500)
+    /// No answer of the disk reaches the core before then: another one comes first.
+    var answersDue: Int64 = 0
     /// Whether it says that it leads the lock's voters.
     var isLeader = false
     /// The log index whose table was last compared.
     var lockIndexSeen: UInt64 = 0
-    /// Counts the identities that this machine has had.
+    /// How far the committed entries of this life were compared.
+    var committedSeen = FencingToken(generation: 0, index: 0)
+    /// Counts the disks that this machine has had; an old copy that comes back is another one.
     var incarnation = 0
+    /// A copy of the disk that may come back.
+    var backup: VirtualDisk?
+    /// Whether its daemon is of the next version, which writes what this one does not know.
+    var isNewer = false
     /// How much processor time its containers have used, weighted by what they reserve.
     var busy = BusyTime()
 
     init(
         index: Int, address: PeerAddress, key: NodeKey, clock: VirtualClock,
-        runtime: VirtualRuntime
+        runtime: VirtualRuntime, driver: DriverMutation? = nil
     ) {
+        disk = VirtualDisk(mutation: driver)
         self.index = index
         self.address = address
         self.key = key

@@ -1,5 +1,5 @@
 package import Cluster
-package import Lock
+import Lock
 package import Model
 
 /// What one simulated run is made of; with the seed it fixes every step.
@@ -38,8 +38,8 @@ package struct Scenario: Sendable {
     package var retention: Duration?
     /// The share of tasks that may outlive a lease, 0…1; `nil` draws it from the seed.
     package var longTaskShare: Double?
-    /// A rule of the lock that is broken on purpose.
-    package var mutation: LockMutation?
+    /// A rule that is broken on purpose.
+    package var mutation: Mutation?
     /// Which signatures packets carry.
     package var signatures: Signatures = .simulated
     /// Whether containers die with their guard; without, one rule is broken on purpose.

@@ -15,10 +15,12 @@ extension World {
         let boot = NodeBoot(
             image: image, key: machine.key, bootID: BootID(random.boots.next()),
             seed: random.boots.next(), containers: machine.runtime.adoptable,
-            isSameMachineBoot: !machine.hasRebooted, wallTime: machine.clock.wall(at: now))
+            isSameMachineBoot: !machine.hasRebooted,
+            machine: MachineID(UInt64(machine.index) + 1), wallTime: machine.clock.wall(at: now))
         machine.life += 1
         machine.hasRebooted = false
         machine.spinCount = 0
+        machine.committedSeen = FencingToken(generation: 0, index: 0)
         trace.note(
             "\(machine.name) starts (\(origin), boot \(boot.bootID), "
                 + "\(boot.containers.count) containers)", at: now)
@@ -42,9 +44,28 @@ extension World {
         configuration.profile = scenario.profile
         configuration.policy = scenario.policy
         configuration.retention = clients.retention
-        configuration.lock.mutation = scenario.mutation
+        configuration.version = version(of: machine)
+        if machine.isNewer { configuration.newerFields = World.newerFields }
+        scenario.mutation?.apply(to: &configuration)
         configuration.signatures = scenario.scheme
         return configuration
+    }
+
+    /// What the daemons of a machine call their version.
+    func version(of machine: Machine) -> String {
+        machine.isNewer ? "next" : SoftwareVersion.text
+    }
+
+    /// What the next version writes into records, and this one does not know.
+    private static let newerFields = Array("of the next version".utf8)
+
+    /// Whether the bytes of a record hold them.
+    static func holdsNewerFields(_ bytes: [UInt8]) -> Bool {
+        let count = newerFields.count
+        guard bytes.count >= count else { return false }
+        return (0...(bytes.count - count)).contains { start in
+            bytes[start..<(start + count)].elementsEqual(newerFields)
+        }
     }
 
     // MARK: Joining
@@ -83,6 +104,7 @@ extension World {
         machine.life += 1
         machine.wakeAt = .max
         machine.frozenUntil = 0
+        machine.answersDue = 0
         machine.disk.crash(survivors: survivors)
         machine.runtime.daemonCrashed()
         flushStreams(of: machine)

@@ -11,6 +11,8 @@ enum Relief {
     case resume(Int)
     /// A guard that stood still goes on.
     case thawGuard(Int)
+    /// A time in which nothing may go wrong is over.
+    case calm
 }
 
 /// What goes wrong in the safety phase, and when it is over.
@@ -21,7 +23,8 @@ extension World {
         let pause =
             -faults.incidentInterval.seconds * scenario.absenceScale
             * logarithm(1 - random.incidents.fraction())
-        queue.insert(.incident, at: now + max(1_000_000, Int64(pause * 1e9)))
+        queue.insert(.incident, at: max(calmUntil, now + max(1_000_000, Int64(pause * 1e9))))
+        guard calmUntil <= now else { return }
         let kinds = faults.kinds.filter { World.weights[$0] != nil }
         let total = kinds.reduce(0) { $0 + (World.weights[$1] ?? 0) }
         guard total > 0 else { return }
@@ -36,13 +39,13 @@ extension World {
     private static let weights: [FaultKind: Int] = [
         .clog: 3, .partition: 4, .oneway: 3, .reset: 3, .crash: 6, .reboot: 3, .freeze: 4,
         .pause: 2, .slowdisk: 2, .fulldisk: 1, .vanish: 1, .wipe: 1,
-        .guardkill: 1, .guardfreeze: 2,
+        .guardkill: 1, .guardfreeze: 2, .rollback: 3, .upgrade: 3,
     ]
 
     private func happen(_ kind: FaultKind) {
-        counts.incidents[kind, default: 0] += 1
         let machine = anyVictim()
         trace.note("incident: \(kind.rawValue), \(machine.name)", at: now)
+        var happens = true
         switch kind {
         case .clog: clogLinks(of: machine)
         case .partition: split()
@@ -57,9 +60,12 @@ extension World {
         case .guardkill: if machine.pausedUntil <= now { killGuard(of: machine) }
         case .guardfreeze:
             freezeGuard(of: machine, until: now + span(.milliseconds(20), .seconds(12)))
-        case .wipe: wipe(machine)
-        case .loss, .duplication, .delay, .drift, .skew, .slowruntime: break
+        case .wipe: happens = wipe(machine)
+        case .rollback: happens = rollBack(machine)
+        case .upgrade: happens = upgrade(machine)
+        case .loss, .duplication, .delay, .reordering, .drift, .skew, .slowruntime: break
         }
+        if happens { counts.incidents[kind, default: 0] += 1 }
     }
 
     /// Any machine, and the lock's leader more often than others.
@@ -69,7 +75,7 @@ extension World {
         return machines[random.incidents.index(below: machines.count)]
     }
 
-    private func span(_ least: Duration, _ most: Duration) -> Int64 {
+    func span(_ least: Duration, _ most: Duration) -> Int64 {
         // Many short ones, some long ones.
         let share = random.incidents.fraction()
         let range = Double((most - least).nanoseconds) * scenario.absenceScale
@@ -145,7 +151,7 @@ extension World {
     ///
     /// In a storm all of them may. Otherwise a majority is always there: only then tasks are
     /// granted elsewhere while their holder is away, and the rules of leases are put to the test.
-    private func mayBeAbsent(_ machine: Machine) -> Bool {
+    func mayBeAbsent(_ machine: Machine) -> Bool {
         guard machine.node != nil else { return false }
         let absent = machines.count { other in
             other !== machine && (other.node == nil || other.frozenUntil > now)
@@ -191,25 +197,14 @@ extension World {
         if let step = machine.runtime.vanishing(of: id) { advance(machine, step) }
     }
 
-    private func wipe(_ machine: Machine) {
-        let isQuiet = machines.allSatisfy { $0.node?.isMember == true && $0.frozenUntil <= now }
-        guard isQuiet, machines.count > 3,
-            Double(now - lastWipe) > World.wipePause * scenario.absenceScale
-        else { return }
-        lastWipe = now
-        reboot(machine)
-        lose(machine)
-        restart(machine, after: span(.seconds(1), .seconds(10)))
-    }
-
-    /// At most one identity is lost at a time, and the voters have time to replace it.
-    private static let wipePause = 20e9
-
     // MARK: Disks
 
     private func troubleDisk(of machine: Machine, isFull: Bool) {
         if isFull {
-            machine.disk.isFull = true
+            // No room at all, or some for a while: then a write may fail and the next one not.
+            let isFlaky = random.incidents.happens(0.5)
+            machine.disk.isFull = !isFlaky
+            machine.disk.failureShare = isFlaky ? 0.5 : 0
         } else {
             machine.syncMin = .milliseconds(2)
             machine.syncMax = .milliseconds(10 + random.incidents.index(below: 400))
@@ -228,23 +223,9 @@ extension World {
             resume(machines[index])
         case .thawGuard(let index):
             thawGuard(of: machines[index])
+        case .calm:
+            if isSafetyPhase, calmUntil <= now { network.conditions = faults.conditions }
         }
-    }
-
-    // MARK: The end of it
-
-    /// Nothing goes wrong any more: links open, disks have room, daemons run.
-    func endFaults() {
-        isSafetyPhase = false
-        trace.note("the faults are over", at: now)
-        network.mendAll()
-        network.conditions = NetworkConditions()
-        for machine in machines {
-            machine.relieveDisk()
-            machine.runtime.latency.slowShare = 0
-            if machine.node == nil { restart(machine, after: 0) }
-        }
-        for node in lostNodes { queue.insert(.client(.forget(node)), at: now) }
     }
 }
 
@@ -254,6 +235,7 @@ extension Machine {
 
     func relieveDisk() {
         disk.isFull = false
+        disk.failureShare = 0
         syncMin = .microseconds(80)
         syncMax = .microseconds(500)
     }

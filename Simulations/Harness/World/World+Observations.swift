@@ -1,5 +1,6 @@
 import Cluster
 import Model
+import Raft
 
 /// What nodes tell people is what the checks look at.
 extension World {
@@ -31,28 +32,64 @@ extension World {
         }
     }
 
-    /// Nothing that was acknowledged leaves a disk before it has ended.
-    func checkDrops(_ writes: [DurableWrite], by machine: Machine) {
+    /// Nothing that was acknowledged leaves a disk before it has ended, nor comes back after.
+    func checkRecords(_ writes: [DurableWrite], by machine: Machine) {
         for write in writes {
-            guard case .delete(.task, let key) = write, let value = Wide128(bytes: key[...]) else {
-                continue
+            switch write {
+            case .put(.task, let key, _):
+                guard let value = Wide128(bytes: key[...]) else { continue }
+                checker.wrote(TaskID(value), by: machine.name, at: now)
+            case .delete(.task, let key):
+                guard let value = Wide128(bytes: key[...]) else { continue }
+                let task = TaskID(value)
+                let isAcknowledged =
+                    clients.number(of: task).map { clients.jobs[$0].isAcknowledged } ?? false
+                checker.dropped(
+                    task, isAcknowledged: isAcknowledged, by: machine.name, at: now)
+                checker.collected(task, by: machine.name)
+            default: break
             }
-            let task = TaskID(value)
-            let isAcknowledged =
-                clients.number(of: task).map { clients.jobs[$0].isAcknowledged } ?? false
-            checker.dropped(
-                task, isAcknowledged: isAcknowledged, by: machine.name, at: now)
         }
     }
 
-    /// Which log indices are compared: the encoding of a whole table is not free.
-    private static let lockCheckInterval: UInt64 = 8
+    /// No program is started of which its node knows that it is not wanted any more.
+    func checkStart(of id: ContainerID, on machine: Machine) {
+        guard machine.node?.task(id.task)?.isCancelRequested == true else { return }
+        checker.fail(
+            "\(machine.name) starts \(id), though it knows that the task was canceled", at: now)
+    }
+
+    /// What waits in a node is bounded.
+    func checkQueues(of machine: Machine) {
+        for queue in machine.node?.queues ?? [] where queue.count > queue.countMax {
+            checker.fail(
+                "\(machine.name) has \(queue.count) \(queue.name), of \(queue.countMax) at most",
+                at: now)
+        }
+    }
+
+    /// Which log indices have their tables compared: the encoding of a whole table is not free, and
+    /// the entries that make it are all compared.
+    private static let lockCheckInterval: UInt64 = 64
     /// In larger clusters the lock is left unchecked: studies are about other things.
     private static let lockCheckNodesMax = 64
 
+    /// Compares what a node knows to be committed with what all others knew before it.
     func checkLock(of machine: Machine) {
         guard !isStudy, machines.count <= World.lockCheckNodesMax, let node = machine.node else {
             return
+        }
+        let committed = node.lockCommitted
+        if committed != machine.committedSeen {
+            let isSameLog = committed.generation == machine.committedSeen.generation
+            let seen = isSameLog ? machine.committedSeen.index : 0
+            machine.committedSeen = committed
+            for entry in node.lockEntries(after: seen) {
+                counts.entries += 1
+                checker.committed(
+                    FencingToken(generation: committed.generation, index: entry.index),
+                    term: entry.term, print: entry.print, by: machine.name, at: now)
+            }
         }
         let index = node.lockAppliedIndex
         guard index != machine.lockIndexSeen else { return }

@@ -83,16 +83,6 @@ extension World {
         run(until: now + scenario.safetyPhase.nanoseconds)
     }
 
-    private func runLivenessPhase() {
-        guard checker.violation == nil else { return }
-        endFaults()
-        let end = now + scenario.livenessLimit.nanoseconds
-        while checker.violation == nil, now < end, !isSettled {
-            run(until: min(end, now + 500_000_000))
-        }
-        checkEnd()
-    }
-
     // MARK: Tasks
 
     /// Plans all submissions, cancels and other requests over the safety phase.

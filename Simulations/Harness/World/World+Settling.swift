@@ -4,12 +4,22 @@ import Model
 
 /// What must hold once nothing goes wrong any more.
 extension World {
-    /// Whether every task has ended for good, nothing runs, and all nodes know the same.
-    var isSettled: Bool { unsettled == nil }
+    /// Whether every task has ended for good, nothing runs, and all nodes that are there know the
+    /// same.
+    var isSettled: Bool {
+        // What no node has shown as ended is not settled; this is much cheaper than asking all.
+        let isAnyOpen = clients.jobs.contains { job in
+            checker.outcome(of: job.id) == nil && !isExcused(job)
+        }
+        return !isAnyOpen && unsettled == nil
+    }
+
+    /// The machines that must have settled: all, or those that the minority has left alone.
+    private var present: [Machine] { machines.filter { !absentees.contains($0.index) } }
 
     /// What is not settled yet, in words; cheap checks come first.
     private var unsettled: String? {
-        for machine in machines {
+        for machine in present {
             guard let node = machine.node else { return "\(machine.name) is down" }
             if machine.frozenUntil > now { return "\(machine.name) stands still" }
             if !node.isMember { return "\(machine.name) has not joined" }
@@ -17,8 +27,8 @@ extension World {
         for job in clients.jobs {
             if let reason = unsettled(job) { return reason }
         }
-        if checker.isAnythingLive { return "a program still runs" }
-        for machine in machines where !machine.runtime.isEmpty {
+        if absentees.isEmpty, checker.isAnythingLive { return "a program still runs" }
+        for machine in present where !machine.runtime.isEmpty {
             let rest = machine.runtime.ids.first.map(\.description) ?? ""
             return "\(machine.name) still has container \(rest)"
         }
@@ -26,9 +36,9 @@ extension World {
     }
 
     private func unsettled(_ job: Job) -> String? {
-        guard job.isAcknowledged else { return "task \(job.id) was never acknowledged" }
         if isExcused(job) { return nil }
-        for machine in machines {
+        guard job.isAcknowledged else { return "task \(job.id) was never acknowledged" }
+        for machine in present {
             guard let status = machine.node?.task(job.id) else {
                 if checker.outcome(of: job.id) != nil, isCollecting { continue }
                 return "task \(job.id) was acknowledged, but \(machine.name) lacks it"
@@ -39,6 +49,9 @@ extension World {
                     + "on \(status.nodeName ?? "no node"), "
                     + (status.isUnconfirmed ? "unconfirmed" : "")
             }
+            if job.carriesNewerFields, machine.node?.newerFields(of: job.id).isEmpty == true {
+                return "\(machine.name) has lost what a newer version wrote of task \(job.id)"
+            }
         }
         return nil
     }
@@ -46,31 +59,48 @@ extension World {
     /// Whether nodes drop ended tasks within this run.
     var isCollecting: Bool { clients.retention < .seconds(600) }
 
-    /// Whether every disk that held the task when it was acknowledged is lost.
+    /// Whether nobody who is there can be expected to bring the task to its end.
     private func isExcused(_ job: Job) -> Bool {
-        !job.disks.isEmpty
-            && job.disks.allSatisfy { machines[$0.machine].incarnation != $0.incarnation }
+        if !job.disks.isEmpty, job.disks.allSatisfy({ isAway($0) }) { return true }
+        guard !absentees.isEmpty else { return false }
+        // A task that waits for its node may wait for one that is away; a client that stays with
+        // its node may wait for it, too.
+        if job.spec.onPartition == .wait { return true }
+        return !job.isAcknowledged && isCollecting
+            && job.machine.map { absentees.contains($0) } ?? false
+    }
+
+    /// Whether a disk is lost, or in a machine that is away.
+    private func isAway(_ disk: DiskIdentity) -> Bool {
+        machines[disk.machine].incarnation != disk.incarnation || absentees.contains(disk.machine)
     }
 
     private var unsettledNodes: String? {
         var table: [UInt8]?
-        for machine in machines {
+        let count = present.count
+        for machine in present {
             guard let node = machine.node else { continue }
             let alive = node.aliveCount
-            if alive != machines.count {
-                return "\(machine.name) sees \(alive) members alive, of \(machines.count)"
+            if alive != count {
+                return "\(machine.name) sees \(alive) members alive, of \(count)"
             }
             if !node.hasLease { return "\(machine.name) has no lease" }
             let own = node.tableBytes()
             if let table, table != own {
-                return "the tables of \(machines[0].name) and \(machine.name) differ"
-                    + difference(machines[0], machine)
+                return "the tables of \(present[0].name) and \(machine.name) differ"
+                    + difference(present[0], machine)
             }
             table = own
-            if let busy = node.nodes(at: machine.clock.local(at: now)).first(where: {
-                $0.runningCount != 0
-            }) {
-                return "\(machine.name) believes that \(busy.name) has \(busy.runningCount) tasks"
+            for member in node.nodes(at: machine.clock.local(at: now)) {
+                guard let known = present.first(where: { $0.key.id == member.id }) else { continue }
+                if member.runningCount != 0 {
+                    return "\(machine.name) believes that \(member.name) has "
+                        + "\(member.runningCount) tasks"
+                }
+                if member.version != version(of: known) {
+                    return "\(machine.name) believes that \(member.name) is of version "
+                        + member.version
+                }
             }
         }
         return nil
@@ -89,12 +119,18 @@ extension World {
         return ", though not in what they show"
     }
 
-    /// Fails with what is not settled, or with a request that nobody has answered.
-    func checkEnd() {
+    /// Fails with what is not settled.
+    func checkSettled() {
+        guard checker.violation == nil, let unsettled else { return }
+        let minority = absentees.sorted().map { machines[$0].name }.joined(separator: ", ")
+        checker.fail(
+            "not settled by the end\(minority.isEmpty ? "" : " without \(minority)"): "
+                + unsettled, at: now)
+    }
+
+    /// Fails with a request that nobody has answered.
+    func checkAnswers() {
         guard checker.violation == nil else { return }
-        if let unsettled {
-            return checker.fail("not settled by the end: \(unsettled)", at: now)
-        }
         let overdue = clients.pending.filter {
             now - $0.value.asked > World.answerMax.nanoseconds && $0.value.purpose != .join
         }
@@ -107,16 +143,4 @@ extension World {
 
     /// How long an answer may take; reading a log waits up to half a minute.
     private static let answerMax: Duration = .seconds(45)
-
-    /// A machine's disk is gone for good: it comes back as another node.
-    func lose(_ machine: Machine) {
-        let old = machine.key.id
-        machine.disk.wipe()
-        machine.runtime = VirtualRuntime(seed: random.boots.next())
-        machine.incarnation += 1
-        machine.key = NodeKey(
-            seed: random.boots.bytes(NodeKey.seedSizeBytes), scheme: scenario.scheme)
-        lostNodes.append(old)
-        trace.note("\(machine.name) loses its disk", at: now)
-    }
 }

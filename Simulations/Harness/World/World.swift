@@ -22,6 +22,8 @@ package final class World {
         case orphan(Packet, to: Int)
         /// A disk has synced.
         case synced(Int, life: UInt64)
+        /// The driver hears what became of writes.
+        case answered(Int, life: UInt64, WriteQueue.Answer)
         /// A container goes a step further.
         case step(Int, VirtualRuntime.Step)
         /// The driver's clock and pressure reports are due.
@@ -68,7 +70,13 @@ package final class World {
     var busyShares: [Double] = []
     /// Nodes that were lost with their disk.
     var lostNodes: [NodeID] = []
+    /// When a disk was last lost, or an old copy of one came back.
     var lastWipe: Int64 = 0
+    var hasRolledBack = false
+    /// Nothing goes wrong before then.
+    var calmUntil: Int64 = 0
+    /// Who stays away in the first part of the liveness phase.
+    var absentees: Set<Int> = []
     private var effects: [NodeEffect] = []
 
     /// The machines' port for gossip.
@@ -107,7 +115,7 @@ package final class World {
         let key = NodeKey(seed: own.bytes(NodeKey.seedSizeBytes), scheme: scenario.scheme)
         return Machine(
             index: index, address: address, key: key, clock: clock,
-            runtime: VirtualRuntime(seed: own.next()))
+            runtime: VirtualRuntime(seed: own.next()), driver: scenario.mutation?.driver)
     }
 
     // MARK: The loop
@@ -136,6 +144,8 @@ package final class World {
                 receive(packet, by: machines[target], via: .stream)
             }
         case .synced(let index, let life): synced(machines[index], life)
+        case .answered(let index, let life, let answer):
+            answered(answer, machines[index], life)
         case .step(let index, let step): advance(machines[index], step)
         case .report(let index, let life): report(machines[index], life)
         case .start(let index, let life):
@@ -212,10 +222,12 @@ package final class World {
         case .send(let bytes, let address, let channel):
             send(bytes, from: machine, to: address, via: channel)
         case .persist(let writes, let ticket):
-            checkDrops(writes, by: machine)
-            if machine.disk.submit(writes, ticket) { beginSync(machine) }
+            checkRecords(writes, by: machine)
+            machine.disk.submit(writes, ticket)
+            workDisk(of: machine)
         case .container(let id, let command):
             var mayCreate = true
+            if case .start = command { checkStart(of: id, on: machine) }
             if case .create(let spec) = command, spec.onPartition == .rerun {
                 mayCreate = isGuarded(machine)
             }
@@ -251,29 +263,9 @@ package final class World {
             .tell(machine.index, life: machine.life, .logRead(read, chunk)), at: now + delay)
     }
 
-    private func beginSync(_ machine: Machine) {
-        let latency = random.disks.nanoseconds(machine.syncMin, machine.syncMax)
-        queue.insert(.synced(machine.index, life: machine.life), at: now + latency)
-    }
-
-    private func synced(_ machine: Machine, _ life: UInt64) {
-        guard machine.life == life else { return }
-        if machine.pausedUntil > now {
-            return queue.insert(.synced(machine.index, life: life), at: machine.pausedUntil)
-        }
-        let (tickets, haveFailed) = machine.disk.finishSync()
-        if machine.disk.isSyncing { beginSync(machine) }
-        for ticket in tickets {
-            tell(
-                machine,
-                haveFailed
-                    ? .persistFailed(ticket, reason: "no space left on device")
-                    : .persisted(ticket))
-        }
-    }
-
     private func report(_ machine: Machine, _ life: UInt64) {
         guard machine.life == life else { return }
+        checkQueues(of: machine)
         tell(machine, .wallClock(machine.clock.wall(at: now)))
         tell(
             machine,
@@ -321,12 +313,16 @@ package struct Counts: Sendable {
     package var grants = 0
     /// Claims that were not granted.
     package var denials = 0
+    /// Committed entries of the lock that were compared.
+    package var entries = 0
     /// Containers that were made.
     package var creates = 0
     /// Programs that were started.
     package var starts = 0
     /// Leases that ended before they were renewed.
     package var lapses = 0
+    /// Minorities that stayed away while the rest had to go on.
+    package var minorities = 0
     /// What went wrong, by kind.
     package var incidents: [FaultKind: Int] = [:]
 }

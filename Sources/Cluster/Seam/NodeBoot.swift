@@ -16,13 +16,19 @@ package struct NodeBoot: Sendable {
     package var containers: [AdoptedContainer]
     /// Whether `Instant`s on disk still mean something: false after the machine itself restarted.
     package var isSameMachineBoot: Bool
+    /// The machine and the place on it: another one for each copy of the data directory.
+    package var machine: MachineID
     /// What the wall clock shows.
     package var wallTime: WallTime
+    /// Whether a part of what the lock had written is gone: the node can't vote any more, since it
+    /// does not know what it has promised.
+    package var hasLostLock = false
 
     /// Makes a start.
     package init(
         image: DurableImage, key: NodeKey, bootID: BootID, seed: UInt64,
-        containers: [AdoptedContainer] = [], isSameMachineBoot: Bool = false, wallTime: WallTime
+        containers: [AdoptedContainer] = [], isSameMachineBoot: Bool = false,
+        machine: MachineID = .unknown, wallTime: WallTime
     ) {
         self.image = image
         self.key = key
@@ -30,6 +36,7 @@ package struct NodeBoot: Sendable {
         self.seed = seed
         self.containers = containers
         self.isSameMachineBoot = isSameMachineBoot
+        self.machine = machine
         self.wallTime = wallTime
     }
 }
@@ -42,6 +49,12 @@ package enum NodeOrigin: Hashable, Sendable {
     case resume
     /// Wait for a `join` request; allowed with an empty disk only.
     case join
+}
+
+/// Rules of the node that tests break one by one: each must be noticed.
+package enum NodeMutation: String, Hashable, Sendable, CaseIterable {
+    /// Starts what is made without another look at the lease.
+    case startsUnchecked
 }
 
 /// What an operator sets for a node.
@@ -72,6 +85,16 @@ package struct NodeConfiguration: Sendable {
     package var takesTasks: Bool = true
     /// The numbers of the lock; those that suit the profile unless a test sets others.
     package var lock: LockConfiguration
+    /// What a later version would add to the records that it writes, for simulations of upgrades.
+    ///
+    /// Nothing in the current version. At most `UnknownFields.tailSizeBytesMax` bytes.
+    package var newerFields: [UInt8] = []
+    /// A rule of the membership that is broken on purpose, for tests that must notice.
+    package var gossipMutation: GossipMutation?
+    /// A rule of the table that is broken on purpose, for tests that must notice.
+    package var tableMutation: TableMutation?
+    /// Breaks one rule on purpose, for tests that must notice.
+    package var mutation: NodeMutation?
     /// The signature scheme; anything else than Ed25519 is for simulations.
     package var signatures: any SignatureScheme = Ed25519()
 

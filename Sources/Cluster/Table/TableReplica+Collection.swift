@@ -54,6 +54,7 @@ extension TableReplica {
 
     /// Puts a birth into the set of those that are done with.
     mutating func collect(_ birth: BirthDot) {
+        guard configuration.mutation != .forgetsCollected else { return }
         guard collected.insert(birth.dot) else { return }
         writes.next.births.insert(birth.dot)
     }

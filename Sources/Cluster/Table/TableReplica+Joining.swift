@@ -19,6 +19,11 @@ extension TableReplica {
     /// leaves no trace, and comes again by anti-entropy.
     mutating func join(_ delta: TaskDelta, at now: Instant) -> Joined {
         let taken: TaskRecord.Taken
+        if configuration.mutation == .replacesByOlder, let submission = delta.submission,
+            tasks[delta.id] != nil
+        {
+            tasks.set(TaskRecord(id: delta.id, submission: submission), for: delta.id)
+        }
         if let position = tasks.position(of: delta.id) {
             taken = tasks.modify(position) { [revision] record in
                 record.take(delta, revision: revision + 1, at: now)
@@ -76,7 +81,8 @@ extension TableReplica {
                 let record = tasks[delta.id]
                 // A repetition: the row that it builds upon has been replaced by what it makes of it.
                 if let record, delta.dots.allSatisfy(record.dots.contains) { continue }
-                guard delta.place(upon: record) else {
+                let isStrict = configuration.mutation != .mergesWithGaps
+                guard delta.place(upon: record, isStrict: isStrict) else {
                     unplaced.append(delta.id)
                     continue
                 }

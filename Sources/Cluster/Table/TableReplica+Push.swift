@@ -52,6 +52,8 @@ extension TableReplica {
                 TableMessage.encodePush(ack: ack, hops: hops, into: &$0)
             }
             for target in targets { send(bytes, to: target, emit: emit) }
+            guard configuration.mutation == .countsCopiesOnSend else { continue }
+            for target in targets { storedRemotely(ack, by: target, emit: emit) }
         }
     }
 
@@ -70,6 +72,7 @@ extension TableReplica {
     func send(_ bytes: [UInt8], to peer: NodeID, emit: (TableEffect) -> Void) {
         let channel: Channel =
             bytes.count <= TableConfiguration.datagramSizeBytesMax ? .datagram : .stream
+        if configuration.mutation == .dropsOversized, channel == .stream { return }
         emit(.send(bytes, to: peer, via: channel))
     }
 

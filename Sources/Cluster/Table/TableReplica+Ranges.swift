@@ -14,7 +14,7 @@ extension TableReplica {
 
     /// Compares a peer's ranges with the own: divides those that differ, or lists them when they
     /// are short, and sends the records that a list lacks.
-    func compare(_ ranges: [TableRange], with peer: NodeID, emit: (TableEffect) -> Void) {
+    mutating func compare(_ ranges: [TableRange], with peer: NodeID, emit: (TableEffect) -> Void) {
         var answer: [TableRange] = []
         var supply = TableSupply(sizeBytesMax: TableConfiguration.messageSizeBytesMax)
         for range in ranges where answer.count < TableRange.countMax {
@@ -43,16 +43,22 @@ extension TableReplica {
     }
 
     /// Gathers what a list lacks; returns the prints in it that no record here has.
-    private func compare(
+    private mutating func compare(
         _ theirs: [UInt32], in range: TableRange, supply: inout TableSupply
     ) -> [UInt32] {
         var unknown = Set(theirs)
         let listed = unknown
-        tasks.forEach(from: range.lower, to: range.upper) { _, record in
+        var absent: [TaskID] = []
+        tasks.forEach(from: range.lower, to: range.upper) { id, record in
             let print = TableReplica.mark(of: record)
             unknown.remove(print)
+            if configuration.mutation == .readsAbsenceAsRemoval, !listed.contains(print) {
+                absent.append(id)
+                return true
+            }
             return listed.contains(print) || supply.add(record)
         }
+        for id in absent { tasks.remove(id) }
         // A cut comparison has not looked at all records: what it misses is found next time.
         return supply.isCut ? [] : theirs.filter(unknown.contains)
     }

@@ -64,7 +64,7 @@ package struct TableReplica: Sendable {
     ) {
         self.node = node
         self.configuration = configuration
-        origin = bootID.value
+        origin = configuration.mutation == .reusesOrigin ? node.value.low : bootID.value
         random = SeededGenerator(seed: seed)
         lastAck = random.next() >> 16
         repairDue = now + configuration.repairInterval
@@ -180,6 +180,7 @@ package struct TableReplica: Sendable {
         let birth = BirthDot(origin: BootID(origin), sequence: lastBirth)
         var delta = TaskDelta(id: id, dots: [drawDot()])
         delta.submission = TaskRecord.Submission(birth: birth, spec: spec, submitted: wall)
+        delta.addNewerFields(configuration.newerFields)
         submissions[id] = TableSubmission(wantedCopies: copies)
         nextResend = nextResend ?? now + configuration.resendInterval
         joinOwn(delta, at: now)
@@ -220,6 +221,7 @@ package struct TableReplica: Sendable {
         emit: (TableEffect) -> Void
     ) {
         guard origin == self.origin, sequence > (isBirth ? lastBirth : lastSequence) else { return }
+        guard configuration.mutation != .reusesOrigin else { return }
         // A clone has the same generator: the time at which it notices is its own.
         self.origin = random.next() ^ Fingerprint.mix(UInt64(bitPattern: now.nanoseconds))
         lastSequence = 0

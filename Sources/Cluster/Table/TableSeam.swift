@@ -104,6 +104,11 @@ package struct TableConfiguration: Hashable, Sendable {
     /// Payloads up to so many bytes travel in one datagram.
     package static let datagramSizeBytesMax = 1_100
 
+    /// What a later version would add to a submission and its record, for simulations of upgrades.
+    package var newerFields: [UInt8] = []
+    /// A rule that is broken on purpose, for tests that must notice.
+    package var mutation: TableMutation?
+
     /// Makes a configuration.
     package init(retention: Duration) {
         self.retention = retention

@@ -153,6 +153,11 @@ extension TableReplica {
     /// Takes dots into the context; one too fragmented to be kept claims less.
     private mutating func claim(_ dots: DotSet) {
         for origin in dots.origins {
+            if configuration.mutation == .claimsBelowHighest,
+                let last = dots.intervals(of: origin).last
+            {
+                context.insert(1...last.upperBound, of: origin)
+            }
             for interval in dots.intervals(of: origin)
             where context.intervalCount < TableConfiguration.intervalsMax
                 || context.interval(joining: interval, of: origin) != interval

@@ -66,9 +66,11 @@ struct TaskDelta: Hashable, Sendable {
     }
 
     /// Finds the rows that received patches belong to; returns whether there is one for each.
-    mutating func place(upon record: TaskRecord?) -> Bool {
+    mutating func place(upon record: TaskRecord?, isStrict: Bool = true) -> Bool {
         for patch in unplaced {
-            let known = record?.attempts.last { RowPatch.mark(of: $0) == patch.base }
+            let known = record?.attempts.last {
+                !isStrict || RowPatch.mark(of: $0) == patch.base
+            }
             guard let known else { return false }
             let row = patch.applied(to: known)
             rows.append(row)

@@ -65,6 +65,22 @@ package struct ByteWriter: Sendable {
         written.append(contentsOf: value)
     }
 
+    /// Writes bytes as they are, without their count.
+    ///
+    /// The generic way looks types up at run time where it is not specialised: measured, a tenth of
+    /// the core's time.
+    @inlinable
+    package mutating func raw(_ value: [UInt8]) {
+        written.append(contentsOf: value)
+    }
+
+    /// Writes the count of the bytes, then the bytes; see `raw`.
+    @inlinable
+    package mutating func blob(_ value: [UInt8]) {
+        varint(UInt64(value.count))
+        written.append(contentsOf: value)
+    }
+
     /// Writes the count of the bytes, then the bytes.
     @inlinable
     package mutating func blob(_ value: some Collection<UInt8>) {

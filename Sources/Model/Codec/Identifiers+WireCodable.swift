@@ -28,6 +28,15 @@ extension BootID: WireCodable {
     }
 }
 
+extension MachineID: WireCodable {
+    /// Writes eight bytes.
+    package func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
+    /// Reads eight bytes.
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        self.init(try reader.fixed64())
+    }
+}
+
 extension SessionID: WireCodable {
     /// Writes eight bytes.
     package func encode(into writer: inout ByteWriter) { writer.fixed64(value) }

@@ -1,0 +1,18 @@
+/// Known bugs of other implementations of membership, to be put back by tests: each must be caught.
+package enum GossipMutation: String, Hashable, Sendable, CaseIterable {
+    /// Who was seen dead once stays dead, whatever it says: after a mass restart live nodes are seen
+    /// dead (memberlist#311).
+    case leavesDeadForGood
+    /// An old view of a member, heard again, brings the dead back (memberlist#312).
+    case revivesByOldView
+    /// Who has left is taken for dead, and so is never let go (memberlist#253).
+    case takesLeftForDead
+    /// News comes first: as long as some is waiting, payloads are not sent (memberlist#299).
+    case starvesPayloads
+    /// Who was dead for a day is not tried any more (serf#605).
+    case stopsReconnecting
+    /// One packet that can't be read ends the receiving of all.
+    case stopsAtMalformed
+    /// A suspicion that a node hears of itself is obeyed instead of refuted.
+    case obeysSuspicion
+}

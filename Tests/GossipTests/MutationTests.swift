@@ -1,0 +1,121 @@
+import Model
+import Testing
+
+@testable import Gossip
+
+/// Known bugs of other implementations, put back one by one: the suite must be able to notice each.
+@Suite struct MutationTests {
+    @Test(arguments: GossipMutation.allCases)
+    func `a known bug is noticed in its schedule, and without it nothing goes wrong`(
+        bug: GossipMutation
+    ) throws {
+        #expect(try problem(with: bug, isIn: false) == nil)
+        #expect(try problem(with: bug, isIn: true) != nil, "\(bug) goes unnoticed")
+    }
+
+    /// What goes wrong in the schedule of a bug, with the bug or without it.
+    private func problem(with bug: GossipMutation, isIn: Bool) throws -> String? {
+        let network = VirtualNetwork(seed: 5, count: 5, mutation: isIn ? bug : nil)
+        try network.form()
+        switch bug {
+        case .leavesDeadForGood: return try massRestart(network)
+        case .revivesByOldView: return death(network)
+        case .takesLeftForDead: return leaving(network)
+        case .starvesPayloads: return news(network)
+        case .stopsReconnecting: return longPartition(network)
+        case .stopsAtMalformed: return garbage(network)
+        case .obeysSuspicion: return silence(network)
+        }
+    }
+
+    /// All processes end; one comes back long before the others.
+    private func massRestart(_ network: VirtualNetwork) throws -> String? {
+        for number in 0..<5 { network.kill(number) }
+        network.run(for: .seconds(5))
+        try network.start(0)
+        network.run(for: .seconds(60))
+        for number in 1..<5 { try network.start(number) }
+        network.run(for: .seconds(60)) { network.allSee(0..<5) }
+        return network.allSee(0..<5) ? nil : "live nodes are seen dead"
+    }
+
+    /// A member dies; views that still hold its last word go round.
+    private func death(_ network: VirtualNetwork) -> String? {
+        network.kill(4)
+        network.run(for: .seconds(60))
+        guard (0..<4).allSatisfy({ network.state(of: 4, at: $0) == .dead }) else {
+            return "the dead are not seen dead"
+        }
+        let begin = network.now
+        network.run(for: .seconds(300))
+        let isRevived = network.machines.contains { machine in
+            machine.notes.changes.contains { $0.at > begin && $0.member == network.id(4) }
+        }
+        return isRevived ? "the dead come back" : nil
+    }
+
+    private func leaving(_ network: VirtualNetwork) -> String? {
+        network.tell(4, .leave)
+        network.run(for: .seconds(10))
+        network.kill(4)
+        network.run(for: .seconds(30))
+        network.recorded = []
+        network.run(for: .seconds(120))
+        let isTried = network.recorded?.contains { $0.to == 4 } == true
+        if isTried { return "who has left is tried again and again" }
+        return (0..<4).allSatisfy { network.state(of: 4, at: $0) == .left } ? nil : "not seen left"
+    }
+
+    /// Everybody has news, and something of its own to say.
+    private func news(_ network: VirtualNetwork) -> String? {
+        var sent = 0
+        for round in 0..<10 {
+            for number in 0..<5 {
+                let labels = ["round=\(round)"]
+                network.tell(
+                    number, .updateMetadata(VirtualNetwork.metadata(number, labels: labels)))
+            }
+            for number in 1..<5 {
+                network.tell(0, .send(payload: [1], to: network.id(number), via: .datagram))
+                sent += 1
+            }
+            network.run(for: .milliseconds(500))
+        }
+        let delivered = network.machines.reduce(0) { $0 + $1.notes.delivered.count }
+        return delivered == sent ? nil : "\(sent - delivered) payloads of \(sent) are missing"
+    }
+
+    private func longPartition(_ network: VirtualNetwork) -> String? {
+        network.isOpen = { from, to, _ in (from < 3) == (to < 3) }
+        network.run(for: .seconds(60))
+        for number in 0..<5 { network.freeze(number) }
+        network.run(for: .seconds(2 * 86_400))
+        for number in 0..<5 { network.thaw(number) }
+        network.run(for: .seconds(300))
+        network.isOpen = { _, _, _ in true }
+        network.run(for: .seconds(60)) { network.allSee(0..<5) }
+        return network.allSee(0..<5) ? nil : "the halves stay apart"
+    }
+
+    /// A member says something that nobody can read, and is gone.
+    private func garbage(_ network: VirtualNetwork) -> String? {
+        guard let boot = network.machines[4].membership?.boot else { return "no boot" }
+        network.kill(4)
+        for victim in 0..<4 { network.speak(as: 4, boot: boot, to: victim, bytes: [255, 1, 2]) }
+        let begin = network.now
+        network.run(for: .seconds(60))
+        let isNoticed = network.machines[0].notes.dropped["malformed"] == 1
+        let deaths = network.deaths(of: 0..<4, seenBy: 0..<4, since: begin)
+        return isNoticed && deaths == 0 ? nil : "\(deaths) live members are seen dead"
+    }
+
+    /// A member is cut off until all others have given it up, and hears of that.
+    private func silence(_ network: VirtualNetwork) -> String? {
+        network.isOpen = { from, to, _ in from != 2 && to != 2 }
+        let rest = [0, 1, 3, 4]
+        network.run(for: .seconds(60)) { rest.allSatisfy { network.state(of: 2, at: $0) == .dead } }
+        network.isOpen = { _, _, _ in true }
+        network.run(for: .seconds(60)) { network.allSee(0..<5) }
+        return network.allSee(0..<5) ? nil : "a live member has obeyed"
+    }
+}
