@@ -87,7 +87,7 @@ extension DaemonSettings {
 extension DaemonSettings {
     /// The address that packets towards a peer would carry; nothing is sent.
     ///
-    /// - Parameter isIPv6: Whether the node's sockets take IPv6 (and IPv4) packets, not IPv4 alone.
+    /// An address of IPv6 is only given when the node's sockets take such packets, `isIPv6`.
     static func ownAddress(towards peer: PeerAddress?, isIPv6: Bool) -> [UInt8] {
         // Addresses of documentation ranges: the route that leads out names the interface.
         let outside: [[UInt8]] = [

@@ -12,7 +12,7 @@ struct TestCluster: Sendable {
 
     /// Runs `body` on a fresh cluster of `count` nodes, then removes all of it.
     ///
-    /// - Parameter addresses: Where the nodes listen; drawn from the loopback range when absent.
+    /// The nodes listen at `addresses`, or at some drawn from the loopback range.
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
         addresses: [String]? = nil,
