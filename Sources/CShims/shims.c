@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <linux/quota.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -80,6 +81,67 @@ int magpie_connect(const char *path, int timeout) {
         return -1;
     }
     return descriptor;
+}
+
+int magpie_listen(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(descriptor, 1) != 0) {
+        int error = errno;
+        close(descriptor);
+        errno = error;
+        return -1;
+    }
+    return descriptor;
+}
+
+// Whether `descriptor` becomes readable in time; what is there counts though the witness is, too.
+static int awaits(int descriptor, int witness, int milliseconds) {
+    struct pollfd polled[] = {{.fd = descriptor, .events = POLLIN}, {.fd = witness, .events = POLLIN}};
+    int count;
+    while ((count = poll(polled, 2, milliseconds)) < 0 && errno == EINTR) {}
+    return count > 0 && (polled[0].revents & POLLIN) != 0;
+}
+
+int magpie_receive_descriptor(int listener, int witness, int milliseconds) {
+    if (!awaits(listener, witness, milliseconds)) return -1;
+    int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (connection < 0) return -1;
+    int received = -1;
+    if (awaits(connection, witness, milliseconds)) {
+        char byte[256];
+        _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+        struct iovec part = {.iov_base = byte, .iov_len = sizeof byte};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                                 .msg_controllen = sizeof control};
+        if (recvmsg(connection, &message, MSG_CMSG_CLOEXEC) >= 0) {
+            struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+            if (header != NULL && header->cmsg_level == SOL_SOCKET &&
+                header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+                memcpy(&received, CMSG_DATA(header), sizeof received);
+        }
+    }
+    close(connection);
+    return received;
+}
+
+int magpie_set_terminal_size(int descriptor, uint16_t rows, uint16_t columns) {
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
+    return ioctl(descriptor, TIOCSWINSZ, &size);
+}
+
+void magpie_block_broken_pipes(void) {
+    sigset_t broken;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken, NULL);
 }
 
 int magpie_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -131,7 +131,7 @@ struct Attachment {
         if let cursor = progress.cursor { parameters.append("from=\(cursor)") }
         let path = "\(APIPaths.task(task))/logs?" + parameters.joined(separator: "&")
         let body = try await connection.stream(path, accept: APIPaths.frames)
-        var lines = FrameLines()
+        var lines = FrameLines<LogFrame>()
         // Output is shown once its cursor is known: after a break it is not shown twice.
         var held: [LogFrame] = []
         for try await chunk in body {
@@ -157,7 +157,7 @@ struct Attachment {
         let parameters = selection.isEmpty ? "" : "?" + selection.joined(separator: "&")
         let body = try await connection.stream(
             "\(APIPaths.task(task))/logs\(parameters)", accept: APIPaths.frames)
-        var lines = FrameLines()
+        var lines = FrameLines<LogFrame>()
         var stamps = stamps
         defer { showRest(stamps) }
         do {
@@ -209,18 +209,18 @@ struct Attachment {
     }
 }
 
-/// Splits a stream of bytes into log frames.
-struct FrameLines {
+/// Splits a stream of bytes into frames, one a line.
+struct FrameLines<Frame: Decodable> {
     private var rest: [UInt8] = []
 
-    mutating func take(_ bytes: some Sequence<UInt8>) throws -> [LogFrame] {
+    mutating func take(_ bytes: some Sequence<UInt8>) throws -> [Frame] {
         rest += bytes
-        var frames: [LogFrame] = []
+        var frames: [Frame] = []
         var begin = 0
         while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
             let line = Data(rest[begin..<end])
             begin = end + 1
-            if !line.isEmpty { frames.append(try JSONDecoder().decode(LogFrame.self, from: line)) }
+            if !line.isEmpty { frames.append(try JSONDecoder().decode(Frame.self, from: line)) }
         }
         rest.removeFirst(begin)
         return frames

@@ -10,7 +10,7 @@ struct ClientCommand: AsyncParsableCommand {
         abstract: "Runs commands on a Magpie cluster, by way of any of its nodes.",
         discussion: """
             The node is chosen by --node, else by MAGPIE_NODE, else it is the socket of this \
-            machine's daemon. Exit codes: of 'run' and 'wait' the task's own (128 + signal, 126 \
+            machine's daemon. Exit codes: of 'run', 'wait' and 'exec' the program's own (128 + signal, 126 \
             not executable, 127 not found, 137 also when out of memory), 125 for an error of \
             Magpie; of the others 0, 1 for an error, or 64 for a command line that makes no sense. \
             IDs may be shortened to a beginning or an end that only one task has.
@@ -19,7 +19,7 @@ struct ClientCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
             LogsCommand.self, EventsCommand.self, CancelCommand.self, WaitCommand.self,
-            WhyCommand.self, KillCommand.self, StatsCommand.self,
+            WhyCommand.self, KillCommand.self, StatsCommand.self, ExecCommand.self,
             ImageCommand.self,
         ])
 
@@ -39,7 +39,7 @@ struct ClientCommand: AsyncParsableCommand {
             Glibc.exit(failure.code)
         } catch {
             // Bad usage of 'run' is an error of ours, as with docker.
-            let isRun = words.first == "run"
+            let isRun = ["run", "exec"].contains(words.first)
             let code = exitCode(for: error)
             if isRun, !code.isSuccess, !(error is ExitCode) {
                 Output.error(fullMessage(for: error))

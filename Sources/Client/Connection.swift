@@ -121,8 +121,30 @@ struct Connection: Sendable {
     }
 
     /// Asks, and hands over the answer as it comes.
-    func stream(_ path: String, accept: String) async throws -> HTTPClientResponse.Body {
-        try await send(.GET, path, nil, accept: accept, timeout: .hours(24 * 365)).body
+    func stream(
+        _ path: String, method: HTTPMethod = .GET, _ body: (any Encodable & Sendable)? = nil,
+        accept: String
+    ) async throws -> HTTPClientResponse.Body {
+        try await send(method, path, body, accept: accept, timeout: .hours(24 * 365)).body
+    }
+
+    /// Sends bytes as they are, and reads the whole answer.
+    func post<Answer: Decodable>(
+        _ bytes: [UInt8], to path: String, as type: Answer.Type
+    ) async throws -> Answer {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.headers.add(name: "content-type", value: "application/octet-stream")
+        request.body = .bytes(ByteBuffer(bytes: bytes))
+        let response = try await execute(request, timeout: Connection.answerWait)
+        do {
+            let answer = try await response.body.collect(upTo: Connection.answerSizeBytesMax)
+            return try JSONDecoder().decode(type, from: Data(answer.readableBytesView))
+        } catch let error as DecodingError {
+            throw error
+        } catch {
+            throw Unreachable(node: name, error)
+        }
     }
 
     private func send(
@@ -148,6 +170,12 @@ struct Connection: Sendable {
             request.headers.add(name: "content-type", value: contentType)
             request.body = body
         }
+        return try await execute(request, timeout: timeout)
+    }
+
+    private func execute(
+        _ request: HTTPClientRequest, timeout: TimeAmount
+    ) async throws -> HTTPClientResponse {
         let response: HTTPClientResponse
         do {
             response = try await Connection.http.execute(request, timeout: timeout)

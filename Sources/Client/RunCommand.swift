@@ -17,6 +17,12 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @Flag(name: [.customShort("d"), .long], help: "Print the task's ID and leave.")
     var detach = false
+    @Flag(
+        name: [.customShort("i"), .long],
+        help: "It reads what comes in here, wherever it runs; once, so that it never runs again.")
+    var stdin = false
+    @Flag(name: [.customShort("t"), .long], help: "It has a terminal; with -i this one.")
+    var tty = false
     @Option(help: "Cores, such as 0.5 or 2 (default: 0.1).")
     var cpus: Double?
     @Option(help: "Memory, such as 512M (default: 64M).")
@@ -73,17 +79,42 @@ struct RunCommand: AsyncParsableCommand {
             let connection = try Connection(common.node)
             let id = newID()
             let request = SubmitRequest(id: id, spec: try spec(), ack: ack)
+            let terminal = try terminal()
             let interrupts = detach ? nil : Interrupts(task: id)
             let reply = try await Submission(connection: connection, request: request).submit()
             if let notice = reply.notice { Output.error("client: \(notice)") }
             guard let interrupts else { return Output.line(reply.task.id) }
             interrupts.attach(to: connection)
+            let typing = try beginTyping(to: id, connection, terminal)
+            defer { terminal?.restore() }
             let ending = try await Attachment(connection: connection, task: id).follow()
+            terminal?.restore()
             interrupts.end()
+            typing?.end()
+            if let loss = typing?.loss { throw ClientFailure(loss, code: 125) }
             if let gap = ending.gap { Output.error("client: \(gap)") }
             guard let task = ending.task else { return }
             throw ExitCode(Attachment.code(of: task))
         }
+    }
+
+    /// The terminal at which the user sits, if the task is to have it.
+    private func terminal() throws -> Terminal? {
+        guard !(stdin && detach) else {
+            throw ClientFailure(
+                "run: --stdin needs somebody who stays; take it without --detach", code: 125)
+        }
+        return tty && !detach ? try Terminal(isRead: stdin, command: "run") : nil
+    }
+
+    private func beginTyping(
+        to id: String, _ connection: Connection, _ terminal: Terminal?
+    ) throws -> InputLink? {
+        guard !detach, stdin || tty else { return nil }
+        let link = InputLink(connection: connection, sendsInput: stdin, terminal: terminal)
+        link.begin(.task(id))
+        if stdin { terminal?.makeRaw() }
+        return link
     }
 
     private func newID() -> String {
@@ -110,7 +141,7 @@ struct RunCommand: AsyncParsableCommand {
             throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
         }
         spec.cpus = cpus
-        spec.memory = try memory.map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+        spec.memory = try reading("--memory", memory, Quantities.bytes)
         spec.pids = pids
         spec.environment = try environment()
         spec.workdir = workdir
@@ -120,41 +151,60 @@ struct RunCommand: AsyncParsableCommand {
         spec.restart = restart
         spec.maxAttempts = maxAttempts
         spec.onPartition = onPartition
-        spec.retainSeconds = try retain.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
-        spec.timeoutSeconds = try timeout.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
-        spec.graceSeconds = try grace.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
+        spec.retainSeconds = try reading("--retain", retain, Quantities.seconds)
+        spec.timeoutSeconds = try reading("--timeout", timeout, Quantities.seconds)
+        spec.graceSeconds = try reading("--grace", grace, Quantities.seconds)
         spec.constraints = constraint
+        if stdin { spec.stdin = true }
+        if tty { spec.terminal = Terminal.sizeHere ?? TerminalView(rows: 24, columns: 80) }
         try container.read(into: &spec)
         // Checked here as well as by the node: the error comes sooner, and without a network.
-        _ = try spec.spec()
+        _ = try reading("--ack", ack, Quantities.ack)
+        do {
+            _ = try spec.spec()
+        } catch {
+            let subject = error.field.map(RunCommand.option) ?? "the task"
+            throw ClientFailure("run: \(subject): \(error.cause)", code: 125)
+        }
         return spec
+    }
+
+    /// Reads an option's value, when there is one; an error names the option.
+    private func reading<Value>(
+        _ option: String, _ text: String?, _ read: (String) throws(InvalidInput) -> Value
+    ) throws -> Value? {
+        guard let text else { return nil }
+        do {
+            return try read(text)
+        } catch {
+            throw ClientFailure("run: \(option): \(error.cause)", code: 125)
+        }
+    }
+
+    /// The option with which people set a field of a submission.
+    static func option(of field: String) -> String {
+        switch field {
+        case "command": "the command"
+        case "environment": "--env"
+        case "volumes": "--volume"
+        case "constraints": "--constraint"
+        default:
+            "--" + field.replacing("_seconds", with: "").replacing("_", with: "-")
+        }
     }
 
     private func environment() throws -> [String] {
         var settings: [String] = []
         if let envFile {
             guard let text = try? String(contentsOfFile: envFile, encoding: .utf8) else {
-                throw ClientFailure("run: the file \(envFile) can't be read", code: 125)
+                throw ClientFailure(
+                    "run: --env-file: the file \(envFile) can't be read", code: 125)
             }
             settings += text.split(separator: "\n").map(String.init).filter {
                 !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace)
             }
         }
-        let own = ProcessInfo.processInfo.environment
-        for setting in env {
-            if setting.contains("=") {
-                settings.append(setting)
-            } else if let value = own[setting] {
-                settings.append("\(setting)=\(value)")
-            }
-        }
-        return settings
+        return settings + Settings.taken(from: env)
     }
 }
 

@@ -79,6 +79,11 @@ extension Node {
             measure(container, as: id, for: sender, at: now, emit: emit)
         case .usageAnswer(let id, let sample):
             remotelyMeasured(id, sample, by: sender, emit: emit)
+        case .callQuery(let id, let container, let number, let command):
+            let key = CallKey(caller: sender, number: number)
+            call(container, key, command, as: id, for: sender, at: now, emit: emit)
+        case .callAnswer(let id, let answer):
+            remotelyCalled(id, answer, by: sender, emit: emit)
         case .signal(let container, let signal):
             self.signal(container, signal, emit: emit)
         case .gone(let node, let token):

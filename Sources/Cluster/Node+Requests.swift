@@ -32,6 +32,10 @@ extension Node {
             sendSignal(id, signal, to: task, at: now, emit: emit)
         case .stats(let task):
             measure(id, task, at: now, emit: emit)
+        case .openCall(let task, let target):
+            openCall(id, task, target, at: now, emit: emit)
+        case .call(let call, let command):
+            self.call(id, call, command, at: now, emit: emit)
         case .readLog(let task, let attempt, let start, let waitAtMost):
             readLog(
                 id, task: task, attempt: attempt, from: start, waitAtMost: waitAtMost, at: now,
@@ -361,13 +365,14 @@ extension Node {
 
     /// The lock has declared a node gone, or refuses to.
     mutating func forgotten(_ node: NodeID, isRefused: Bool, emit: (NodeEffect) -> Void) {
+        let name = membership.member(node)?.name ?? "\(node)"
         let reply =
             isRefused
             ? NodeReply.refused(
                 Refusal(
                     .conflict,
-                    "the session of node \(node) is alive in the lock; wait until its lease is over"
-                ))
+                    "the session of node \(name) is alive in the lock, and its tasks may be "
+                        + "running; ask again when its lease is over"))
             : .accepted
         for request in forgetReplies.removeValue(forKey: node) ?? [] {
             emit(.reply(request, reply))

@@ -68,6 +68,7 @@ package struct Node: Sendable {
     var isLeavingLock = false
     var reads: [LogReadID: LogReader] = [:]
     var measurements: [MeasureID: MeasureAsker] = [:]
+    var callQueries: [CallQueryID: CallAsker] = [:]
     /// Begins anywhere, so that an answer to an earlier life of this node fits nothing.
     var lastRead: UInt64
     /// Sends the ends of this node's logs to others.
@@ -111,6 +112,8 @@ package struct Node: Sendable {
         case logCopyDue(ContainerID)
         /// Nobody has measured the task in time.
         case measureUnanswered(MeasureID)
+        /// The other node has not answered a call's command in time.
+        case callUnanswered(CallQueryID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
     }
@@ -177,6 +180,8 @@ package struct Node: Sendable {
             images(.store(event), at: now, emit: emit)
         case .measured(let id, let sample):
             measured(id, sample, at: now, emit: emit)
+        case .called(let id, let answer):
+            called(id, answer, at: now, emit: emit)
         case .logRead(let id, let chunk):
             logRead(id, chunk, at: now, emit: emit)
         case .wallClock(let time):
@@ -252,6 +257,7 @@ package struct Node: Sendable {
         case .ackWaitEnded(let task): settleSubmissions(of: task, at: now, emit: emit)
         case .readUnanswered(let read): readUnanswered(read, at: now, emit: emit)
         case .measureUnanswered(let id): measureUnanswered(id, emit: emit)
+        case .callUnanswered(let id): callUnanswered(id, emit: emit)
         case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         }

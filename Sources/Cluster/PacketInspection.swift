@@ -22,6 +22,8 @@ package enum PacketInspection {
         case .copyQuery(_, let id, _): return "copy query of \(id)"
         case .usageQuery(_, let container): return "usage query of \(container)"
         case .usageAnswer(let id, _): return "usage answer \(id.value)"
+        case .callQuery(_, let container, let number, _): return "call \(number) to \(container)"
+        case .callAnswer(let id, _): return "call answer \(id.value)"
         case .signal(let container, let signal): return "signal \(signal) to \(container)"
         case .gone(let node, let token): return "gone \(node) up to \(token)"
         }

@@ -29,6 +29,8 @@ package enum APIPaths {
 
     /// One task; `fragment` is its ID, or a beginning or end of it that only it has.
     package static func task(_ fragment: String) -> String { "\(tasks)/\(fragment)" }
+    /// One call: `POST` to `/input` and `/resize` below it.
+    package static func call(_ id: String) -> String { "/v1/calls/\(id)" }
     /// The media type of log frames, one JSON object a line.
     package static let frames = "application/x-ndjson"
     /// The largest body of a request, in bytes.

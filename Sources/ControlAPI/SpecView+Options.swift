@@ -5,10 +5,9 @@ extension SpecView {
     /// Reads what concerns process, isolation and further limits.
     func readOptions(into options: inout ContainerOptions) throws(InvalidInput) {
         if let user {
-            let parts = user.split(separator: ":", omittingEmptySubsequences: false)
-            guard (1...2).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }),
-                user.utf8.count <= 255, !user.contains(where: \.isWhitespace)
-            else { throw InvalidInput("user: \(user) is not USER[:GROUP], names or numbers") }
+            guard SpecView.isUser(user) else {
+                throw InvalidInput("user: \(user) is not USER[:GROUP], names or numbers")
+            }
             options.user = user
         }
         if let hostname {
@@ -52,11 +51,20 @@ extension SpecView {
             options.diskBytes = disk
         }
         options.isBestEffort = bestEffort ?? false
+        options.hasInput = stdin ?? false
+        options.terminal = terminal.map { TerminalSize(rows: $0.rows, columns: $0.columns) }
         try SpecView.checkCounts(of: options)
     }
 
     /// The least that a task can be limited to write, in bytes.
     private static let diskBytesMin: UInt64 = 1 << 20
+
+    /// Whether a text can be `USER[:GROUP]`.
+    static func isUser(_ text: String) -> Bool {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        return (1...2).contains(parts.count) && parts.allSatisfy { !$0.isEmpty }
+            && text.utf8.count <= 255 && !text.contains(where: \.isWhitespace)
+    }
 
     private static func isHostname(_ text: String) -> Bool {
         (1...ContainerOptions.hostnameSizeBytesMax).contains(text.utf8.count)

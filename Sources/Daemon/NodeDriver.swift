@@ -211,6 +211,8 @@ final class NodeDriver: @unchecked Sendable {
                 let event = await images.perform(command)
                 loop.execute { [self] in handle(.image(event)) }
             }
+        case .call(let id, let container, let key, let command):
+            call(id, container, key, command)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):
@@ -243,9 +245,23 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     private func measure(_ id: MeasureID, _ container: ContainerID) {
-        guard let runner else { return handle(.measured(id, nil)) }
+        guard let runner else {
+            return loop.execute { [self] in handle(.measured(id, nil)) }
+        }
         runner.measure(container) { [self] sample in
             loop.execute { [self] in handle(.measured(id, sample)) }
+        }
+    }
+
+    private func call(
+        _ id: CallQueryID, _ container: ContainerID, _ key: CallKey, _ command: CallCommand
+    ) {
+        guard let runner else {
+            let answer = CallAnswer.refused(.gone, "this node runs no tasks")
+            return loop.execute { [self] in handle(.called(id, answer)) }
+        }
+        runner.call(container, key, command) { [self] answer in
+            loop.execute { [self] in handle(.called(id, answer)) }
         }
     }
 

@@ -1,4 +1,4 @@
-/// The options as fields 20…44 of a spec.
+/// The options as fields 20…48 of a spec.
 extension ContainerOptions {
     /// Writes the fields that are not at their default, in rising order of their tags.
     func encode(into content: inout ByteWriter) {
@@ -36,7 +36,9 @@ extension ContainerOptions {
         if let shmSizeBytes { content.field(40) { $0.varint(shmSizeBytes) } }
         if let diskBytes { content.field(42) { $0.varint(diskBytes) } }
         if isBestEffort { content.field(43) { $0.byte(1) } }
-        if let entrypoint { content.field(44) { $0.list(entrypoint) { $0.string($1) } } }
+        if hasInput { content.field(44) { $0.byte(1) } }
+        if let terminal { content.field(46) { terminal.encode(into: &$0) } }
+        if let entrypoint { content.field(48) { $0.list(entrypoint) { $0.string($1) } } }
     }
 
     /// Reads one field.
@@ -65,7 +67,11 @@ extension ContainerOptions {
         case 43:
             guard try content.byte() == 1 else { throw .malformed }
             isBestEffort = true
-        case 44: entrypoint = try ContainerOptions.texts(from: &content)
+        case 44:
+            guard try content.byte() == 1 else { throw .malformed }
+            hasInput = true
+        case 46: terminal = try TerminalSize(from: &content)
+        case 48: entrypoint = try ContainerOptions.texts(from: &content)
         default: return false
         }
         return true

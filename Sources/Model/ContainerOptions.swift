@@ -30,6 +30,11 @@ package struct ContainerOptions: Hashable, Sendable {
     /// Whether the task runs where a limit can't be enforced; it is said then.
     package var isBestEffort = false
 
+    /// Whether the program reads what its client sends; else it finds nothing to read.
+    package var hasInput = false
+    /// The size of the program's terminal, at which its client sits; `nil` when it has none.
+    package var terminal: TerminalSize?
+
     /// How many mounts, capabilities or limits a task may ask for, of each.
     package static let listCountMax = 64
     /// The longest user, host name or path among them, in bytes.

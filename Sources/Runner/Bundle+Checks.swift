@@ -25,12 +25,22 @@ extension BundleWriter {
         for volume in spec.volumes { _ = try source(of: volume) }
         let tree = try tree(of: spec)
         let user = try user(of: spec)
-        let candidates =
-            program.contains("/")
-            ? [program.hasPrefix("/") ? program : "\(spec.workingDirectory ?? "/")/\(program)"]
-            : searchPath(spec).map { "\($0)/\(program)" }
         // Below a mount only the runtime can tell.
         let mounts = spec.volumes.map(\.target) + spec.options.tmpfs.map(\.target)
+        try BundleWriter.find(
+            program, in: tree, by: user, at: spec.workingDirectory ?? "/", path: searchPath(spec),
+            mounts: mounts)
+    }
+
+    /// Makes sure that a program is there, and can be executed.
+    static func find(
+        _ program: String, in tree: RootTree, by user: ProcessUser, at directory: String,
+        path: [String], mounts: [String] = []
+    ) throws(ContainerFailure) {
+        let candidates =
+            program.contains("/")
+            ? [program.hasPrefix("/") ? program : "\(directory)/\(program)"]
+            : path.map { "\($0)/\(program)" }
         guard !candidates.contains(where: { isPath($0, below: mounts) }) else { return }
         let present = candidates.filter { tree.entry($0) != nil }
         guard let found = present.first else {
@@ -76,7 +86,7 @@ extension BundleWriter {
         }
     }
 
-    private func isPath(_ path: String, below mounts: [String]) -> Bool {
+    private static func isPath(_ path: String, below mounts: [String]) -> Bool {
         mounts.contains { path.hasPrefix($0 == "/" ? "/" : $0 + "/") }
     }
 

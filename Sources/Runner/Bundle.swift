@@ -36,6 +36,8 @@ struct ContainerPaths: Sendable {
     var outOfMemoryMark: String { "\(bundle)/oom" }
     /// The number of the project that limits the writable layer, if one does.
     var projectFile: String { "\(layer)/project" }
+    /// Says what the program reads, when it reads something: a `TaskInput.Kind`.
+    var inputMark: String { "\(bundle)/input" }
     /// The number of the signal with which the image asks its program to end, if it names one.
     var stopSignalFile: String { "\(bundle)/stop-signal" }
 }
@@ -46,7 +48,7 @@ struct BundleWriter {
     let cgroups: Cgroups
     let seccomp: SeccompProfile
 
-    private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     init(configuration: RunnerConfiguration, cgroups: Cgroups) throws(RunnerError) {
         self.configuration = configuration
@@ -84,13 +86,9 @@ struct BundleWriter {
 
     func user(of spec: TaskSpec) throws(RunnerError) -> ProcessUser {
         let tree = try tree(of: spec)
-        guard let user = spec.options.user else { return .root }
-        guard !user.isEmpty else { throw RunnerError("the user '' is not USER[:GROUP]") }
-        do {
-            return try UserLookup(root: tree.path).find(user)
-        } catch {
-            throw RunnerError("the user \(user): \(error)")
-        }
+        return try spec.options.user.map { (wanted) throws(RunnerError) in
+            try tree.user(wanted)
+        } ?? .root
     }
 
     func searchPath(_ spec: TaskSpec) -> [String] {
@@ -158,8 +156,8 @@ struct BundleWriter {
             capabilities["inheritable"] = own.sorted()
             capabilities["ambient"] = own.sorted()
         }
-        return [
-            "terminal": false,
+        var description: [String: Any] = [
+            "terminal": spec.options.terminal != nil,
             "user": [
                 "uid": Int(user.user), "gid": Int(user.group),
                 "additionalGids": user.otherGroups.map(Int.init),
@@ -168,6 +166,10 @@ struct BundleWriter {
             "env": environment(spec, id, home: user.home), "noNewPrivileges": true,
             "capabilities": capabilities, "rlimits": rlimits(spec),
         ]
+        if let size = spec.options.terminal {
+            description["consoleSize"] = ["height": Int(size.rows), "width": Int(size.columns)]
+        }
+        return description
     }
 
     private func rlimits(_ spec: TaskSpec) -> [[String: Any]] {
@@ -191,7 +193,14 @@ struct BundleWriter {
             "MAGPIE_TOKEN=\(id.token)", "MAGPIE_NODE_NAME=\(configuration.nodeName)",
         ]
         if let hostname = spec.options.hostname { settings.append("HOSTNAME=\(hostname)") }
-        for setting in spec.environment {
+        if spec.options.terminal != nil { settings.append("TERM=xterm") }
+        return BundleWriter.merge(settings, spec.environment)
+    }
+
+    /// Settings with others put in their places, or added.
+    static func merge(_ settings: [String], _ others: [String]) -> [String] {
+        var settings = settings
+        for setting in others {
             let name = setting.prefix { $0 != "=" } + "="
             settings.removeAll { $0.hasPrefix(name) }
             settings.append(setting)

@@ -65,6 +65,10 @@ extension ContainerRunner {
                 let project = try quota.limit(paths.layer, to: bytes, id: paths.id)
                 try Files.write(Array("\(project)".utf8), to: paths.projectFile)
             }
+            if spec.options.terminal != nil || spec.options.hasInput {
+                let kind: TaskInput.Kind = spec.options.terminal != nil ? .terminal : .stream
+                try Files.write(Array(kind.rawValue.utf8), to: paths.inputMark)
+            }
             for directory in ["upper", "work"] {
                 try Files.makeDirectory("\(paths.layer)/\(directory)", mode: 0o755)
             }
@@ -176,6 +180,12 @@ extension ContainerRunner {
             "--full-attach", "-l", "k8s-file:\(paths.log)/log", "--log-level", "warning",
             "--no-sync-log",
         ]
+        if spec.options.terminal != nil {
+            // Whoever types may come back.
+            arguments += ["-t", "-i", "--leave-stdin-open"]
+        } else if spec.options.hasInput {
+            arguments += ["-i"]
+        }
         return arguments + runtimeOptions.flatMap { ["--runtime-arg", $0] }
     }
 
@@ -195,6 +205,7 @@ extension ContainerRunner {
         // A container that dies in this moment leaves the runtime waiting for it.
         let witness = sandbox(of: paths).map { magpie_pidfd_open($0.process) } ?? -1
         defer { if witness >= 0 { close(witness) } }
+        beginInput(paths)
         do {
             try Files.write([], to: paths.startedMark)
             update(id) { $0.isStarted = true }
@@ -348,6 +359,7 @@ extension ContainerRunner {
 
     func remove(_ id: ContainerID) {
         let paths = ContainerPaths(id, configuration)
+        endCalls(of: id)
         if Files.isDirectory(paths.bundle) {
             _ = try? Spawner.run(
                 configuration.runtime, runtimeOptions + ["delete", "--force", "\(id)"])

@@ -9,6 +9,9 @@ extension ContainerRunner {
     /// What belongs to none is removed.
     package func recover() -> [AdoptedContainer] {
         removeOrphans()
+        for name in Files.names(in: "\(configuration.runDirectory)/calls") {
+            Files.remove("\(configuration.runDirectory)/calls/\(name)")
+        }
         let names = Files.names(in: "\(configuration.runDirectory)/bundles")
         return names.compactMap { name in
             guard let id = ContainerID(name) else { return nil }
@@ -59,6 +62,9 @@ extension ContainerRunner {
             $0.guardLife = life
         }
         watcher?.watch(id, log: paths.log, monitor: monitor)
+        endEarlierCalls(in: paths)
+        // A stream has ended for its program when the earlier daemon let go of it.
+        if Files.text(paths.inputMark) == TaskInput.Kind.terminal.rawValue { beginInput(paths) }
         // It may have ended between the look at the exit file and the watch.
         if Files.exists(paths.exitFile) { exited(id) }
         return AdoptedContainer(id: id, state: wasStarted ? .started : .created)

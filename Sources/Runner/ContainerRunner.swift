@@ -36,6 +36,9 @@ package final class ContainerRunner: @unchecked Sendable {
     }
 
     var entries: [ContainerID: Entry] = [:]
+    var calls: [CallKey: RunningCall] = [:]
+    var inputs: [ContainerID: CallPump] = [:]
+    var lastCall: UInt64 = 0
     let logChanges = LogChanges()
     let rotation = DispatchQueue(label: "magpie.rotation")
     var rotationTimer: (any DispatchSourceTimer)?
@@ -56,7 +59,7 @@ package final class ContainerRunner: @unchecked Sendable {
         guardian = Guard(
             program: configuration.guardProgram, socket: "\(configuration.runDirectory)/guard.sock")
         (events, tell) = AsyncStream.makeStream()
-        for name in ["bundles", "exits", "runtime"] {
+        for name in ["bundles", "calls", "exits", "runtime"] {
             try Files.makeDirectory("\(configuration.runDirectory)/\(name)")
         }
         for name in ["layers", "logs"] {
@@ -140,6 +143,7 @@ package final class ContainerRunner: @unchecked Sendable {
     package func shutdown() {
         rotationTimer?.cancel()
         watcher?.stop()
+        endAllCalls()
         tell.finish()
         logChanges.releaseAll()
         arming.sync { guardian.disconnect() }
@@ -150,7 +154,7 @@ package final class ContainerRunner: @unchecked Sendable {
     package func removeIfUnused() {
         let directory = configuration.runDirectory
         guard rmdir("\(directory)/bundles") == 0 else { return }
-        for name in ["/exits", "/runtime", ""] { rmdir(directory + name) }
+        for name in ["/calls", "/exits", "/runtime", ""] { rmdir(directory + name) }
     }
 
     // MARK: Bookkeeping

@@ -49,4 +49,14 @@ struct RootTree {
     func read(_ path: String, limit: Int) -> [UInt8]? {
         Files.readInside(self.path, path, limit: limit)
     }
+
+    /// Looks `USER[:GROUP]` up in the tree's own lists; numbers need no entry there.
+    func user(_ wanted: String) throws(RunnerError) -> ProcessUser {
+        guard !wanted.isEmpty else { throw RunnerError("the user '' is not USER[:GROUP]") }
+        do {
+            return try UserLookup(root: path).find(wanted)
+        } catch {
+            throw RunnerError("the user \(wanted): \(error)")
+        }
+    }
 }

@@ -46,16 +46,18 @@ enum Spawner {
 
     /// Starts a program.
     ///
-    /// Descriptors from 3 on are closed in it, but for `inherited`, which is 3. Errors go where the
-    /// output goes, unless they have a descriptor of their own.
+    /// Descriptors from 3 on are closed in it, but for `inherited`, which is 3. A negative one stands
+    /// for nothing to read, or for what is thrown away; errors go with the output unless told otherwise.
     static func spawn(
-        _ path: String, _ arguments: [String], directory: String?, output: Int32,
-        inherited: Int32, environment: [String], input: Int32 = -1, errors: Int32 = -1
+        _ path: String, _ arguments: [String], directory: String?, input: Int32 = -1,
+        output: Int32, errors: Int32? = nil, inherited: Int32, environment: [String]
     ) throws(RunnerError) -> pid_t {
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         guard null >= 0 else { throw Files.failure("open", "/dev/null") }
         defer { close(null) }
+        let source = input < 0 ? null : input
         let sink = output < 0 ? null : output
+        let errorSink = errors.map { $0 < 0 ? null : $0 } ?? sink
         var id: pid_t = 0
         var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
         var envp: [UnsafeMutablePointer<CChar>?] =
@@ -65,8 +67,7 @@ enum Spawner {
         envp.append(nil)
         defer { for pointer in argv + envp { free(pointer) } }
         let status = magpie_spawn(
-            &id, path, argv, envp, directory, input < 0 ? null : input, sink,
-            errors < 0 ? sink : errors, inherited)
+            &id, path, argv, envp, directory, source, sink, errorSink, inherited)
         guard status == 0 else {
             throw RunnerError("can't start \(path): \(String(cString: strerror(status)))")
         }

@@ -18,6 +18,8 @@ struct NodeRig {
     private let mutation: NodeMutation?
     private let settings: (inout NodeConfiguration) -> Void
     private(set) var measured: [MeasureID] = []
+    private(set) var called:
+        [(id: CallQueryID, container: ContainerID, key: CallKey, command: CallCommand)] = []
 
     init(
         policy: StealPolicy = .none, mutation: NodeMutation? = nil,
@@ -102,6 +104,8 @@ struct NodeRig {
                     tickets.append(ticket)
                 case .container(let id, let command): commands.append((id, command))
                 case .measure(let id, _): measured.append(id)
+                case .call(let id, let container, let key, let command):
+                    called.append((id, container, key, command))
                 case .reply(let request, let reply): replies[request] = reply
                 default: break
                 }

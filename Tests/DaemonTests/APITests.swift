@@ -21,6 +21,10 @@ import Testing
         var testDescription: String { "\(method) \(path) \(body ?? "")" }
     }
 
+    /// A call that might be.
+    private static let someCall =
+        "1-0123456789abcdef0123456789abcdef-01900000-0000-7000-8000-000000000000.1.2"
+
     static let refused = [
         Refused(method: .GET, path: "/", status: 404, code: "not_found", words: "openapi"),
         Refused(method: .GET, path: "/v1/nope", status: 404, code: "not_found", words: "/v1/nope"),
@@ -62,6 +66,39 @@ import Testing
             method: .POST, path: "/v1/tasks",
             body: String(repeating: " ", count: APIPaths.bodySizeBytesMax + 1), status: 413,
             code: "too_large", words: "1 MiB"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec", body: #"{"command":["a"]}"#, status: 404,
+            code: "not_found", words: "abc"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec", body: #"{"command":[]}"#, status: 400,
+            code: "invalid", words: "command"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec",
+            body: #"{"command":["a"],"comand":1}"#, status: 400, code: "invalid",
+            words: "comand"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/exec",
+            body: #"{"command":["a"],"user":":"}"#, status: 400, code: "invalid", words: "user"),
+        Refused(
+            method: .POST, path: "/v1/tasks/abc/attach", status: 404, code: "not_found",
+            words: "abc"),
+        Refused(
+            method: .POST, path: "/v1/calls/1-2-3/input?at=0", status: 404, code: "not_found",
+            words: "1-2-3"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input", status: 400, code: "invalid",
+            words: "at:"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input?at=0&end=soon", status: 400,
+            code: "invalid", words: "end:"),
+        Refused(
+            method: .POST, path: "/v1/calls/\(someCall)/input?at=0",
+            body: String(repeating: "x", count: CallCommand.chunkSizeBytesMax + 1), status: 400,
+            code: "invalid", words: "64 KiB"),
+        Refused(
+            method: .POST, path: "/v1/tasks",
+            body: #"{"spec":{"command":["a"],"stdin":true,"restart":"always"}}"#, status: 400,
+            code: "invalid", words: "stdin"),
         Refused(
             method: .GET, path: "/v1/tasks/abc", status: 404, code: "not_found", words: "abc"),
         Refused(
@@ -182,6 +219,17 @@ import Testing
             #expect(try await api.ask(.GET, "/readyz").text == "ready\n")
             let nodes = try await api.ask(.GET, "/v1/nodes").value([NodeView].self)
             #expect(nodes.map(\.name) == ["alone"])
+            // A node may be named, or its ID begun with four digits or more.
+            let id = try #require(nodes.first?.id)
+            for fragment in ["alone", id, String(id.prefix(4)), id.prefix(9).uppercased()] {
+                let answer = try await api.ask(.POST, "/v1/nodes/\(fragment)/forget")
+                #expect(answer.status == 409, "\(fragment): \(answer.text)")
+                #expect(answer.error?.message.contains("alone is alive") == true)
+            }
+            for fragment in ["alon", String(id.prefix(3))] {
+                let answer = try await api.ask(.POST, "/v1/nodes/\(fragment)/forget")
+                #expect(answer.status == 404, "\(fragment): \(answer.text)")
+            }
             let token = try await api.ask(.POST, "/v1/tokens", #"{"lifetime_seconds":60}"#)
             #expect(try token.value(TokenView.self).token.hasPrefix("mgp1-"))
         }
@@ -285,8 +333,18 @@ import Testing
             1, 1, 1, 1, 1
         )
         (spec.maxAttempts, spec.retainSeconds) = (1, 1)
+        (spec.stdin, spec.terminal) = (true, TerminalView(rows: 1, columns: 1))
         #expect(try SpecView.fieldNames.isSuperset(of: keys(spec)))
         #expect(try SpecView.fieldNames == schema("Spec"))
+        #expect(
+            try ExecRequest.fieldNames == schema("Exec"))
+        #expect(
+            try keys(
+                CallFrame(
+                    call: "c", inputAt: 0, stream: "stdout", data: Data(), exitCode: 0,
+                    failure: "f")) == schema("CallFrame"))
+        #expect(try keys(InputView(taken: 1)) == schema("Input"))
+        #expect(try keys(TerminalView(rows: 1, columns: 1)) == schema("Terminal"))
         #expect(try keys(SubmitRequest(id: "i", spec: spec, ack: "1")) == schema("Submit"))
     }
 }

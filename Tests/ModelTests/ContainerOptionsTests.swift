@@ -16,6 +16,8 @@ import Testing
         spec.options.shmSizeBytes = 1 << 20
         spec.options.diskBytes = 1 << 30
         spec.options.isBestEffort = true
+        spec.options.hasInput = true
+        spec.options.terminal = TerminalSize(rows: 24, columns: 80)
         return spec
     }
 

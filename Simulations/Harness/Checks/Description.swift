@@ -14,6 +14,7 @@ enum Description {
         case .logRead(let id, let chunk): "log read \(id.value) \(chunk == nil ? "nothing" : "")"
         case .image(let event): "image store \(of(event))"
         case .measured(let id, _): "measured \(id.value)"
+        case .called(let id, _): "called \(id.value)"
         case .wallClock(let time): "wall clock \(time.milliseconds)"
         case .pressure(let pressure): "pressure, disk full: \(pressure.isDiskFull)"
         case .deadlineReached: "deadline"
@@ -32,6 +33,7 @@ enum Description {
         case .image(let command): "image store \(of(command))"
         case .logCopy(let id, let command): "copy of the log of \(id): \(of(command))"
         case .measure(let id, let container): "measure \(id.value) of \(container)"
+        case .call(let id, let container, _, _): "call \(id.value) to \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
         }
@@ -109,7 +111,7 @@ enum Description {
         case .submitted(let id, let copies): "submitted \(id), \(copies) copies"
         case .token: "token"
         case .refused(let refusal): "refused (\(refusal.code)): \(refusal.message)"
-        case .accepted, .log, .usage, .joined: "\(reply)"
+        case .accepted, .log, .usage, .call, .joined: "\(reply)"
         }
     }
 

@@ -57,6 +57,7 @@ package struct Trace {
         case .logRead(let id, _): mix(id.value << 8 | 6)
         case .image: mix(19)
         case .measured(let id, _): mix(id.value << 8 | 9)
+        case .called(let id, _): mix(id.value << 8 | 10)
         case .wallClock(let time): mix(UInt64(bitPattern: time.milliseconds))
         case .pressure: mix(7)
         case .deadlineReached: mix(8)
@@ -81,6 +82,7 @@ package struct Trace {
             mix(id)
             mix(17)
         case .measure(let id, _): mix(id.value << 8 | 18)
+        case .call(let id, _, _, _): mix(id.value << 8 | 19)
         case .reply(let id, let reply):
             mix(id.value << 8 | 14)
             mix(code(of: reply))
@@ -149,6 +151,7 @@ package struct Trace {
         case .accepted: 41
         case .log: 42
         case .usage: 46
+        case .call: 47
         case .joined: 43
         case .token: 44
         case .refused: 45

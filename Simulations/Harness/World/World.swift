@@ -254,6 +254,10 @@ package final class World {
             // Nothing is used in this world.
             queue.insert(
                 .tell(machine.index, life: machine.life, .measured(id, nil)), at: now + 1_000_000)
+        case .call(let id, _, _, _):
+            let answer = CallAnswer.refused(.gone, "nobody can be called in this world")
+            queue.insert(
+                .tell(machine.index, life: machine.life, .called(id, answer)), at: now + 1_000_000)
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):

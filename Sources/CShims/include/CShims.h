@@ -21,6 +21,19 @@ int magpie_connect(const char *path, int timeout);
 /// Makes an event counter that does not block and is closed in children; -1 and errno on failure.
 int magpie_eventfd(void);
 
+/// Listens on a stream socket at `path`, for one connection; -1 and errno on failure.
+int magpie_listen(const char *path);
+
+/// Waits for a connection to `listener` and for the descriptor that it sends, at most so many
+/// milliseconds, and only until `witness` becomes readable; -1 when none came.
+int magpie_receive_descriptor(int listener, int witness, int milliseconds);
+
+/// Tells a terminal its size; 0, or -1 and errno.
+int magpie_set_terminal_size(int descriptor, uint16_t rows, uint16_t columns);
+
+/// Has the calling thread hear of broken pipes by errors alone.
+void magpie_block_broken_pipes(void);
+
 /// Seconds and nanoseconds of CLOCK_BOOTTIME as one count of nanoseconds.
 int64_t magpie_boottime(void);
 

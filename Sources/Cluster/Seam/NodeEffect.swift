@@ -27,6 +27,8 @@ package enum NodeEffect: Sendable {
     case measure(MeasureID, ContainerID)
     /// Do something with this node's image store.
     case image(ImageStoreCommand)
+    /// Carry out a call's command at a container of this node, then answer `called` in any case.
+    case call(CallQueryID, ContainerID, CallKey, CallCommand)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
     /// Tell people: logs, metrics, event streams.

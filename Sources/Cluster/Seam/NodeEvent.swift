@@ -18,6 +18,8 @@ package enum NodeEvent: Sendable {
     case image(ImageStoreEvent)
     /// A container of this node was measured, or could not be (`nil`: it does not run).
     case measured(MeasureID, UsageSample?)
+    /// A call's command was carried out at this node, or was refused.
+    case called(CallQueryID, CallAnswer)
     /// The wall clock shows this now; sent first of all, then at least once a minute.
     case wallClock(WallTime)
     /// How busy the machine really is; sent at least every few seconds.
@@ -64,6 +66,17 @@ package struct MeasureID: Hashable, Sendable {
     package var value: UInt64
 
     /// Makes a measurement's ID.
+    package init(_ value: UInt64) {
+        self.value = value
+    }
+}
+
+/// Names one command of a call; drawn by the core.
+package struct CallQueryID: Hashable, Sendable {
+    /// The number.
+    package var value: UInt64
+
+    /// Makes a command's ID.
     package init(_ value: UInt64) {
         self.value = value
     }

@@ -15,6 +15,10 @@ package enum NodeRequest: Sendable {
     case readLog(TaskID, attempt: FencingToken?, from: LogStart, waitAtMost: Duration)
     /// Measure what a running task uses, wherever it runs; answered by `usage`.
     case stats(TaskID)
+    /// Begin a call to a running task, wherever it runs; answered by `call`.
+    case openCall(TaskID, CallTarget)
+    /// Go on with a call; answered by `call`.
+    case call(Call, CallCommand)
     /// Join the cluster that the token names; answered by `joined`.
     case join(seeds: [PeerAddress], token: String)
     /// Make a join token that expires after this time; answered by `token`.
@@ -52,12 +56,31 @@ package enum NodeReply: Sendable {
     case log(LogChunk, attempt: FencingToken?)
     /// What a running task uses at this moment.
     case usage(UsageSample)
+    /// Which call it is, and what the node that runs the task says.
+    case call(Call, CallAnswer)
     /// This node now belongs to the cluster.
     case joined
     /// A join token.
     case token(String)
     /// The request can't be granted; nothing was changed.
     case refused(Refusal)
+}
+
+/// A call as the node that its client asks knows it.
+package struct Call: Hashable, Sendable {
+    /// Its number at this node.
+    package var number: UInt64
+    /// The attempt whose program or container it goes to.
+    package var container: ContainerID
+    /// The node that runs it.
+    package var holder: NodeID
+
+    /// Makes a call.
+    package init(number: UInt64, container: ContainerID, holder: NodeID) {
+        self.number = number
+        self.container = container
+        self.holder = holder
+    }
 }
 
 /// Why a request was not granted.

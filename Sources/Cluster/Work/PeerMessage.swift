@@ -20,6 +20,10 @@ enum PeerMessage {
     case usageQuery(MeasureID, ContainerID)
     /// What a measurement gave; `nil` when there is no such container.
     case usageAnswer(MeasureID, UsageSample?)
+    /// Carry out a call's command at a container of yours; the number is that of the call.
+    case callQuery(CallQueryID, ContainerID, number: UInt64, CallCommand)
+    /// What came of a call's command.
+    case callAnswer(CallQueryID, CallAnswer)
     /// Send a signal to a container of yours.
     case signal(ContainerID, Int32)
     /// The lock expired a session of this node: its claims up to the token are void.
@@ -47,7 +51,9 @@ enum PeerMessage {
         case copyQuery = 9
         case usageQuery = 20
         case usageAnswer = 21
-        case image = 30
+        case callQuery = 30
+        case callAnswer = 31
+        case image = 40
     }
 
     /// The longest wait that a peer may ask for.
@@ -104,6 +110,16 @@ enum PeerMessage {
             writer.varint(id.value)
             writer.bool(sample != nil)
             sample?.encode(into: &writer)
+        case .callQuery(let id, let container, let number, let command):
+            writer.byte(Kind.callQuery.rawValue)
+            writer.varint(id.value)
+            container.encode(into: &writer)
+            writer.varint(number)
+            command.encode(into: &writer)
+        case .callAnswer(let id, let answer):
+            writer.byte(Kind.callAnswer.rawValue)
+            writer.varint(id.value)
+            answer.encode(into: &writer)
         case .signal(let container, let signal):
             writer.byte(Kind.signal.rawValue)
             container.encode(into: &writer)
@@ -152,6 +168,14 @@ enum PeerMessage {
         case .usageAnswer:
             let id = MeasureID(try reader.varint())
             self = .usageAnswer(id, try reader.bool() ? try UsageSample(from: &reader) : nil)
+        case .callQuery:
+            let id = CallQueryID(try reader.varint())
+            let container = try ContainerID(from: &reader)
+            let number = try reader.varint()
+            self = .callQuery(id, container, number: number, try CallCommand(from: &reader))
+        case .callAnswer:
+            let id = CallQueryID(try reader.varint())
+            self = .callAnswer(id, try CallAnswer(from: &reader))
         case .signal:
             let container = try ContainerID(from: &reader)
             let signal = try reader.signed()

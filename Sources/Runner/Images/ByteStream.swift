@@ -65,8 +65,8 @@ final class ByteStream {
             let id: pid_t
             do throws(RunnerError) {
                 id = try Spawner.spawn(
-                    path, arguments, directory: nil, output: writer, inherited: -1,
-                    environment: [], input: input, errors: errorsWriter)
+                    path, arguments, directory: nil, input: input, output: writer,
+                    errors: errorsWriter, inherited: -1, environment: [])
             } catch {
                 close(errors)
                 throw error

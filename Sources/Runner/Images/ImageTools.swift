@@ -36,8 +36,8 @@ struct ImageTools: Sendable {
             do {
                 defer { close(writer) }
                 id = try Spawner.spawn(
-                    path, arguments, directory: nil, output: output, inherited: -1,
-                    environment: environment, input: input, errors: writer)
+                    path, arguments, directory: nil, input: input, output: output, errors: writer,
+                    inherited: -1, environment: environment)
             }
             let deadline = ContinuousClock.now + limit
             var errors = BoundedReader(reader, within: limit)
