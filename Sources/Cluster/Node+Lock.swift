@@ -8,6 +8,7 @@ extension Node {
     mutating func lock(
         _ event: LockEvent, at now: Instant, emit: (NodeEffect) -> Void
     ) {
+        guard !membership.isProving else { return }
         var effects: [LockEffect] = []
         lock.handle(event, at: now) { effects.append($0) }
         undone += effects.map(PartEffect.lock)

@@ -77,7 +77,7 @@ package struct Node: Sendable {
         case draining
         /// Hands everything back, then leaves and answers the request.
         case leaving(RequestID)
-        /// Another machine runs with this node's key: takes no work until a person mends it.
+        /// An elder daemon has this node's key: it has ended.
         case halted
     }
 
@@ -146,7 +146,7 @@ package struct Node: Sendable {
     package mutating func handle(
         _ event: NodeEvent, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        if activity == .starting { start(at: now, emit: emit) }
+        if activity == .starting, !membership.isProving { start(at: now, emit: emit) }
         switch event {
         case .received(let bytes, let source, let channel):
             gossip(.received(bytes, from: source, via: channel), at: now, emit: emit)
@@ -170,6 +170,7 @@ package struct Node: Sendable {
         case .deadlineReached:
             deadlineReached(at: now, emit: emit)
         }
+        if activity == .starting, !membership.isProving { start(at: now, emit: emit) }
         if isStealPassNeeded { steal(at: now, emit: emit) }
     }
 
@@ -195,7 +196,8 @@ package struct Node: Sendable {
 
     /// When the node next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
-        [
+        if membership.isProving || activity == .halted { return membership.nextDeadline }
+        return [
             membership.nextDeadline, table.nextDeadline, lock.nextDeadline, timers.next, nextSteal,
         ].compactMap { $0 }.min()
     }
@@ -209,6 +211,8 @@ package struct Node: Sendable {
         if let due = membership.nextDeadline, due <= now {
             gossip(.deadlineReached, at: now, emit: emit)
         }
+        // As long as a former life may go on elsewhere, this one does nothing.
+        guard !membership.isProving, activity != .halted else { return }
         if let due = table.nextDeadline, due <= now {
             table(.deadlineReached, at: now, emit: emit)
         }

@@ -29,6 +29,7 @@ enum Description {
         case .readLog(let id, let container, _, _): "read log \(id.value) of \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
+        case .stop(let reason): "stop: \(reason)"
         }
     }
 

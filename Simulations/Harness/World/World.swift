@@ -245,6 +245,8 @@ package final class World {
             replied(request, reply, by: machine)
         case .observe(let observation):
             observe(observation, by: machine)
+        case .stop(let reason):
+            checker.fail("\(machine.name) stops: \(reason)", at: now)
         }
     }
 
