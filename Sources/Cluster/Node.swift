@@ -33,6 +33,12 @@ package struct Node: Sendable {
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
 
+    /// Whether the disk was last used on another machine, and the node can't vote for that.
+    let isCopy: Bool
+    /// Whether own attempts of which nothing is left here may go on on another machine; until a
+    /// session of this life takes the place of the one that they hang on.
+    var mayRunElsewhere: Bool
+
     /// Containers of an earlier life, until the first event decides about them.
     var adopted: [AdoptedContainer]
     var holdings: [ContainerID: Holding] = [:]
@@ -125,12 +131,15 @@ package struct Node: Sendable {
             node: id, bootID: boot.bootID, restored: boot.image,
             configuration: TableConfiguration(of: configuration),
             seed: random.next(), at: now)
+        mayRunElsewhere = LockNode.isElsewhere(boot.image, boot.machine)
+        isCopy = LockNode.isCopyWithoutVote(
+            boot.image, of: id, on: boot.machine, mutation: configuration.lock.mutation)
         do {
             lock = try LockNode(
                 id: id, bootID: boot.bootID, machine: boot.machine,
                 configuration: configuration.lock, restored: boot.image,
                 isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock || isCopy,
                 seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")

@@ -28,6 +28,7 @@ extension Membership {
     /// Begins to look for the former life where the disk says that it was.
     mutating func beginProving(at former: PeerAddress) {
         guard former != own.address else { return }
+        formerAddress = former
         proving = Proving(address: former, endsAt: now + configuration.lifeTimeout, nextAsk: now)
     }
 
@@ -147,13 +148,18 @@ extension Membership {
 
     /// Asks again where members say that another life is: it may not have been in reach.
     mutating func askRival(emit: (GossipEffect) -> Void) {
-        guard let rival, !refusers.isEmpty else { return }
-        askTwin(at: rival, emit: emit)
+        let target = refusers.isEmpty ? (isAlone ? formerAddress : nil) : rival
+        if let target { askTwin(at: target, emit: emit) }
     }
+
+    private var isAlone: Bool { order == [id] }
 
     /// Whether the other life has the better right.
     private func isDisplaced(by twin: Twin) -> Bool {
-        guard !refusers.isEmpty else { return false }
+        // Who is alone has nobody to ask but the place that its own disk names.
+        guard !refusers.isEmpty else {
+            return isAlone && twin.isElder && twin.address == formerAddress
+        }
         return twin.isElder || others(where: \.isProbed).allSatisfy { refusers.contains($0) }
     }
 

@@ -39,6 +39,8 @@ package struct Membership: Sendable {
     /// Whether the disk does not know the own statement yet.
     var isOwnRowStale = false
     let born: Instant
+    /// Where the disk says that the node was before, if that is elsewhere.
+    var formerAddress: PeerAddress?
     /// Looks for a former life at another address, and does nothing else meanwhile.
     var proving: Proving?
     /// Another life of this node's key that has answered.

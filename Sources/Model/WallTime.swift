@@ -10,31 +10,26 @@ package struct WallTime: Comparable, Hashable, Sendable, CustomStringConvertible
         self.milliseconds = milliseconds
     }
 
-    /// Date and time of day, as `2026-01-31 23:59:59 UTC`.
+    /// The time as RFC 3339 with milliseconds, in UTC.
     ///
-    /// Source of the date: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    /// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
     package var description: String {
-        let dayLength: Int64 = 86_400_000
-        let day = milliseconds.quotient(by: dayLength)
-        let second = (milliseconds % dayLength + dayLength) % dayLength / 1_000
-        let shifted = day + 719_468
-        let era = shifted.quotient(by: 146_097)
-        let dayOfEra = shifted - era * 146_097
-        let year = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * year + year / 4 - year / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let date = [
-            year + era * 400 + (month <= 2 ? 1 : 0), month,
-            dayOfYear - (153 * shiftedMonth + 2) / 5 + 1,
-        ]
-        let time = [second / 3_600, second / 60 % 60, second % 60]
-        return date.map(WallTime.twoDigits).joined(separator: "-") + " "
-            + time.map(WallTime.twoDigits).joined(separator: ":") + " UTC"
-    }
-
-    private static func twoDigits(_ number: Int64) -> String {
-        number < 10 ? "0\(number)" : "\(number)"
+        let (days, rest) = milliseconds.flooredQuotient(by: 86_400_000)
+        let (era, dayOfEra) = (days + 719_468).flooredQuotient(by: 146_097)
+        let yearOfEra =
+            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        let civilMonth = month < 10 ? month + 3 : month - 9
+        let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
+        func padded(_ number: Int64, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return "\(padded(year, 4))-\(padded(civilMonth, 2))-\(padded(day, 2))T"
+            + "\(padded(rest / 3_600_000, 2)):\(padded(rest / 60_000 % 60, 2)):"
+            + "\(padded(rest / 1_000 % 60, 2)).\(padded(rest % 1_000, 3))Z"
     }
 
     /// Tells whether the left time comes first.
@@ -49,8 +44,9 @@ package struct WallTime: Comparable, Hashable, Sendable, CustomStringConvertible
 }
 
 extension Int64 {
-    /// The quotient, rounded down for negative numbers, too.
-    fileprivate func quotient(by divisor: Int64) -> Int64 {
-        self % divisor < 0 ? self / divisor - 1 : self / divisor
+    /// Quotient and remainder with a remainder that is never negative.
+    fileprivate func flooredQuotient(by divisor: Int64) -> (Int64, Int64) {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }

@@ -196,6 +196,21 @@ import Testing
         #expect(keepsOriginal(network))
     }
 
+    @Test func `a lone node's copy stops when the original wakes up`() throws {
+        let network = VirtualNetwork(seed: 6, count: 6)
+        try network.found()
+        network.run(for: .seconds(10))
+        network.freeze(0)
+        network.machines[5].disk = network.machines[0].disk
+        try network.start(5, key: network.machines[0].key)
+        network.run(for: .seconds(3))
+        #expect(network.machines[5].notes.elder == nil)
+        network.thaw(0)
+        network.run(for: .seconds(3))
+        #expect(network.machines[5].notes.elder == VirtualNetwork.address(0))
+        #expect(network.machines[0].notes.elder == nil)
+    }
+
     // MARK: Restarts
 
     @Test(arguments: [true, false], 1...6 as ClosedRange<UInt64>)
