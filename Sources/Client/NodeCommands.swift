@@ -61,12 +61,12 @@ struct ForgetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget", abstract: "Declare a node gone for good.",
         discussion: """
-            Tasks that wait for the node may then run elsewhere. Refused while the node is alive; \
+            Tasks that wait for the node may then run elsewhere. Refused while the node is alive or its lease is not over; \
             should it come back, its containers are ended before it works again.
             """)
 
     @OptionGroup var common: CommonOptions
-    @Argument(help: "The node's name or ID.") var node: String
+    @Argument(help: "The node's name, or its ID or the beginning of that.") var node: String
 
     func run() async throws {
         try await reporting {

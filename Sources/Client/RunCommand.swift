@@ -106,7 +106,7 @@ struct RunCommand: AsyncParsableCommand {
             throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
         }
         spec.cpus = cpus
-        spec.memory = try memory.map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+        spec.memory = try reading("--memory", memory, Quantities.bytes)
         spec.pids = pids
         spec.environment = try environment()
         spec.workdir = workdir
@@ -115,26 +115,51 @@ struct RunCommand: AsyncParsableCommand {
         spec.restart = restart
         spec.maxAttempts = maxAttempts
         spec.onPartition = onPartition
-        spec.retainSeconds = try retain.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
-        spec.timeoutSeconds = try timeout.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
-        spec.graceSeconds = try grace.map { (text) throws(InvalidInput) in
-            try Quantities.seconds(text)
-        }
+        spec.retainSeconds = try reading("--retain", retain, Quantities.seconds)
+        spec.timeoutSeconds = try reading("--timeout", timeout, Quantities.seconds)
+        spec.graceSeconds = try reading("--grace", grace, Quantities.seconds)
         spec.constraints = constraint
         // Checked here as well as by the node: the error comes sooner, and without a network.
-        _ = try spec.spec()
+        _ = try reading("--ack", ack, Quantities.ack)
+        do {
+            _ = try spec.spec()
+        } catch {
+            let subject = error.field.map(RunCommand.option) ?? "the task"
+            throw ClientFailure("run: \(subject): \(error.cause)", code: 125)
+        }
         return spec
+    }
+
+    /// Reads an option's value, when there is one; an error names the option.
+    private func reading<Value>(
+        _ option: String, _ text: String?, _ read: (String) throws(InvalidInput) -> Value
+    ) throws -> Value? {
+        guard let text else { return nil }
+        do {
+            return try read(text)
+        } catch {
+            throw ClientFailure("run: \(option): \(error.cause)", code: 125)
+        }
+    }
+
+    /// The option with which people set a field of a submission.
+    static func option(of field: String) -> String {
+        switch field {
+        case "command": "the command"
+        case "environment": "--env"
+        case "volumes": "--volume"
+        case "constraints": "--constraint"
+        default:
+            "--" + field.replacing("_seconds", with: "").replacing("_", with: "-")
+        }
     }
 
     private func environment() throws -> [String] {
         var settings: [String] = []
         if let envFile {
             guard let text = try? String(contentsOfFile: envFile, encoding: .utf8) else {
-                throw ClientFailure("run: the file \(envFile) can't be read", code: 125)
+                throw ClientFailure(
+                    "run: --env-file: the file \(envFile) can't be read", code: 125)
             }
             settings += text.split(separator: "\n").map(String.init).filter {
                 !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace)

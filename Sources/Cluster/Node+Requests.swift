@@ -352,13 +352,14 @@ extension Node {
 
     /// The lock has declared a node gone, or refuses to.
     mutating func forgotten(_ node: NodeID, isRefused: Bool, emit: (NodeEffect) -> Void) {
+        let name = membership.member(node)?.name ?? "\(node)"
         let reply =
             isRefused
             ? NodeReply.refused(
                 Refusal(
                     .conflict,
-                    "the session of node \(node) is alive in the lock; wait until its lease is over"
-                ))
+                    "the session of node \(name) is alive in the lock, and its tasks may be "
+                        + "running; ask again when its lease is over"))
             : .accepted
         for request in forgetReplies.removeValue(forKey: node) ?? [] {
             emit(.reply(request, reply))

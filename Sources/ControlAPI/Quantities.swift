@@ -56,11 +56,13 @@ package enum Quantities {
             parts[0].hasPrefix("/"), parts[1].hasPrefix("/"), parts[1] != "/"
         else {
             throw InvalidInput(
-                "volume \(text): write HOST:CONTAINER[:ro] with absolute paths, "
+                field: "volumes",
+                "\(text): write HOST:CONTAINER[:ro] with absolute paths, "
                     + "such as /data:/mnt:ro")
         }
         guard !parts[0].split(separator: "/").contains("..") else {
-            throw InvalidInput("volume \(text): the host's path must not contain ..")
+            throw InvalidInput(
+                field: "volumes", "\(text): the host's path must not contain ..")
         }
         return VolumeMount(source: parts[0], target: parts[1], isReadOnly: isReadOnly)
     }
@@ -77,11 +79,22 @@ package enum Quantities {
                 (1...restartsMax).contains(count)
             else {
                 throw InvalidInput(
-                    "restart: \(text) is no policy; write never, on-node-loss, always or "
+                    field: "restart",
+                    "\(text) is no policy; write never, on-node-loss, always or "
                         + "on-failure[:N] with N from 1 to \(restartsMax)")
             }
             return .onFailure(restartsMax: count)
         }
+    }
+
+    /// How many disks must hold a task: a number from 1 on, or `majority`, which is `nil`.
+    package static func ack(_ text: String) throws(InvalidInput) -> UInt32? {
+        if text == "majority" { return nil }
+        guard let count = UInt32(text), count >= 1 else {
+            throw InvalidInput(
+                field: "ack", "\(text) is neither a number from 1 on nor majority")
+        }
+        return count
     }
 
     /// A policy as people write it.

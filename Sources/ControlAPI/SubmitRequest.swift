@@ -120,22 +120,22 @@ package struct SpecView: Codable, Hashable, Sendable {
     /// - Throws: `InvalidInput` naming the field and what it takes.
     package func spec() throws(InvalidInput) -> TaskSpec {
         guard let program = command.first, !program.isEmpty else {
-            throw InvalidInput("command: give a program to run")
+            throw InvalidInput(field: "command", "give a program to run")
         }
         var spec = TaskSpec(command: command)
         spec.environment = environment ?? []
         for setting in spec.environment where !setting.dropFirst().contains("=") {
-            throw InvalidInput("environment: \(setting) is not KEY=VALUE")
+            throw InvalidInput(field: "environment", "\(setting) is not KEY=VALUE")
         }
         if let workdir {
             guard workdir.hasPrefix("/") else {
-                throw InvalidInput("workdir: \(workdir) is not an absolute path")
+                throw InvalidInput(field: "workdir", "\(workdir) is not an absolute path")
             }
             spec.workingDirectory = workdir
         }
         if let rootfs {
             guard rootfs.hasPrefix("/") else {
-                throw InvalidInput("rootfs: \(rootfs) is not an absolute path")
+                throw InvalidInput(field: "rootfs", "\(rootfs) is not an absolute path")
             }
             spec.rootfs = .directory(rootfs)
         }
@@ -145,7 +145,8 @@ package struct SpecView: Codable, Hashable, Sendable {
         if let maxAttempts {
             guard (1...Quantities.restartsMax).contains(maxAttempts) else {
                 throw InvalidInput(
-                    "max_attempts: \(maxAttempts) does not lie between 1 and "
+                    field: "max_attempts",
+                    "\(maxAttempts) does not lie between 1 and "
                         + "\(Quantities.restartsMax)")
             }
             spec.attemptsMax = maxAttempts
@@ -153,10 +154,11 @@ package struct SpecView: Codable, Hashable, Sendable {
         switch onPartition {
         case nil, "rerun"?: spec.onPartition = .rerun
         case "wait"?: spec.onPartition = .wait
-        case let other?: throw InvalidInput("on_partition: \(other) is neither rerun nor wait")
+        case let other?:
+            throw InvalidInput(field: "on_partition", "\(other) is neither rerun nor wait")
         }
         for constraint in constraints ?? [] where !constraint.dropFirst().contains("=") {
-            throw InvalidInput("constraints: \(constraint) is not LABEL=VALUE")
+            throw InvalidInput(field: "constraints", "\(constraint) is not LABEL=VALUE")
         }
         spec.constraints = constraints ?? []
         return spec
@@ -165,37 +167,42 @@ package struct SpecView: Codable, Hashable, Sendable {
     private func readLimits(into spec: inout TaskSpec) throws(InvalidInput) {
         if let cpus {
             guard cpus >= 0.001, cpus <= 4_096 else {
-                throw InvalidInput("cpus: \(cpus) does not lie between 0.001 and 4096")
+                throw InvalidInput(field: "cpus", "\(cpus) does not lie between 0.001 and 4096")
             }
             spec.resources.cpuMillis = UInt32((cpus * 1_000).rounded())
         }
         if let memory {
             guard memory >= 4 << 20 else {
-                throw InvalidInput("memory: \(memory) bytes is less than 4M")
+                throw InvalidInput(field: "memory", "\(memory) bytes is less than 4M")
             }
             spec.resources.memoryBytes = memory
         }
         if let pids {
             guard pids >= 4, pids <= 4_194_304 else {
-                throw InvalidInput("pids: \(pids) does not lie between 4 and 4194304")
+                throw InvalidInput(field: "pids", "\(pids) does not lie between 4 and 4194304")
             }
             spec.pidsMax = pids
         }
         if let timeoutSeconds {
-            guard timeoutSeconds > 0, timeoutSeconds < 1e9 else {
-                throw InvalidInput("timeout: must be longer than nothing")
+            guard timeoutSeconds >= 0.001, timeoutSeconds < 1e9 else {
+                throw InvalidInput(
+                    field: "timeout_seconds",
+                    "\(timeoutSeconds) does not lie between a millisecond and thirty years")
             }
             spec.timeout = .milliseconds(Int64(timeoutSeconds * 1_000))
         }
         if let retainSeconds {
             guard retainSeconds >= 0, retainSeconds <= Quantities.retainSecondsMax else {
-                throw InvalidInput("retain: must lie between 0 and ten years")
+                throw InvalidInput(
+                    field: "retain_seconds",
+                    "\(retainSeconds) does not lie between 0 and ten years")
             }
             spec.retention = .milliseconds(Int64(retainSeconds * 1_000))
         }
         if let graceSeconds {
             guard graceSeconds >= 0, graceSeconds <= 86_400 else {
-                throw InvalidInput("grace: must lie between 0 and a day")
+                throw InvalidInput(
+                    field: "grace_seconds", "\(graceSeconds) does not lie between 0 and a day")
             }
             spec.grace = .milliseconds(Int64(graceSeconds * 1_000))
         }
@@ -204,11 +211,22 @@ package struct SpecView: Codable, Hashable, Sendable {
 
 /// Input that can't be understood: the field, the value and what it takes.
 package struct InvalidInput: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The whole sentence.
-    package var description: String
+    /// The field of a submission that holds it; `nil` when it stands elsewhere.
+    package var field: String?
+    /// The value, and what is wrong with it.
+    package var cause: String
 
-    /// Makes an error.
-    package init(_ description: String) {
-        self.description = description
+    /// The whole sentence.
+    package var description: String { field.map { "\($0): \(cause)" } ?? cause }
+
+    /// Makes an error about no field of a submission.
+    package init(_ cause: String) {
+        self.cause = cause
+    }
+
+    /// Makes an error about a field of a submission.
+    package init(field: String, _ cause: String) {
+        self.field = field
+        self.cause = cause
     }
 }

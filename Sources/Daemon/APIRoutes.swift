@@ -102,15 +102,30 @@ extension APIServer {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
+    /// How many digits of a node's ID may stand for it at least.
+    static let nodePrefixSizeMin = 4
+
+    /// The nodes of this ID or name; when there is none, those whose ID begins so.
+    ///
+    /// Not those whose name begins so: `node1` must not mean `node10` because `node1` is unknown.
+    static func find(_ wanted: String, among nodes: [NodeStatus]) -> [NodeStatus] {
+        let exact = nodes.filter { "\($0.id)" == wanted || $0.name == wanted }
+        guard exact.isEmpty, wanted.utf8.count >= nodePrefixSizeMin else { return exact }
+        return nodes.filter { "\($0.id)".hasPrefix(wanted.lowercased()) }
+    }
+
     private func forget(_ wanted: String) async throws -> Response {
         let nodes = try await driver.read { $0.nodes(at: NodeDriver.now) }
-        let found = nodes.filter { "\($0.id)" == wanted || $0.name == wanted }
+        let found = APIServer.find(wanted, among: nodes)
         guard let node = found.first else {
-            throw Refusal(.notFound, "there is no node \(wanted)")
+            throw Refusal(
+                .notFound,
+                "there is no node \(wanted); give its name, or the first digits of its ID")
         }
         guard found.count == 1 else {
-            let list = found.map { "\($0.id)" }.joined(separator: ", ")
-            throw Refusal(.conflict, "\(wanted) is the name of several nodes: \(list); give an ID")
+            let list = found.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
+            throw Refusal(
+                .conflict, "\(wanted) may mean any of \(list); give more of the ID")
         }
         return try await accepted(.forget(node.id))
     }

@@ -59,11 +59,7 @@ extension APIServer {
 
     private func ackLevel(_ text: String?) throws -> AckLevel {
         guard let text else { return .copies(2) }
-        if text == "majority" { return .majority }
-        guard let count = UInt32(text), count >= 1 else {
-            throw InvalidInput("ack: \(text) is neither a number from 1 on nor majority")
-        }
-        return .copies(count)
+        return try Quantities.ack(text).map { AckLevel.copies($0) } ?? .majority
     }
 
     func status(_ request: Request, _ fragment: String) async throws -> Response {

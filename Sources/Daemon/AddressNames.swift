@@ -86,29 +86,58 @@ extension DaemonSettings {
 
 extension DaemonSettings {
     /// The address that packets towards a peer would carry; nothing is sent.
-    static func ownAddress(towards peer: PeerAddress?) -> [UInt8] {
-        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        guard descriptor >= 0 else { return [127, 0, 0, 1] }
+    ///
+    /// An address of IPv6 is only given when the node's sockets take such packets, `isIPv6`.
+    static func ownAddress(towards peer: PeerAddress?, isIPv6: Bool) -> [UInt8] {
+        // Addresses of documentation ranges: the route that leads out names the interface.
+        let outside: [[UInt8]] = [
+            [192, 0, 2, 1], [0x20, 0x01, 0x0D, 0xB8] + Array(repeating: 0, count: 11) + [1],
+        ]
+        let targets = [peer?.ip].compactMap { $0 } + outside
+        for target in targets where target.count == 4 || isIPv6 {
+            if let own = source(towards: target) { return own }
+        }
+        return [127, 0, 0, 1]
+    }
+
+    private static func source(towards ip: [UInt8]) -> [UInt8]? {
+        // Any port but 0; no packet goes there.
+        let port = in_port_t(9).bigEndian
+        if ip.count == 4 {
+            var target = sockaddr_in()
+            target.sin_family = sa_family_t(AF_INET)
+            target.sin_port = port
+            withUnsafeMutableBytes(of: &target.sin_addr) { $0.copyBytes(from: ip) }
+            return source(towards: target, family: AF_INET).map { own in
+                withUnsafeBytes(of: own.sin_addr) { Array($0) }
+            }
+        }
+        var target = sockaddr_in6()
+        target.sin6_family = sa_family_t(AF_INET6)
+        target.sin6_port = port
+        withUnsafeMutableBytes(of: &target.sin6_addr) { $0.copyBytes(from: ip) }
+        return source(towards: target, family: AF_INET6).map { own in
+            withUnsafeBytes(of: own.sin6_addr) { Array($0) }
+        }
+    }
+
+    private static func source<Address>(towards target: Address, family: Int32) -> Address? {
+        let descriptor = socket(family, Int32(SOCK_DGRAM.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var target = sockaddr_in()
-        target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = in_port_t(9).bigEndian
-        // An address of the documentation range: the route that leads out names the interface.
-        let ip = peer?.ip.count == 4 ? peer?.ip ?? [] : [192, 0, 2, 1]
-        withUnsafeMutableBytes(of: &target.sin_addr) { $0.copyBytes(from: ip) }
-        var own = sockaddr_in()
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isConnected = withUnsafePointer(to: &target) {
+        var own = target
+        var size = socklen_t(MemoryLayout<Address>.size)
+        let isKnown = withUnsafePointer(to: target) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, size) == 0
             }
         }
-        guard isConnected else { return [127, 0, 0, 1] }
-        _ = withUnsafeMutablePointer(to: &own) {
+        guard isKnown else { return nil }
+        let isRead = withUnsafeMutablePointer(to: &own) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                getsockname(descriptor, $0, &size)
+                getsockname(descriptor, $0, &size) == 0
             }
         }
-        return withUnsafeBytes(of: own.sin_addr) { Array($0) }
+        return isRead ? own : nil
     }
 }

@@ -154,8 +154,9 @@ enum Daemon {
         _ settings: DaemonSettings, _ bound: PeerAddress, _ seeds: [PeerAddress]?
     ) -> NodeConfiguration {
         var advertise = settings.advertise ?? bound
-        if advertise.ip.allSatisfy({ $0 == 0 }) {
-            advertise.ip = DaemonSettings.ownAddress(towards: seeds?.first)
+        if advertise.isWildcard {
+            advertise.ip = DaemonSettings.ownAddress(
+                towards: seeds?.first, isIPv6: settings.bind.ip.count == 16)
         }
         if advertise.port == 0 { advertise.port = bound.port }
         var configuration = NodeConfiguration(

@@ -42,11 +42,6 @@ struct DaemonSettings {
         dataDirectory = DaemonOptions.dataDirectory(last("data-dir"))
         name = try DaemonSettings.name(last("name"))
         bind = try DaemonSettings.address(last("bind") ?? "0.0.0.0:7946", option: "--bind")
-        guard bind.ip.count == 4 || bind.ip.contains(where: { $0 != 0 }) else {
-            throw StartFailure(
-                "--bind \(bind): over IPv6 a node listens on one address; name it, such as "
-                    + "[fd00::1]:7946")
-        }
         advertise = try last("advertise").map {
             try DaemonSettings.address($0, option: "--advertise")
         }
@@ -70,9 +65,7 @@ struct DaemonSettings {
         }
         logLevel = level
         takesTasks = !(try DaemonSettings.flag(last("no-tasks") ?? "false", option: "--no-tasks"))
-        retention = try DaemonSettings.reading("--retain") {
-            .seconds(try Quantities.seconds(last("retain") ?? "1h"))
-        }
+        retention = try DaemonSettings.retention(last("retain") ?? "1h")
         capacity = try DaemonSettings.capacity(cpus: last("cpus"), memory: last("memory"))
     }
 
@@ -118,7 +111,7 @@ struct DaemonSettings {
             ? api.ip.first == 127 : api.ip == Array(repeating: 0, count: 15) + [1]
         guard isLoopback else {
             throw StartFailure(
-                "--api \(text): over TCP the API is only allowed on loopback (127.0.0.0/8), since "
+                "--api \(text): over TCP the API is only allowed on loopback (127.0.0.0/8 or [::1]), since "
                     + "it is neither encrypted nor protected by a token yet; use the local socket "
                     + "by way of ssh instead")
         }
@@ -134,6 +127,14 @@ struct DaemonSettings {
             isDirectory.boolValue
         else { throw StartFailure("--rootfs \(path): there is no such directory") }
         return path
+    }
+
+    private static func retention(_ text: String) throws -> Duration {
+        let seconds = try reading("--retain") { try Quantities.seconds(text) }
+        guard seconds <= Quantities.retainSecondsMax else {
+            throw StartFailure("--retain \(text): ended tasks are kept for ten years at most")
+        }
+        return .seconds(seconds)
     }
 
     private static func flag(_ text: String, option: String) throws -> Bool {

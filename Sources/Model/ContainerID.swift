@@ -1,18 +1,18 @@
 /// The identity of a container: one attempt at one task.
-package struct ContainerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct ContainerID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The task that the container runs.
-    package var task: TaskID
+    public var task: TaskID
     /// The claim under which it runs.
-    package var token: FencingToken
+    public var token: FencingToken
 
     /// Makes a container identifier.
-    package init(task: TaskID, token: FencingToken) {
+    public init(task: TaskID, token: FencingToken) {
         self.task = task
         self.token = token
     }
 
     /// Reads what `description` gave; `nil` for anything else.
-    package init?(_ text: some StringProtocol) {
+    public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let task = TaskID(parts[0]), let generation = UInt32(parts[1]),
             let index = UInt64(parts[2])
@@ -21,10 +21,10 @@ package struct ContainerID: Hashable, Comparable, Sendable, CustomStringConverti
     }
 
     /// The form `UUID.GENERATION.INDEX`: a valid file name, and a valid name for an OCI runtime.
-    package var description: String { "\(task).\(token)" }
+    public var description: String { "\(task).\(token)" }
 
     /// Orders by task, then by token.
-    package static func < (left: ContainerID, right: ContainerID) -> Bool {
+    public static func < (left: ContainerID, right: ContainerID) -> Bool {
         (left.task, left.token) < (right.task, right.token)
     }
 }

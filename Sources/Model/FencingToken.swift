@@ -1,26 +1,26 @@
 /// Proof of a claim: strictly larger for each new claim on a task, and never granted twice.
 ///
 /// Source: `Docs/Safety.md`, rule "Token"; Kleppmann, "How to do distributed locking" (2016).
-package struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The lock's generation; rises only when a lost majority is given up for good.
-    package var generation: UInt32
+    public var generation: UInt32
     /// The index of the log entry that granted the claim.
-    package var index: UInt64
+    public var index: UInt64
 
     /// Makes a token.
-    package init(generation: UInt32, index: UInt64) {
+    public init(generation: UInt32, index: UInt64) {
         self.generation = generation
         self.index = index
     }
 
     /// Smaller than every granted token.
-    package static let zero = FencingToken(generation: 0, index: 0)
+    public static let zero = FencingToken(generation: 0, index: 0)
 
     /// The form `generation.index`.
-    package var description: String { "\(generation).\(index)" }
+    public var description: String { "\(generation).\(index)" }
 
     /// Orders by generation, then by log index.
-    package static func < (left: FencingToken, right: FencingToken) -> Bool {
+    public static func < (left: FencingToken, right: FencingToken) -> Bool {
         (left.generation, left.index) < (right.generation, right.index)
     }
 }
@@ -29,34 +29,34 @@ package struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvert
 ///
 /// A copy of the directory on another machine has another one, though it has the same key. A
 /// mark proves nothing: equal ones may be copies, different ones are not the same place.
-package struct MachineID: Hashable, Sendable {
+public struct MachineID: Hashable, Sendable {
     /// A hash of what distinguishes the place; zero when that is not known.
-    package var value: UInt64
+    public var value: UInt64
 
     /// Makes a mark from a hash.
-    package init(_ value: UInt64) {
+    public init(_ value: UInt64) {
         self.value = value
     }
 
     /// Nobody has said where.
-    package static let unknown = MachineID(0)
+    public static let unknown = MachineID(0)
 }
 
 /// The identity of a lease that a node holds: 64 random bits, drawn for each session.
-package struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct SessionID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The random bits; zero is never drawn.
-    package var value: UInt64
+    public var value: UInt64
 
     /// Makes a session identifier from its bits.
-    package init(_ value: UInt64) {
+    public init(_ value: UInt64) {
         self.value = value
     }
 
     /// Sixteen lower-case hexadecimal digits.
-    package var description: String {
+    public var description: String {
         Wide128(high: 0, low: value).hexadecimal.suffix(16).lowercased()
     }
 
     /// Tells whether the left identifier sorts first; the order has no meaning in time.
-    package static func < (left: SessionID, right: SessionID) -> Bool { left.value < right.value }
+    public static func < (left: SessionID, right: SessionID) -> Bool { left.value < right.value }
 }

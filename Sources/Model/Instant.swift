@@ -2,39 +2,39 @@
 ///
 /// Real nodes read `CLOCK_BOOTTIME`, which goes on while a machine sleeps; the simulator counts
 /// virtual time from zero. Instants of two nodes can't be compared.
-package struct Instant: Comparable, Hashable, Sendable {
+public struct Instant: Comparable, Hashable, Sendable {
     /// Nanoseconds since the clock's origin.
-    package var nanoseconds: Int64
+    public var nanoseconds: Int64
 
     /// The clock's origin.
-    package static let zero = Instant(nanoseconds: 0)
+    public static let zero = Instant(nanoseconds: 0)
     /// Later than every deadline that a node can set.
-    package static let distantFuture = Instant(nanoseconds: .max)
+    public static let distantFuture = Instant(nanoseconds: .max)
 
     /// Makes an instant from nanoseconds since the clock's origin.
-    package init(nanoseconds: Int64) {
+    public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
     /// Tells whether the left instant comes first.
-    package static func < (left: Instant, right: Instant) -> Bool {
+    public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
     /// The instant that lies `duration` later; saturates at the ends of the range.
-    package static func + (left: Instant, duration: Duration) -> Instant {
+    public static func + (left: Instant, duration: Duration) -> Instant {
         let (sum, overflow) = left.nanoseconds.addingReportingOverflow(duration.nanoseconds)
         if overflow { return duration.nanoseconds < 0 ? .zero : .distantFuture }
         return Instant(nanoseconds: sum)
     }
 
     /// The instant that lies `duration` earlier; saturates at the ends of the range.
-    package static func - (left: Instant, duration: Duration) -> Instant {
+    public static func - (left: Instant, duration: Duration) -> Instant {
         left + (Duration.zero - duration)
     }
 
     /// The time from the right instant to the left one; negative when the left one is earlier.
-    package static func - (left: Instant, right: Instant) -> Duration {
+    public static func - (left: Instant, right: Instant) -> Duration {
         let (difference, overflow) =
             left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
         return .nanoseconds(overflow ? .max : difference)
@@ -43,7 +43,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 
 extension Duration {
     /// The whole duration in nanoseconds; saturates at about 292 years.
-    package var nanoseconds: Int64 {
+    public var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }
@@ -52,5 +52,5 @@ extension Duration {
     }
 
     /// The duration in seconds, for ratios and display.
-    package var seconds: Double { Double(nanoseconds) / 1e9 }
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
 }

@@ -2,16 +2,16 @@
 ///
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014),
 /// SplitMix64. Not for keys or nonces: those come from libsodium, outside of the core.
-package struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
+public struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
     private var state: UInt64
 
     /// Starts the sequence that belongs to `seed`.
-    package init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
     /// The next 64 bits of the sequence.
-    package mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -20,17 +20,17 @@ package struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
     }
 
     /// A generator whose sequence is independent of what this one goes on to give.
-    package mutating func split() -> SeededGenerator {
+    public mutating func split() -> SeededGenerator {
         SeededGenerator(seed: next() ^ 0xD1B5_4A32_D192_ED03)
     }
 
     /// A fraction in 0 ..< 1, uniformly distributed over 53-bit values.
-    package mutating func fraction() -> Double {
+    public mutating func fraction() -> Double {
         Double(next() >> 11) * 0x1p-53
     }
 
     /// A duration between zero and `bound`, uniformly distributed; zero when `bound` is not positive.
-    package mutating func duration(upTo bound: Duration) -> Duration {
+    public mutating func duration(upTo bound: Duration) -> Duration {
         guard bound > .zero else { return .zero }
         return .nanoseconds(Int64(fraction() * Double(bound.nanoseconds)))
     }

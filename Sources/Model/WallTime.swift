@@ -1,19 +1,19 @@
 /// A date and time of day for people to read, in milliseconds since 1970 (UTC).
 ///
 /// Nothing is decided by it: wall clocks of nodes disagree and jump.
-package struct WallTime: Comparable, Hashable, Sendable, CustomStringConvertible {
+public struct WallTime: Comparable, Hashable, Sendable, CustomStringConvertible {
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    package var milliseconds: Int64
+    public var milliseconds: Int64
 
     /// Makes a wall time from milliseconds since 1970 (UTC).
-    package init(milliseconds: Int64) {
+    public init(milliseconds: Int64) {
         self.milliseconds = milliseconds
     }
 
     /// The time as RFC 3339 with milliseconds, in UTC.
     ///
     /// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-    package var description: String {
+    public var description: String {
         let (days, rest) = milliseconds.flooredQuotient(by: 86_400_000)
         let (era, dayOfEra) = (days + 719_468).flooredQuotient(by: 146_097)
         let yearOfEra =
@@ -33,12 +33,12 @@ package struct WallTime: Comparable, Hashable, Sendable, CustomStringConvertible
     }
 
     /// Tells whether the left time comes first.
-    package static func < (left: WallTime, right: WallTime) -> Bool {
+    public static func < (left: WallTime, right: WallTime) -> Bool {
         left.milliseconds < right.milliseconds
     }
 
     /// The time that lies `duration` later.
-    package static func + (left: WallTime, duration: Duration) -> WallTime {
+    public static func + (left: WallTime, duration: Duration) -> WallTime {
         WallTime(milliseconds: left.milliseconds &+ duration.nanoseconds / 1_000_000)
     }
 }

@@ -1,34 +1,32 @@
 /// Sixteen bytes as two integers: the storage that the long identifiers share.
 ///
 /// Ordered as its big-endian bytes are, so that text, bytes and values sort alike.
-package struct Wide128: Hashable, Comparable, Sendable {
+public struct Wide128: Hashable, Comparable, Sendable {
     /// The first eight bytes, big-endian.
-    package var high: UInt64
+    public var high: UInt64
     /// The last eight bytes, big-endian.
-    package var low: UInt64
+    public var low: UInt64
 
     /// Makes a value from its two halves.
-    package init(high: UInt64, low: UInt64) {
+    @inlinable
+    public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
     /// Reads sixteen big-endian bytes; `nil` when `bytes` is not sixteen bytes long.
-    package init?(bytes: some Collection<UInt8>) {
+    @inlinable
+    public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
-        var halves: (UInt64, UInt64) = (0, 0)
-        for (position, byte) in bytes.enumerated() {
-            if position < 8 {
-                halves.0 = halves.0 << 8 | UInt64(byte)
-            } else {
-                halves.1 = halves.1 << 8 | UInt64(byte)
-            }
+        (high, low) = (0, 0)
+        for byte in bytes {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(byte)
         }
-        (high, low) = halves
     }
 
     /// Reads 32 hexadecimal digits, upper or lower case; `nil` for anything else.
-    package init?(hexadecimal text: some StringProtocol) {
+    public init?(hexadecimal text: some StringProtocol) {
         guard text.utf8.count == 32, text.utf8.allSatisfy(Wide128.isHexadecimalDigit),
             let high = UInt64(text.prefix(16), radix: 16),
             let low = UInt64(text.suffix(16), radix: 16)
@@ -37,14 +35,14 @@ package struct Wide128: Hashable, Comparable, Sendable {
     }
 
     /// The sixteen bytes, big-endian.
-    package var bytes: [UInt8] {
+    public var bytes: [UInt8] {
         [high, low].flatMap { half in
             (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) }
         }
     }
 
     /// Thirty-two lower-case hexadecimal digits.
-    package var hexadecimal: String {
+    public var hexadecimal: String {
         [high, low].map { half in
             let digits = String(half, radix: 16)
             return String(repeating: "0", count: 16 - digits.count) + digits
@@ -52,7 +50,8 @@ package struct Wide128: Hashable, Comparable, Sendable {
     }
 
     /// Tells whether the left value's bytes sort first.
-    package static func < (left: Wide128, right: Wide128) -> Bool {
+    @inlinable
+    public static func < (left: Wide128, right: Wide128) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }
 

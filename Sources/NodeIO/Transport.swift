@@ -31,45 +31,11 @@ package final class Transport: @unchecked Sendable {
     /// - Throws: `StartFailure` when the address can't be had; nothing stays open.
     package func open(_ bind: PeerAddress, receive: @escaping Receive) async throws {
         self.receive = receive
-        let socket = try SocketAddress(ipAddress: bind.host, port: Int(bind.port))
         do {
-            let listener = try await ServerBootstrap(group: loop)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelInitializer { [self] channel in
-                    guard incoming.count < Transport.incomingMax else { return channel.close() }
-                    incoming[ObjectIdentifier(channel)] = channel
-                    channel.closeFuture.whenComplete { [self] _ in
-                        incoming[ObjectIdentifier(channel)] = nil
-                    }
-                    return channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(
-                            FrameReader { [self] bytes in
-                                let source = channel.remoteAddress.flatMap(PeerAddress.init)
-                                self.receive(
-                                    bytes, source ?? PeerAddress(ip: [0, 0, 0, 0], port: 0), .stream
-                                )
-                            })
-                    }
-                }
-                .bind(to: socket).get()
+            let listener = try await listen(on: bind)
             self.listener = listener
             address = PeerAddress(ip: bind.ip, port: UInt16(listener.localAddress?.port ?? 0))
-            let same = try SocketAddress(ipAddress: bind.host, port: Int(address.port))
-            datagrams = try await DatagramBootstrap(group: loop)
-                .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
-                .channelOption(
-                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048)
-                )
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(
-                            DatagramReader { [self] bytes, source in
-                                self.receive(bytes, source, .datagram)
-                            })
-                    }
-                }
-                .bind(to: same).get()
+            datagrams = try await openDatagrams(on: address)
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw StartFailure(
                 "--bind \(bind): the port is taken by another program; stop it, or choose another "
@@ -80,12 +46,61 @@ package final class Transport: @unchecked Sendable {
         }
     }
 
+    private func listen(on bind: PeerAddress) async throws -> any NIOCore.Channel {
+        var bootstrap = ServerBootstrap(group: loop)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { [self] channel in
+                guard incoming.count < Transport.incomingMax else { return channel.close() }
+                incoming[ObjectIdentifier(channel)] = channel
+                channel.closeFuture.whenComplete { [self] _ in
+                    incoming[ObjectIdentifier(channel)] = nil
+                }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        FrameReader { [self] bytes in
+                            let source = channel.remoteAddress.flatMap(PeerAddress.init)
+                            self.receive(
+                                bytes, source ?? PeerAddress(ip: [0, 0, 0, 0], port: 0), .stream)
+                        })
+                }
+            }
+        if bind.ip.count == 16 {
+            bootstrap = bootstrap.serverChannelOption(Transport.takesIPv6Alone, value: 0)
+        }
+        return try await bootstrap.bind(to: SocketAddress(bind)).get()
+    }
+
+    private func openDatagrams(on bind: PeerAddress) async throws -> any NIOCore.Channel {
+        var bootstrap = DatagramBootstrap(group: loop)
+            .channelOption(.socketOption(.so_rcvbuf), value: 4 << 20)
+            .channelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        DatagramReader { [self] bytes, source in
+                            self.receive(bytes, source, .datagram)
+                        })
+                }
+            }
+        if bind.ip.count == 16 {
+            bootstrap = bootstrap.channelOption(Transport.takesIPv6Alone, value: 0)
+        }
+        return try await bootstrap.bind(to: SocketAddress(bind)).get()
+    }
+
+    /// Off, a socket on all IPv6 addresses takes IPv4 too, whatever the machine's default is.
+    private static let takesIPv6Alone = ChannelOptions.Types.SocketOption(
+        level: .ipv6, name: .ipv6_v6only)
+
     /// Sends; on the event loop.
     package func send(_ bytes: [UInt8], to peer: PeerAddress, via channel: Model.Channel) {
         switch channel {
         case .datagram:
             guard let datagrams,
-                let target = try? SocketAddress(ipAddress: peer.host, port: Int(peer.port))
+                let target = try? SocketAddress(address.ip.count == 16 ? peer.mapped : peer)
             else { return }
             let buffer = ByteBuffer(bytes: bytes)
             datagrams.writeAndFlush(
@@ -172,8 +187,7 @@ final class PeerConnection {
 
     private func connect() {
         state = .connecting
-        guard let target = try? SocketAddress(ipAddress: address.host, port: Int(address.port))
-        else { return fail() }
+        guard let target = try? SocketAddress(address) else { return fail() }
         ClientBootstrap(group: loop).connectTimeout(.seconds(2))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connect(to: target).assumeIsolated().whenComplete { [self] result in
@@ -264,6 +278,26 @@ extension PeerAddress {
         case .v6(let address): ip = withUnsafeBytes(of: address.address) { Array($0[8..<24]) }
         case .unixDomainSocket: return nil
         }
-        self.init(ip: ip, port: UInt16(port))
+        self.init(ip: PeerAddress.unmapped(ip), port: UInt16(port))
+    }
+
+    /// What an IPv4 address is preceded by where a socket for both kinds shows or takes it.
+    ///
+    /// Source: RFC 4291, section 2.5.5.2.
+    private static let mappedPrefix: [UInt8] = Array(repeating: 0, count: 10) + [0xFF, 0xFF]
+
+    /// The address for a socket of IPv6.
+    var mapped: PeerAddress {
+        ip.count == 16 ? self : PeerAddress(ip: PeerAddress.mappedPrefix + ip, port: port)
+    }
+
+    private static func unmapped(_ ip: [UInt8]) -> [UInt8] {
+        ip.count == 16 && ip.starts(with: mappedPrefix) ? Array(ip.suffix(4)) : ip
+    }
+}
+
+extension SocketAddress {
+    init(_ peer: PeerAddress) throws {
+        try self.init(ipAddress: peer.host, port: Int(peer.port))
     }
 }

@@ -52,6 +52,38 @@ import Testing
         let command = try RunCommand.parse(words)
         #expect(throws: (any Error).self) { try command.spec() }
     }
+
+    struct BadInput: CustomTestStringConvertible, Sendable {
+        let words: [String]
+        /// The option with its value, as the message begins.
+        let subject: String
+        var testDescription: String { words.joined(separator: " ") }
+    }
+
+    @Test(arguments: [
+        BadInput(words: ["--memory", "much"], subject: "--memory: much"),
+        BadInput(words: ["--memory", "1K"], subject: "--memory: 1024"),
+        BadInput(words: ["--timeout", "soon"], subject: "--timeout: soon"),
+        BadInput(words: ["--timeout", "0"], subject: "--timeout: 0"),
+        BadInput(words: ["--retain", "3651d"], subject: "--retain: "),
+        BadInput(words: ["--grace", "2d"], subject: "--grace: "),
+        BadInput(words: ["--restart", "maybe"], subject: "--restart: maybe"),
+        BadInput(words: ["--max-attempts", "0"], subject: "--max-attempts: 0"),
+        BadInput(words: ["--on-partition", "stop"], subject: "--on-partition: stop"),
+        BadInput(words: ["--constraint", "zone"], subject: "--constraint: zone"),
+        BadInput(words: ["-e", "=1"], subject: "--env: =1"),
+        BadInput(words: ["-v", "a:b"], subject: "--volume: a:b"),
+        BadInput(words: ["-w", "here"], subject: "--workdir: here"),
+        BadInput(words: ["--ack", "zero"], subject: "--ack: zero"),
+        BadInput(words: ["--pids", "1"], subject: "--pids: 1"),
+        BadInput(words: ["--cpus", "0"], subject: "--cpus: 0"),
+    ])
+    func `bad input is named with its option`(row: BadInput) throws {
+        let command = try RunCommand.parse(row.words + ["true"])
+        let failure = #expect(throws: ClientFailure.self) { try command.spec() }
+        #expect(failure?.message.hasPrefix("run: \(row.subject)") == true, "\(failure as Any)")
+        #expect(failure?.code == 125)
+    }
 }
 
 @Suite struct NodeOptionTests {

@@ -181,6 +181,17 @@ import Testing
             #expect(try await api.ask(.GET, "/readyz").text == "ready\n")
             let nodes = try await api.ask(.GET, "/v1/nodes").value([NodeView].self)
             #expect(nodes.map(\.name) == ["alone"])
+            // A node may be named, or its ID begun with four digits or more.
+            let id = try #require(nodes.first?.id)
+            for fragment in ["alone", id, String(id.prefix(4)), id.prefix(9).uppercased()] {
+                let answer = try await api.ask(.POST, "/v1/nodes/\(fragment)/forget")
+                #expect(answer.status == 409, "\(fragment): \(answer.text)")
+                #expect(answer.error?.message.contains("alone is alive") == true)
+            }
+            for fragment in ["alon", String(id.prefix(3))] {
+                let answer = try await api.ask(.POST, "/v1/nodes/\(fragment)/forget")
+                #expect(answer.status == 404, "\(fragment): \(answer.text)")
+            }
             let token = try await api.ask(.POST, "/v1/tokens", #"{"lifetime_seconds":60}"#)
             #expect(try token.value(TokenView.self).token.hasPrefix("mgp1-"))
         }

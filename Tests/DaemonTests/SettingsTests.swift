@@ -100,7 +100,7 @@ extension DataDirectoryTests {
         ["api": ["10.0.0.1:80"]], ["api": ["0.0.0.0:80"]], ["profile": ["moon"]],
         ["label": ["x"]], ["cpus": ["none"]], ["memory": ["much"]], ["name": ["a b"]],
         ["bind": ["here"]], ["allow-volume": ["relative"]], ["retain": ["long"]],
-        ["bind": ["127.0.0.1:70000"]], ["bind": ["::1:7946"]], ["bind": ["[::]:7946"]],
+        ["bind": ["127.0.0.1:70000"]], ["bind": ["::1:7946"]], ["retain": ["3651d"]],
         ["advertise": [":7946"]], ["api": ["[fd00::1]:80"]], ["cpus": ["0"]], ["cpus": ["-1"]],
         ["memory": ["1"]], ["label": ["=x"]], ["label": ["a=b c"]],
         ["label": ["a=" + String(repeating: "x", count: 400)]], ["name": ["a\u{1B}[31m"]],
@@ -120,6 +120,27 @@ extension DataDirectoryTests {
         #expect(settings.labels == ["a=2", "z=1"])
         #expect(settings.api == PeerAddress("127.0.0.1:8080"))
         #expect(!settings.takesTasks)
+    }
+
+    @Test func `ended tasks are kept for ten years at most`() throws {
+        #expect(try DaemonSettings(["retain": ["3650d"]]).retention == .seconds(3_650 * 86_400))
+        #expect(try DaemonSettings(["retain": ["0"]]).retention == .zero)
+    }
+
+    @Test func `a node may listen on all addresses of both kinds`() throws {
+        #expect(try DaemonSettings([:]).bind.description == "0.0.0.0:7946")
+        let settings = try DaemonSettings(["bind": ["[::]:7946"], "api": ["[::1]:8080"]])
+        #expect(settings.bind.isWildcard)
+        #expect(settings.api?.description == "[::1]:8080")
+    }
+
+    @Test func `a node's own address is of the kind that its peer has`() throws {
+        let six = try DaemonSettings.address("[::1]:1", option: "--x")
+        let four = try DaemonSettings.address("127.0.0.1:1", option: "--x")
+        #expect(DaemonSettings.ownAddress(towards: six, isIPv6: true) == six.ip)
+        #expect(DaemonSettings.ownAddress(towards: four, isIPv6: true) == four.ip)
+        #expect(DaemonSettings.ownAddress(towards: four, isIPv6: false) == four.ip)
+        #expect(DaemonSettings.ownAddress(towards: six, isIPv6: false).count == 4)
     }
 
     @Test func `an error names its option`() {

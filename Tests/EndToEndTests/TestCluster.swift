@@ -11,8 +11,11 @@ struct TestCluster: Sendable {
     static let canRunContainers = geteuid() == 0
 
     /// Runs `body` on a fresh cluster of `count` nodes, then removes all of it.
+    ///
+    /// The nodes listen at `addresses`, or at some drawn from the loopback range.
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
+        addresses: [String]? = nil,
         preparing prepare: (TestCluster) async throws -> Void = { _ in },
         afterwards cleanUp: @escaping @Sendable () -> Void = {},
         _ body: (TestCluster) async throws -> Void
@@ -23,7 +26,7 @@ struct TestCluster: Sendable {
             at: folder.appendingPathComponent("shared"), withIntermediateDirectories: true)
         let ports =
             network.map { network in (0..<count).map(network.address) }
-            ?? LoopbackAddresses.draw(count)
+            ?? addresses ?? LoopbackAddresses.draw(count)
         let nodes = ports.enumerated().map { index, address in
             TestNode(
                 name: "node\(index + 1)", address: address,

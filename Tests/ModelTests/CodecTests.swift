@@ -64,6 +64,18 @@ import Testing
         #expect(throws: CodecError.malformed) { try reader.string(max: 8) }
     }
 
+    @Test(arguments: [0, 1, 127, 128, 16_383, 16_384])
+    func `a field's size stands before its content, however long that is`(count: Int) throws {
+        var writer = ByteWriter()
+        writer.byte(7)
+        writer.field(3) { $0.raw(Array(repeating: 5, count: count)) }
+        var plain = ByteWriter()
+        plain.byte(7)
+        plain.varint(3)
+        plain.blob(Array(repeating: UInt8(5), count: count))
+        #expect(writer.bytes == plain.bytes)
+    }
+
     @Test func `fields must rise`() {
         var writer = ByteWriter()
         writer.field(2) { $0.byte(1) }

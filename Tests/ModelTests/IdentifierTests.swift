@@ -28,6 +28,22 @@ import Testing
         #expect(TaskID(text) == nil)
     }
 
+    @Test(arguments: [
+        (ip: [0, 0, 0, 0, 0, 0, 0, 0] as [UInt16], text: "::"),
+        (ip: [0, 0, 0, 0, 0, 0, 0, 1], text: "::1"),
+        (ip: [0xFD00, 0, 0, 0, 0, 0, 0, 0], text: "fd00::"),
+        (ip: [0x2001, 0xDB8, 0, 0, 1, 0, 0, 1], text: "2001:db8::1:0:0:1"),
+        (ip: [0x2001, 0xDB8, 0, 1, 1, 1, 1, 1], text: "2001:db8:0:1:1:1:1:1"),
+        (ip: [1, 0, 0, 2, 0, 0, 0, 3], text: "1:0:0:2::3"),
+        (ip: [1, 2, 3, 4, 5, 6, 7, 8], text: "1:2:3:4:5:6:7:8"),
+    ])
+    func `an IPv6 address is written in its short form`(row: (ip: [UInt16], text: String)) {
+        let bytes = row.ip.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
+        let address = PeerAddress(ip: bytes, port: 7_946)
+        #expect(address.host == row.text)
+        #expect(address.description == "[\(row.text)]:7946")
+    }
+
     struct Address: CustomTestStringConvertible, Sendable {
         let text: String
         let isValid: Bool

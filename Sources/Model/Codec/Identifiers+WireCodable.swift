@@ -1,60 +1,74 @@
 extension NodeID: WireCodable {
     /// Writes sixteen bytes.
-    package func encode(into writer: inout ByteWriter) { writer.wide(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.wide(value) }
     /// Reads sixteen bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
 }
 
 extension ClusterID: WireCodable {
     /// Writes sixteen bytes.
-    package func encode(into writer: inout ByteWriter) { writer.wide(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.wide(value) }
     /// Reads sixteen bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
 }
 
 extension TaskID: WireCodable {
     /// Writes sixteen bytes.
-    package func encode(into writer: inout ByteWriter) { writer.wide(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.wide(value) }
     /// Reads sixteen bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) { self.init(try reader.wide()) }
 }
 
 extension BootID: WireCodable {
     /// Writes eight bytes.
-    package func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
     /// Reads eight bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         self.init(try reader.fixed64())
     }
 }
 
 extension MachineID: WireCodable {
     /// Writes eight bytes.
-    package func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
     /// Reads eight bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         self.init(try reader.fixed64())
     }
 }
 
 extension SessionID: WireCodable {
     /// Writes eight bytes.
-    package func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.fixed64(value) }
     /// Reads eight bytes.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         self.init(try reader.fixed64())
     }
 }
 
 extension BirthDot: WireCodable {
     /// Writes the origin, then the sequence.
-    package func encode(into writer: inout ByteWriter) {
+    @inlinable
+    public func encode(into writer: inout ByteWriter) {
         origin.encode(into: &writer)
         writer.varint(sequence)
     }
 
     /// Reads the origin, then the sequence.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         let origin = try BootID(from: &reader)
         self.init(origin: origin, sequence: try reader.varint())
     }
@@ -62,13 +76,15 @@ extension BirthDot: WireCodable {
 
 extension FencingToken: WireCodable {
     /// Writes the generation, then the index.
-    package func encode(into writer: inout ByteWriter) {
+    @inlinable
+    public func encode(into writer: inout ByteWriter) {
         writer.varint(UInt64(generation))
         writer.varint(index)
     }
 
     /// Reads the generation, then the index.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         let generation = try reader.varint32()
         self.init(generation: generation, index: try reader.varint())
     }
@@ -76,13 +92,15 @@ extension FencingToken: WireCodable {
 
 extension ContainerID: WireCodable {
     /// Writes task and token.
-    package func encode(into writer: inout ByteWriter) {
+    @inlinable
+    public func encode(into writer: inout ByteWriter) {
         task.encode(into: &writer)
         token.encode(into: &writer)
     }
 
     /// Reads task and token.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         let task = try TaskID(from: &reader)
         self.init(task: task, token: try FencingToken(from: &reader))
     }
@@ -90,13 +108,15 @@ extension ContainerID: WireCodable {
 
 extension PeerAddress: WireCodable {
     /// Writes the address bytes, then the port.
-    package func encode(into writer: inout ByteWriter) {
+    @inlinable
+    public func encode(into writer: inout ByteWriter) {
         writer.blob(ip)
         writer.varint(UInt64(port))
     }
 
     /// Reads an address of four or sixteen bytes, then the port.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         let ip = Array(try reader.blob(max: 16))
         guard ip.count == 4 || ip.count == 16 else { throw .malformed }
         self.init(ip: ip, port: UInt16(try reader.varint(max: UInt64(UInt16.max))))
@@ -105,16 +125,19 @@ extension PeerAddress: WireCodable {
 
 extension WallTime: WireCodable {
     /// Writes the milliseconds, signed.
-    package func encode(into writer: inout ByteWriter) { writer.signed(milliseconds) }
+    @inlinable
+    public func encode(into writer: inout ByteWriter) { writer.signed(milliseconds) }
     /// Reads the milliseconds, signed.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         self.init(milliseconds: try reader.signed())
     }
 }
 
 extension TaskOutcome: WireCodable {
     /// Writes kind, exit status if any, and reason.
-    package func encode(into writer: inout ByteWriter) {
+    @inlinable
+    public func encode(into writer: inout ByteWriter) {
         writer.byte(kind.rawValue)
         writer.bool(exit != nil)
         if let exit {
@@ -125,7 +148,8 @@ extension TaskOutcome: WireCodable {
     }
 
     /// Reads kind, exit status if any, and reason.
-    package init(from reader: inout ByteReader) throws(CodecError) {
+    @inlinable
+    public init(from reader: inout ByteReader) throws(CodecError) {
         guard let kind = Kind(rawValue: try reader.byte()) else { throw .malformed }
         var exit: ExitStatus?
         if try reader.bool() {

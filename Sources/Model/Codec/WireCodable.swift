@@ -1,5 +1,5 @@
 /// A value with one canonical, bounded encoding.
-package protocol WireCodable {
+public protocol WireCodable {
     /// Writes the value.
     func encode(into writer: inout ByteWriter)
     /// Reads a value and leaves the reader behind it.
@@ -8,15 +8,23 @@ package protocol WireCodable {
 
 extension WireCodable {
     /// The whole encoding of this value.
-    package var encoded: [UInt8] {
+    @inlinable
+    public var encoded: [UInt8] {
         var writer = ByteWriter()
         encode(into: &writer)
         return writer.bytes
     }
 
     /// Reads a value that takes up all of `bytes`.
-    package init(decoding bytes: some Collection<UInt8>) throws(CodecError) {
-        var reader = ByteReader(Array(bytes)[...])
+    @inlinable
+    public init(decoding bytes: [UInt8]) throws(CodecError) {
+        try self.init(decoding: bytes[...])
+    }
+
+    /// Reads a value that takes up all of `bytes`.
+    @inlinable
+    public init(decoding bytes: ArraySlice<UInt8>) throws(CodecError) {
+        var reader = ByteReader(bytes)
         try self.init(from: &reader)
         try reader.end()
     }
