@@ -13,15 +13,26 @@ struct TableBenchmark: ParsableCommand {
     @Option(help: "How many tasks two replicas differ in before a repair.") var differences = 100
     @Option(help: "How many updates are spread per cluster size.") var updates = 2_000
 
+    @Option(help: "What to measure; may be repeated.") var part: [Part] = Part.allCases
+
+    /// What can be measured by itself.
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        case memory, merges, fields, dissemination, join, repair
+    }
+
     func run() throws {
         var report: [String: Double] = [:]
-        measureMemory(into: &report)
-        let source = filled()
-        measureMerges(of: source, into: &report)
-        measureFields(into: &report)
-        for count in [5, 32, 100] { measureDissemination(count, into: &report) }
-        measureJoin(source, into: &report)
-        measureRepair(into: &report)
+        for part in Part.allCases where self.part.contains(part) {
+            switch part {
+            case .memory: measureMemory(into: &report)
+            case .merges: measureMerges(into: &report)
+            case .fields: measureFields(into: &report)
+            case .dissemination:
+                for count in [5, 20, 100] { measureDissemination(count, into: &report) }
+            case .join: measureJoin(into: &report)
+            case .repair: measureRepair(into: &report)
+            }
+        }
         print(
             String(
                 decoding: try JSONSerialization.data(
@@ -93,23 +104,60 @@ struct TableBenchmark: ParsableCommand {
                 - specSize)
     }
 
-    /// One replica with all tasks, each running.
+    /// One replica with all tasks, each submitted, claimed and started.
     private func filled() -> TableReplica {
         var cluster = TableCluster(count: 1)
         for number in 0..<tasks {
             submit(number, at: 0, in: &cluster)
+            cluster.step(0, .writeAttempt(id(number), row(number, .claimed)))
             cluster.step(0, .writeAttempt(id(number), row(number, .running)))
         }
         return cluster.replicas[0]
     }
 
-    private func measureMerges(of source: TableReplica, into report: inout [String: Double]) {
-        let records = source.records
-        var empty = TableCluster(count: 1).replicas[0]
-        let news = cpuSeconds { _ = empty.merge(records, at: .zero) }
-        let known = cpuSeconds { _ = empty.merge(records, at: .zero) }
-        report["merges_new_per_cpu_s"] = (Double(records.count) / news).rounded()
-        report["merges_known_per_cpu_s"] = (Double(records.count) / known).rounded()
+    /// Deltas of one field as they travel, read before, joined into a replica with all tasks.
+    ///
+    /// In the order of submission, as tasks mostly start, and in any order; then the same once more.
+    private func measureMerges(into report: inout [String: Double]) {
+        var random = SeededGenerator(seed: 3)
+        var cluster = TableCluster(count: 2)
+        for number in 0..<tasks { submit(number, at: 0, in: &cluster) }
+        _ = cluster.converge(roundsMax: 100)
+        cluster.keepsPackets = true
+        let phases: [(AttemptRow.Phase, [Int])] = [
+            (.claimed, Array(0..<tasks)), (.starting, Array(0..<tasks)),
+            (.running, (0..<tasks).shuffled(using: &random)),
+        ]
+        for (phase, numbers) in phases {
+            for number in numbers {
+                cluster.step(0, .writeAttempt(id(number), row(number, phase)))
+            }
+            cluster.wait(.milliseconds(10))
+            let deltas = cluster.takeKept().map(DecodedDeltas.init(table:))
+            let news = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: tasks)
+            let known = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: 0)
+            switch phase {
+            case .claimed: report["merges_new_row_per_cpu_s"] = news
+            case .starting: report["merges_new_field_per_cpu_s"] = news
+            default:
+                report["merges_new_field_any_order_per_cpu_s"] = news
+                report["merges_known_field_any_order_per_cpu_s"] = known
+            }
+        }
+    }
+
+    private func mergesPerSecond(
+        of batches: [DecodedDeltas], into replica: inout TableReplica, expected: Int
+    ) -> Double {
+        var found = 0
+        let elapsed = cpuSeconds {
+            for batch in batches {
+                found += replica.merge(batch, from: TableCluster.id(0), at: .zero)
+            }
+        }
+        precondition(found == expected, "each delta is news once")
+        replica.settle()
+        return (Double(batches.map(\.count).reduce(0, +)) / elapsed).rounded()
     }
 
     private func measureFields(into report: inout [String: Double]) {
@@ -143,7 +191,9 @@ struct TableBenchmark: ParsableCommand {
         _ = cluster.converge(roundsMax: 200)
         cluster.resetCounters()
         for number in 0..<updates / 2 {
-            cluster.step(number % count, .writeAttempt(id(number), row(number, .running)))
+            var update = row(number, .running)
+            update.node = TableCluster.id(number % count)
+            cluster.step(number % count, .writeAttempt(id(number), update))
             cluster.wait(.milliseconds(1))
         }
         let rounds = cluster.converge(roundsMax: 200)
@@ -155,7 +205,7 @@ struct TableBenchmark: ParsableCommand {
         report["repair_rounds_n\(count)"] = Double(rounds)
     }
 
-    private func measureJoin(_ source: TableReplica, into report: inout [String: Double]) {
+    private func measureJoin(into report: inout [String: Double]) {
         var cluster = TableCluster(count: 1)
         for number in 0..<tasks {
             submit(number, at: 0, in: &cluster)

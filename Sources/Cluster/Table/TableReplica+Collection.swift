@@ -39,10 +39,7 @@ extension TableReplica {
             heed(interval.upperBound, of: origin, isBirth: true, at: now, emit: emit)
             collected.insert(interval, of: origin)
             writes.next.births.insert(interval, of: origin)
-            birthIndex.forEach(
-                from: Dot(origin: origin, sequence: interval.lowerBound),
-                through: Dot(origin: origin, sequence: interval.upperBound)
-            ) { _, id in
+            birthIndex.forEach(in: interval, of: origin) { _, id in
                 ids.append(id)
                 return true
             }
@@ -68,23 +65,9 @@ extension TableReplica {
             if birthIndex[birth.dot] == record.id { birthIndex.remove(birth.dot) }
         }
         outbox.remove(record.id)
-        writes.next.changed.remove(record.id)
         writes.next.removed.insert(record.id)
         emit(
             .collected(
                 record.id, births: record.births, attempts: record.attempts.map(\.token)))
-    }
-}
-
-extension RangedMap where Key == Dot {
-    /// Calls `body` for each dot between two, both included, until it returns `false`.
-    func forEach(from lower: Dot, through upper: Dot, _ body: (Dot, Value) -> Bool) {
-        var next: Dot?
-        if upper.sequence < .max {
-            next = Dot(origin: upper.origin, sequence: upper.sequence + 1)
-        } else if upper.origin < .max {
-            next = Dot(origin: upper.origin + 1, sequence: 0)
-        }
-        forEach(from: lower, to: next, body)
     }
 }

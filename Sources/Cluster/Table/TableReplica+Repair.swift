@@ -28,7 +28,8 @@ extension TableReplica {
         guard let message = try? TableMessage(decoding: bytes) else { return }
         switch message {
         case .push(let ack, let hops, let deltas):
-            let taken = take(deltas, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
+            let taken = take(
+                deltas, from: sender, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
             if !taken.unplaced.isEmpty {
                 let question = TableMessage.lacking(
                     Array(taken.unplaced.prefix(TableMessage.lackingMax)))
@@ -56,7 +57,7 @@ extension TableReplica {
                     to: sender, emit: emit)
             }
         case .records(let deltas, let voids, let isMore):
-            let taken = take(deltas, hops: nil, at: now, emit: emit)
+            let taken = take(deltas, from: sender, hops: nil, at: now, emit: emit)
             let isNews = learnVoids(voids, at: now, emit: emit)
             if isMore, taken.isAnyNews || isNews { writes.next.followUps.insert(sender) }
         case .collected(let page, let wantsReply):
@@ -210,16 +211,13 @@ extension TableReplica {
             var isDone = false
             // An interval may be absurdly long when a peer made it up: the work is bounded by what
             // is known.
-            index.forEach(
-                from: Dot(origin: origin, sequence: interval.lowerBound),
-                through: Dot(origin: origin, sequence: interval.upperBound)
-            ) { dot, id in
+            index.forEach(in: interval, of: origin) { sequence, id in
                 guard let record = tasks[id] else { return true }
                 guard supply.add(record) else { return false }
                 oldest = min(oldest, record.revision)
-                if dot.sequence > lower { supply.void(lower...(dot.sequence - 1), of: origin) }
-                isDone = dot.sequence == interval.upperBound
-                if !isDone { lower = dot.sequence + 1 }
+                if sequence > lower { supply.void(lower...(sequence - 1), of: origin) }
+                isDone = sequence == interval.upperBound
+                if !isDone { lower = sequence + 1 }
                 return true
             }
             guard !supply.isCut else { break }

@@ -8,8 +8,8 @@ import Model
 struct TableWrites: Sendable {
     /// What one write, or several that were joined, puts on disk.
     struct Batch: Sendable {
-        /// Records to write.
-        var changed: Set<TaskID> = []
+        /// Records to write; without order, and a few of them twice.
+        var changed: [TaskID] = []
         /// Records to remove.
         var removed: Set<TaskID> = []
         /// Mutations whose effects are written with the records, or that stand for nothing.
@@ -30,7 +30,7 @@ struct TableWrites: Sendable {
         }
 
         mutating func absorb(_ other: Batch) {
-            changed.formUnion(other.changed)
+            changed = TableWrites.sorted(changed + other.changed)
             removed.formUnion(other.removed)
             dots.join(other.dots)
             births.join(other.births)
@@ -61,6 +61,8 @@ struct TableWrites: Sendable {
     /// Tasks whose records have grown by this event, in the order in which they did.
     var grown: [TaskID] = []
     var lastTicket = TableTicket(0)
+    /// The count of changes at which `next` began to gather.
+    var gatheredFrom: UInt64 = 0
 
     /// How many writes are under way before changes gather.
     static let underWayMax = 64
@@ -73,7 +75,13 @@ struct TableWrites: Sendable {
             || refused?.changed.contains(id) == true
     }
 
-    mutating func void(_ dots: [Dot]) {
+    /// In rising order, each once.
+    static func sorted(_ ids: [TaskID]) -> [TaskID] {
+        let all = ids.sorted()
+        return all.indices.filter { $0 == 0 || all[$0] != all[$0 - 1] }.map { all[$0] }
+    }
+
+    mutating func void(_ dots: DotList) {
         for dot in dots { next.dots.insert(dot) }
     }
 }
@@ -92,10 +100,12 @@ extension TableReplica {
         var batch = writes.next
         writes.next = TableWrites.Batch()
         batch.revision = revision
+        writes.gatheredFrom = revision
         var rows: [DurableWrite] = batch.removed.sorted().map {
             .delete(.task, key: $0.value.bytes)
         }
-        for id in batch.changed.sorted() {
+        batch.changed = TableWrites.sorted(batch.changed)
+        for id in batch.changed {
             guard let record = tasks[id] else { continue }
             rows.append(.put(.task, key: id.value.bytes, value: TaskDelta(record).encoded))
         }
@@ -111,13 +121,7 @@ extension TableReplica {
         let grown = writes.grown
         writes.grown = []
         var told: Set<TaskID> = []
-        for id in grown where told.insert(id).inserted {
-            if let position = tasks.position(of: id) {
-                let print = Fingerprint.of(TaskDelta(tasks[position]).contentBytes)
-                tasks.modify(position) { $0.fingerprint = print }
-            }
-            emit(.changed(id))
-        }
+        for id in grown where told.insert(id).inserted { emit(.changed(id)) }
     }
 
     /// Nothing new was said: all of it is on disk, or on its way there under earlier tickets.
@@ -142,7 +146,8 @@ extension TableReplica {
         claim(done.dots)
         if writes.refused == nil, index == 0 { durableRevision = done.revision }
         for id in done.own.sorted() { emit(.storedLocally(id)) }
-        for id in done.changed.sorted() where submissions[id]?.isOnOwnDisk == false {
+        for id in done.changed
+        where submissions[id]?.isOnOwnDisk == false && tasks.position(of: id) != nil {
             submissions[id]?.isOnOwnDisk = true
             reportCopies(of: id, emit: emit)
         }
