@@ -69,17 +69,18 @@ public protocol KeyedLattice: Lattice {
 ///
 /// Dropping the smallest keys commutes with joining, since a dropped key could not come back.
 public struct TopMap<Value: KeyedLattice>: Lattice {
-    /// How many of the largest keys are kept.
-    public let capacity: Int
     /// The values, in rising order of their keys.
     @inlinable public var values: [Value] { kept }
+    /// How many of the largest keys are kept.
+    @inlinable public var capacity: Int { Int(room) }
     @usableFromInline var kept: [Value] = []
+    @usableFromInline let room: UInt8
 
-    /// Makes an empty map; `capacity` is 1 or more.
+    /// Makes an empty map; `capacity` is 1 to 255.
     @inlinable
-    public init(capacity: Int) {
+    public init(capacity: UInt8) {
         precondition(capacity > 0, "a map without room can't be joined into")
-        self.capacity = capacity
+        room = capacity
     }
 
     /// The value of a key.
@@ -104,6 +105,18 @@ public struct TopMap<Value: KeyedLattice>: Lattice {
             kept.insert(value, at: index)
         }
         return true
+    }
+
+    /// Where the value with the largest key is that `isWanted` accepts.
+    @inlinable
+    public func lastIndex(where isWanted: (Value) -> Bool) -> Int? {
+        kept.lastIndex(where: isWanted)
+    }
+
+    /// Replaces a value in place by one that joining would make of it: no smaller, of the same key.
+    @inlinable
+    public mutating func grow<Result>(at index: Int, _ body: (inout Value) -> Result) -> Result {
+        body(&kept[index])
     }
 
     /// Joins every entry of another map.

@@ -20,6 +20,20 @@ public struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Senda
             keys.reserveCapacity(count)
             values.reserveCapacity(count)
         }
+
+        /// Changes a value in place; returns by how much its fingerprint has changed, too.
+        @inlinable
+        mutating func modify<Result>(
+            _ offset: Int, _ body: (inout Value) -> Result
+        ) -> (result: Result, difference: UInt64) {
+            let changed = values.withUnsafeMutableBufferPointer { values in
+                let before = values[offset].fingerprint
+                let result = body(&values[offset])
+                return (result, values[offset].fingerprint &- before)
+            }
+            sum &+= changed.1
+            return changed
+        }
     }
 
     /// Where a key is.
@@ -91,17 +105,9 @@ public struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Senda
     public mutating func modify<Result>(
         _ position: Position, _ body: (inout Value) -> Result
     ) -> Result {
-        let before = chunks[position.chunk].values[position.offset].fingerprint
-        let result = body(&chunks[position.chunk].values[position.offset])
-        let after = chunks[position.chunk].values[position.offset].fingerprint
-        if after != before { account(after &- before, in: position.chunk) }
-        return result
-    }
-
-    @inlinable
-    mutating func account(_ difference: UInt64, in chunk: Int) {
-        chunks[chunk].sum &+= difference
+        let (result, difference) = chunks[position.chunk].modify(position.offset, body)
         sum &+= difference
+        return result
     }
 
     /// Sets the value of a key; returns the one that it had.

@@ -14,12 +14,12 @@ import Testing
         bench.settle(rounds: 2)
         bench.attempt(1, token: 1, at: 0)
         bench.packets = []
-        for token in 2...200 as ClosedRange<UInt64> { bench.attempt(1, token: token, at: 0) }
+        for token in 2...400 as ClosedRange<UInt64> { bench.attempt(1, token: token, at: 0) }
         bench.now = bench.now + .milliseconds(5)
         bench.step(0, .deadlineReached)
         #expect(!bench.packets.isEmpty)
         while !bench.packets.isEmpty { bench.deliver(0) }
-        #expect(bench.replicas[1].record(task(1))?.latestAttempt?.token.index == 200)
+        #expect(bench.replicas[1].record(task(1))?.latestAttempt?.token.index == 400)
     }
 
     @Test func `answers that never come take a bounded room`() {

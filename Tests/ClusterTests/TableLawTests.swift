@@ -29,7 +29,7 @@ import Testing
         expectLaws(
             "the attempts of a record",
             LatticeLaws(hasDeltas: true, draw: TableDraws.row) { steps in
-                var rows = TopMap<HeldRow>(capacity: TaskRecord.attemptsMax)
+                var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
                 for row in steps { rows.join(HeldRow(row)) }
                 return rows
             })
@@ -53,11 +53,14 @@ import Testing
             let read = try RowPatch(decoding: patch.encoded)
             #expect(read == patch)
             #expect(read.applied(to: before) == after)
+            var held = HeldRow(before)
+            var joined = held
+            #expect(held.join(read) == joined.join(HeldRow(after)))
+            #expect(held == joined)
         }
     }
 
     @Test func `a patch makes a new row of nothing, whoever passes it on`() throws {
-        let none = TopMap<HeldRow>(capacity: 1)
         for seed in 0..<300 as Range<UInt64> {
             var generator = Splitmix(state: seed)
             var row = TableDraws.row(&generator)
@@ -67,9 +70,9 @@ import Testing
             let patch = try #require(RowPatch(from: nil, to: row, sender: sender))
             let read = try RowPatch(decoding: patch.encoded)
             #expect(read == patch)
-            #expect(read.row(upon: none, from: TaskRecord.Source(sender: sender))?.row == row)
+            #expect(read.newRow(from: sender) == row)
             let passedOn = try RowPatch(decoding: read.passedOn(from: sender).encoded)
-            #expect(passedOn.row(upon: none, from: TaskRecord.Source(sender: other))?.row == row)
+            #expect(passedOn.newRow(from: other) == row)
         }
     }
 

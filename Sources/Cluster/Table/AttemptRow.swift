@@ -50,6 +50,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var node: NodeID
     /// How far it has come.
     package var phase: Phase
+    /// Which of the times there are, by the bits of `Part`.
+    private var times: UInt8 = 0
     /// How often the task was tried, this attempt included unless it never ran.
     package var count = AttemptCount.first
     /// The process's exit, once there is one.
@@ -77,8 +79,6 @@ package struct AttemptRow: Hashable, Sendable {
     private var claimedMilliseconds: Int64 = 0
     private var startedMilliseconds: Int64 = 0
     private var endedMilliseconds: Int64 = 0
-    /// Which of the times there are, by the bits of `Part`.
-    private var times: UInt8 = 0
     /// What a newer version wrote behind all this.
     package private(set) var unknownTail: [UInt8] = []
 

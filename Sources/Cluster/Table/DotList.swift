@@ -8,7 +8,12 @@ struct DotList: Hashable, Sendable {
     private var second = Dot(origin: 0, sequence: 0)
     private var third = Dot(origin: 0, sequence: 0)
     private var others: [Dot] = []
-    private(set) var count = 0
+    private var length: UInt8 = 0
+
+    /// The most dots in a list.
+    static let countMax = 255
+
+    var count: Int { Int(length) }
 
     private static let inlineCount = 3
 
@@ -43,14 +48,16 @@ struct DotList: Hashable, Sendable {
         indices.allSatisfy { other.contains(self[$0]) }
     }
 
+    /// Adds a dot; there are fewer than `countMax`.
     mutating func append(_ dot: Dot) {
+        precondition(count < DotList.countMax, "a list has a bounded number of dots")
         switch count {
         case 0: first = dot
         case 1: second = dot
         case 2: third = dot
         default: others.append(dot)
         }
-        count += 1
+        length += 1
     }
 
     mutating func removeFirst(_ removed: Int) {

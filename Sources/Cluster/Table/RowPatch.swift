@@ -16,6 +16,10 @@ struct RowPatch: Hashable, Sendable {
 
     var base: Base
     var phase: AttemptRow.Phase
+    /// Whether it is applied to no row.
+    var isNew: Bool {
+        if case .new = base { true } else { false }
+    }
     /// What is new; what is absent is as it was.
     var exit: ExitStatus?
     var reason: String?
@@ -66,19 +70,10 @@ struct RowPatch: Hashable, Sendable {
         return both
     }
 
-    /// Whether a record with these rows has what the patch is applied to.
-    func fits(_ rows: TopMap<HeldRow>, isStrict: Bool) -> Bool {
-        guard case .row(let mark) = base else { return true }
-        return isStrict ? rows.values.contains { $0.mark == mark } : !rows.values.isEmpty
-    }
-
-    /// The row that the patch makes; `nil` when it does not fit.
-    func row(upon rows: TopMap<HeldRow>, from source: TaskRecord.Source) -> HeldRow? {
-        guard case .row(let mark) = base else {
-            return newRow(from: source.sender).map(HeldRow.init)
-        }
-        let held = rows.values.last { !source.isStrict || $0.mark == mark }
-        return held.map { HeldRow(applied(to: $0.row)) }
+    /// Where a record with these rows has what the patch is applied to; `nil` when it lacks that.
+    func base(in rows: TopMap<HeldRow>, isStrict: Bool) -> Int? {
+        guard case .row(let mark) = base else { return nil }
+        return rows.lastIndex { !isStrict || $0.mark == mark }
     }
 
     /// The patch as another node says it that heard it from `sender`.
@@ -92,6 +87,12 @@ struct RowPatch: Hashable, Sendable {
     /// The row that the patch makes of the one before.
     func applied(to before: AttemptRow) -> AttemptRow {
         var row = before
+        apply(to: &row)
+        return row
+    }
+
+    /// Makes the row of the one before in its place.
+    func apply(to row: inout AttemptRow) {
         row.phase = phase
         if let exit { row.exit = exit }
         if let reason { row.reason = reason }
@@ -99,10 +100,10 @@ struct RowPatch: Hashable, Sendable {
             row.started = WallTime(milliseconds: RowPatch.startBase(of: row) &+ started)
         }
         if let ended { row.ended = WallTime(milliseconds: RowPatch.endBase(of: row) &+ ended) }
-        return row
     }
 
-    private func newRow(from sender: NodeID) -> AttemptRow? {
+    /// The row of a new attempt; `nil` when the patch is of one before.
+    func newRow(from sender: NodeID) -> AttemptRow? {
         guard case .new(let key, let node, let count) = base else { return nil }
         var row = AttemptRow(
             token: key.token, session: key.session, node: node ?? sender, phase: phase)

@@ -51,20 +51,27 @@ struct TaskDelta: Hashable, Sendable {
 
     /// Takes in a later delta of the same task, so that both travel as one.
     ///
-    /// It may grow beyond what one message may say of a task (`isReadable`).
+    /// It may grow by one beyond what a message may say of a task (`isReadable`); what comes then is
+    /// in the record, which travels in its place.
     mutating func absorb(_ later: TaskDelta) {
         boxedSubmission = boxedSubmission ?? later.boxedSubmission
         isCancelRequested = isCancelRequested || later.isCancelRequested
         for row in later.rows { absorb(row, patch: later.patches[row.key]) }
         boxedClose = later.boxedClose ?? boxedClose
-        for birth in later.births where !births.contains(birth) { births.append(birth) }
+        for birth in later.births
+        where births.count <= TaskRecord.birthsMax && !births.contains(birth) {
+            births.append(birth)
+        }
         unknown.join(later.unknown)
-        for dot in later.dots where !dots.contains(dot) { dots.append(dot) }
+        for dot in later.dots where dots.count <= TaskRecord.dotsMax && !dots.contains(dot) {
+            dots.append(dot)
+        }
     }
 
     /// A later row takes the place of an earlier one; its patch must then begin where that did.
     private mutating func absorb(_ row: AttemptRow, patch: RowPatch?) {
         guard let index = rows.firstIndex(where: { $0.key == row.key }) else {
+            guard rows.count <= TaskRecord.attemptsMax else { return }
             rows.append(row)
             patches[row.key] = patch
             return

@@ -78,17 +78,19 @@ extension TaskRecord.Content {
     private mutating func place(
         _ delta: inout TaskDelta, from source: TaskRecord.Source, _ taken: inout TaskRecord.Taken
     ) -> Bool {
-        for patch in delta.unplaced where !patch.fits(rows, isStrict: source.isStrict) {
+        for patch in delta.unplaced where !patch.isNew {
+            guard patch.base(in: rows, isStrict: source.isStrict) == nil else { continue }
             taken.isUnplaced = true
             return false
         }
         var isRowNew = false
         for patch in delta.unplaced {
-            guard let held = patch.row(upon: rows, from: source) else { continue }
-            if rows.join(held) { isRowNew = true }
-            guard source.keepsPatches else { continue }
-            delta.rows.append(held.row)
-            delta.patches[held.key] = patch.passedOn(from: source.sender)
+            if source.keepsPatches {
+                guard let row = made(by: patch, from: source) else { continue }
+                delta.rows.append(row)
+                delta.patches[row.key] = patch.passedOn(from: source.sender)
+            }
+            if join(patch, from: source) { isRowNew = true }
         }
         delta.unplaced = []
         if isRowNew {
@@ -96,6 +98,20 @@ extension TaskRecord.Content {
             updatePrints(isRestNew: false)
         }
         return true
+    }
+
+    private func made(by patch: RowPatch, from source: TaskRecord.Source) -> AttemptRow? {
+        guard let index = patch.base(in: rows, isStrict: source.isStrict) else {
+            return patch.newRow(from: source.sender)
+        }
+        return patch.applied(to: rows.values[index].row)
+    }
+
+    private mutating func join(_ patch: RowPatch, from source: TaskRecord.Source) -> Bool {
+        guard let index = patch.base(in: rows, isStrict: source.isStrict) else {
+            return patch.newRow(from: source.sender).map { rows.join(HeldRow($0)) } ?? false
+        }
+        return rows.grow(at: index) { $0.join(patch) }
     }
 
     /// Joins all that a delta says, apart from patches.

@@ -26,21 +26,21 @@ package struct TaskRecord: Sendable {
         var unknownTail: [UInt8] = []
     }
 
-    /// What a record holds.
+    /// What a record holds; small parts stand together, so that padding takes little room.
     struct Content: Sendable {
         let id: TaskID
         var submission: Box<Submission>
+        var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
         var cancel = RaisedFlag()
-        var rows = TopMap<HeldRow>(capacity: TaskRecord.attemptsMax)
         var close: Box<Close>?
         /// All births, sorted; none while the submission's is the only one.
         var manyBirths: [BirthDot] = []
         var unknown = UnknownFields()
-        var dots = DotList()
         var revision: UInt64 = 0
         /// The fingerprint of all but the rows, and of the whole.
         var restPrint: UInt64 = 0
         var print: UInt64 = 0
+        var dots = DotList()
 
         /// All births of the task, sorted; all are collected with it.
         ///
@@ -168,6 +168,15 @@ struct HeldRow: KeyedLattice, Hashable, Sendable {
     mutating func join(_ other: HeldRow) -> Bool {
         guard row.join(other.row) else { return false }
         print = other.print
+        return true
+    }
+
+    /// Joins the row that a patch makes of this one.
+    mutating func join(_ patch: RowPatch) -> Bool {
+        // A later phase wins whatever else is said: no copy is needed.
+        guard patch.phase > row.phase else { return join(HeldRow(patch.applied(to: row))) }
+        patch.apply(to: &row)
+        print = row.print
         return true
     }
 }
