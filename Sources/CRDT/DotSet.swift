@@ -17,6 +17,12 @@ public struct Dot: Hashable, Comparable, Sendable {
     /// After every other dot.
     package static let last = Dot(origin: .max, sequence: .max)
 
+    /// The next dot of all; the last one is its own.
+    package var successor: Dot {
+        if sequence < .max { return Dot(origin: origin, sequence: sequence + 1) }
+        return origin < .max ? Dot(origin: origin + 1, sequence: 0) : self
+    }
+
     /// Tells whether both name the same mutation.
     @inlinable
     public static func == (left: Dot, right: Dot) -> Bool {
@@ -76,6 +82,11 @@ package struct DotSet: Lattice, Sendable {
         joining interval: ClosedRange<UInt64>, of origin: UInt64
     ) -> ClosedRange<UInt64> {
         ranges[origin]?.merged(interval).interval ?? interval
+    }
+
+    /// Whether an interval overlaps or touches one of the set, and so adds none.
+    package func touches(_ interval: ClosedRange<UInt64>, of origin: UInt64) -> Bool {
+        ranges[origin].map { !$0.merged(interval).replaced.isEmpty } ?? false
     }
 
     /// Adds a dot; returns whether it is new.
@@ -283,6 +294,9 @@ extension DotSet {
             Dot(origin: first | (.max >> 8), sequence: .max)
         )
     }
+
+    /// In which bucket a dot is.
+    package static func bucket(of dot: Dot) -> Int { Int(dot.origin >> 56) }
 
     /// The fingerprint of each bucket: where two sets differ, without either being sent.
     package var bucketFingerprints: [UInt64] {

@@ -8,7 +8,7 @@ extension TableReplica {
 
     /// All changes up to this one are on the disks of this node and of every peer in reach.
     private var stableRevision: UInt64 {
-        peers.reduce(durableRevision) { min($0, peerRevisions[$1] ?? 0) }
+        peers.reduce(durableRevision) { min($0, peerKnowledge[$1]?.revision ?? 0) }
     }
 
     /// Drops closed tasks past their retention that every member in reach is known to have.
@@ -17,7 +17,7 @@ extension TableReplica {
         for _ in 0..<TableReplica.collectedAtOnceMax {
             guard let id = closed.popDue(at: now) else { return }
             guard let record = tasks[id], record.close != nil else { continue }
-            guard record.revision <= stable, hasRoomForCollected else {
+            guard record.revision <= stable, hasRoom(forCollected: record.births) else {
                 closed.insert(id, due: now + configuration.repairInterval * 4)
                 continue
             }
@@ -26,8 +26,17 @@ extension TableReplica {
     }
 
     /// A set of births with too many gaps is not made worse: tasks are kept instead.
-    private var hasRoomForCollected: Bool {
-        collected.intervalCount < TableConfiguration.intervalsMax
+    private func hasRoom(forCollected births: [BirthDot]) -> Bool {
+        births.allSatisfy {
+            hasRoom(forCollected: $0.sequence...$0.sequence, of: $0.origin.value)
+        }
+    }
+
+    private func hasRoom(
+        forCollected interval: ClosedRange<UInt64>, of origin: UInt64
+    ) -> Bool {
+        collected.intervalCount < configuration.intervalsMax
+            || collected.touches(interval, of: origin)
     }
 
     /// Joins births that another node says were collected; their records go.
@@ -35,7 +44,8 @@ extension TableReplica {
         _ births: DotSet, at now: Instant, emit: (TableEffect) -> Void
     ) {
         var ids: [TaskID] = []
-        for (origin, interval) in births.subtracting(collected) where hasRoomForCollected {
+        for (origin, interval) in births.subtracting(collected)
+        where hasRoom(forCollected: interval, of: origin) {
             heed(interval.upperBound, of: origin, isBirth: true, at: now, emit: emit)
             collected.insert(interval, of: origin)
             writes.next.births.insert(interval, of: origin)

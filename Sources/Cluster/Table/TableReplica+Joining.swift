@@ -63,6 +63,8 @@ extension TableReplica {
     private mutating func note(_ taken: TaskRecord.Taken, of id: TaskID, at now: Instant) {
         for number in taken.newDots.indices {
             index.set(id, for: taken.newDots[number])
+            // On a disk that does not answer, dots gather: what is not claimed comes again.
+            guard writes.next.dots.intervalCount < configuration.intervalsMax else { continue }
             writes.next.dots.insert(taken.newDots[number])
         }
         for dot in taken.oldDots { forget(dot, of: id) }
@@ -150,7 +152,9 @@ extension TableReplica {
     private mutating func discard(
         _ delta: TaskDelta, births: [BirthDot], emit: (TableEffect) -> Void
     ) {
-        writes.void(delta.dots)
+        if writes.next.dots.intervalCount < configuration.intervalsMax {
+            writes.void(delta.dots)
+        }
         for birth in births { collect(birth) }
         if let record = tasks[delta.id] { drop(record, emit: emit) }
     }

@@ -33,8 +33,8 @@ package struct TableReplica: Sendable {
     var durableRevision: UInt64 = 0
 
     var peers: [NodeID] = []
-    /// Up to which of this node's changes a peer is known to have all.
-    var peerRevisions: [NodeID: UInt64] = [:]
+    /// Which of this node's changes each peer is known to have.
+    var peerKnowledge: [NodeID: PeerKnowledge] = [:]
 
     var writes = TableWrites()
     var outbox = TableOutbox()
@@ -105,7 +105,7 @@ package struct TableReplica: Sendable {
         case .peers(let peers):
             self.peers = peers.sorted()
             let present = Set(peers)
-            peerRevisions = peerRevisions.filter { present.contains($0.key) }
+            peerKnowledge = peerKnowledge.filter { present.contains($0.key) }
         case .persisted(let ticket):
             persisted(ticket, emit: emit)
         case .persistFailed(let ticket):

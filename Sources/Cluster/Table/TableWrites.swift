@@ -100,6 +100,7 @@ extension TableReplica {
         var batch = writes.next
         writes.next = TableWrites.Batch()
         batch.revision = revision
+        batch.dots = claimable(batch.dots)
         writes.gatheredFrom = revision
         var rows: [DurableWrite] = batch.removed.sorted().map {
             .delete(.task, key: $0.value.bytes)
@@ -155,20 +156,30 @@ extension TableReplica {
         for peer in done.followUps.sorted() { sendContext(to: peer, wantsReply: false, emit: emit) }
     }
 
-    /// Takes dots into the context; one too fragmented to be kept claims less.
+    /// Of these dots, those for whose intervals there is room: in memory, and on disk.
+    private func claimable(_ dots: DotSet) -> DotSet {
+        let underWay =
+            writes.outstanding.reduce(0) { $0 + $1.batch.dots.intervalCount }
+            + (writes.refused?.dots.intervalCount ?? 0)
+        var room = configuration.intervalsMax - context.intervalCount - underWay
+        guard dots.intervalCount > room else { return dots }
+        var claimed = DotSet()
+        dots.forEach { origin, interval in
+            if !context.touches(interval, of: origin) {
+                guard room > 0 else { return }
+                room -= 1
+            }
+            claimed.insert(interval, of: origin)
+        }
+        return claimed
+    }
+
+    /// Takes dots into the context.
     private mutating func claim(_ dots: DotSet) {
-        for origin in dots.origins {
-            if configuration.mutation == .claimsBelowHighest,
-                let last = dots.intervals(of: origin).last
-            {
-                context.insert(1...last.upperBound, of: origin)
-            }
-            for interval in dots.intervals(of: origin)
-            where context.intervalCount < TableConfiguration.intervalsMax
-                || context.interval(joining: interval, of: origin) != interval
-            {
-                context.insert(interval, of: origin)
-            }
+        context.join(dots)
+        guard configuration.mutation == .claimsBelowHighest else { return }
+        dots.forEach { origin, interval in
+            context.insert(min(1, interval.upperBound)...interval.upperBound, of: origin)
         }
     }
 
