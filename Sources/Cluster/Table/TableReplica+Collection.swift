@@ -11,6 +11,20 @@ extension TableReplica {
         peers.reduce(durableRevision) { min($0, peerKnowledge[$1]?.revision ?? 0) }
     }
 
+    /// Waits for the end of a closed task's retention.
+    ///
+    /// Tasks that others have collected before stay in the heap until they are due here, which may
+    /// be long after: they are removed before they outnumber those that are there.
+    mutating func waitForRetention(of record: TaskRecord, at now: Instant) {
+        closed.insert(
+            record.id, due: now + (record.spec.retention ?? configuration.retention))
+        guard closed.count > 2 * tasks.count + TableReplica.closedSlack else { return }
+        closed.keep { [tasks] in tasks.position(of: $0) != nil }
+    }
+
+    /// So many tasks that are gone are not worth the work.
+    static let closedSlack = 4_096
+
     /// Drops closed tasks past their retention that every member in reach is known to have.
     mutating func collectDue(at now: Instant, emit: (TableEffect) -> Void) {
         let stable = stableRevision

@@ -75,9 +75,7 @@ extension TableReplica {
         // What has changed since the last write is already named in the next one.
         if taken.revisionBefore <= writes.gatheredFrom { writes.next.changed.append(id) }
         if taken.hasGrown { writes.grown.append(id) }
-        if taken.isCloseNew, let record = tasks[id] {
-            closed.insert(id, due: now + (record.spec.retention ?? configuration.retention))
-        }
+        if taken.isCloseNew, let record = tasks[id] { waitForRetention(of: record, at: now) }
     }
 
     /// Forgets which task a mutation belongs to, unless it is another's.
