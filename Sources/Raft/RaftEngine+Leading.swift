@@ -60,7 +60,8 @@ extension RaftEngine {
     ) {
         guard role == .leader, leading?.transferTarget == nil, members.isVoter(id),
             command.count <= RaftEntry.commandSizeBytesMax,
-            log.lastIndex - commitIndex < configuration.uncommittedMax
+            log.lastIndex - commitIndex < configuration.uncommittedMax,
+            log.sizeBytes(after: commitIndex) < configuration.uncommittedSizeBytesMax
         else { return emit(.dropped(context: context, leader: role == .leader ? nil : leader)) }
         append(RaftEntry(term: term, content: .command(command)), emit: emit)
         emit(.proposed(context: context, index: log.lastIndex))

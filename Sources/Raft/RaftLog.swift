@@ -30,13 +30,19 @@ package struct RaftSnapshot: Hashable, Sendable {
 struct RaftLog {
     private(set) var snapshot: RaftSnapshot
     private var entries: [RaftEntry]
+    /// For each entry the size of all up to it, in bytes, counted from `compactedSizeBytes` on.
+    private var endsBytes: [UInt64]
+    /// The size of what was compacted away.
+    private var compactedSizeBytes: UInt64 = 0
 
     /// The last index that a log may have; no sum with it overflows.
     static let indexMax = UInt64.max / 2
 
     init(snapshot: RaftSnapshot, entries: [RaftEntry]) {
         self.snapshot = snapshot
-        self.entries = entries
+        self.entries = []
+        endsBytes = []
+        for entry in entries { append(entry) }
     }
 
     var lastIndex: UInt64 { snapshot.index + UInt64(entries.count) }
@@ -68,7 +74,14 @@ struct RaftLog {
         return batch
     }
 
+    /// The size of the entries behind `index`, in bytes.
+    func sizeBytes(after index: UInt64) -> UInt64 {
+        guard index < lastIndex, let end = endsBytes.last else { return 0 }
+        return end - (index < firstIndex ? compactedSizeBytes : endsBytes[Int(index - firstIndex)])
+    }
+
     mutating func append(_ entry: RaftEntry) {
+        endsBytes.append((endsBytes.last ?? compactedSizeBytes) + UInt64(entry.sizeBytes))
         entries.append(entry)
     }
 
@@ -77,21 +90,25 @@ struct RaftLog {
         precondition(index > snapshot.index, "a snapshot covers committed entries")
         guard index <= lastIndex else { return }
         entries.removeSubrange(Int(index - firstIndex)...)
+        endsBytes.removeSubrange(Int(index - firstIndex)...)
     }
 
     /// Lets a snapshot stand for the entries up to its index.
     mutating func compact(into newer: RaftSnapshot) {
         precondition(newer.index >= snapshot.index, "compaction never goes back")
-        let kept =
-            newer.index < lastIndex ? Array(entries[Int(newer.index - snapshot.index)...]) : []
+        let dropped = Int(min(newer.index, lastIndex) - snapshot.index)
+        if dropped > 0 { compactedSizeBytes = endsBytes[dropped - 1] }
+        entries = Array(entries[dropped...])
+        endsBytes = Array(endsBytes[dropped...])
         snapshot = newer
-        entries = kept
     }
 
     /// Replaces everything by a leader's snapshot.
     mutating func replace(by newer: RaftSnapshot) {
         snapshot = newer
         entries = []
+        endsBytes = []
+        compactedSizeBytes = 0
     }
 
     /// The newest members that stand in the log, committed or not, and where.

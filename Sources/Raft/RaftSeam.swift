@@ -68,6 +68,8 @@ package struct RaftConfiguration: Hashable, Sendable {
     package var chunkSizeBytes = RaftMessage.chunkSizeBytesMax
     /// The most entries that are in a leader's log, but not committed; more are dropped.
     package var uncommittedMax: UInt64 = 65_536
+    /// The most bytes of such entries: a leader that is cut off must not fill its memory.
+    package var uncommittedSizeBytesMax: UInt64 = 64 << 20
     /// The most reads that wait for confirmation.
     package var readsMax = 4_096
     /// How many entries a learner may lack and still become a voter.

@@ -69,4 +69,47 @@ import Testing
         bench.step(1, .propose([1], context: 1))
         #expect(bench.engines[1]?.lastIndex == 6)
     }
+
+    @Test func `a leader takes bytes up to its bound, and none past it`() {
+        let bench = RaftBench(seed: 1)
+        let command = [UInt8](repeating: 1, count: 100)
+        let sizeBytes = UInt64(RaftEntry(term: 1, content: .command(command)).sizeBytes)
+        bench.configuration.uncommittedSizeBytesMax = 3 * sizeBytes
+        bench.found([1, 2, 3])
+        bench.tick(1)
+        bench.exchange([1, 2, 3])
+        for _ in 0..<4 { bench.step(1, .propose(command, context: 1)) }
+        #expect(bench.engines[1]?.lastIndex == 5)
+        #expect(bench.notices == ["the proposal is dropped"])
+        bench.exchange([1, 2, 3])
+        for _ in 0..<3 { bench.step(1, .propose(command, context: 1)) }
+        #expect(bench.engines[1]?.lastIndex == 8)
+    }
+
+    @Test func `a log knows the size of what stands behind any entry`() {
+        var generator = SeededGenerator(seed: 11)
+        var log = RaftLog(snapshot: RaftSnapshot.none, entries: [])
+        for _ in 0..<2_000 {
+            switch generator.next() % 8 {
+            case 0 where log.lastIndex > log.firstIndex:
+                log.truncate(
+                    from: log.firstIndex + generator.next() % (log.lastIndex - log.firstIndex))
+            case 1 where log.lastIndex > log.firstIndex:
+                var newer = log.snapshot
+                newer.index += 1 + generator.next() % (log.lastIndex - log.firstIndex)
+                log.compact(into: newer)
+            case 2 where generator.next() % 16 == 0:
+                var newer = log.snapshot
+                newer.index = log.lastIndex + 3
+                log.replace(by: newer)
+            default:
+                let command = [UInt8](repeating: 0, count: Int(generator.next() % 50))
+                log.append(RaftEntry(term: 1, content: .command(command)))
+            }
+            let index =
+                log.snapshot.index + generator.next() % (log.lastIndex - log.snapshot.index + 2)
+            let behind = (index + 1..<max(index + 1, log.lastIndex + 1)).compactMap(log.entry)
+            #expect(log.sizeBytes(after: index) == behind.reduce(0) { $0 + UInt64($1.sizeBytes) })
+        }
+    }
 }
