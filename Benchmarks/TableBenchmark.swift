@@ -1,4 +1,5 @@
 import ArgumentParser
+import CShims
 import Cluster
 import Foundation
 import Glibc
@@ -17,7 +18,7 @@ struct TableBenchmark: ParsableCommand {
 
     /// What can be measured by itself.
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case memory, merges, fields, dissemination, join, repair
+        case memory, disk, merges, fields, dissemination, join, repair, collected
     }
 
     func run() throws {
@@ -25,12 +26,14 @@ struct TableBenchmark: ParsableCommand {
         for part in Part.allCases where self.part.contains(part) {
             switch part {
             case .memory: measureMemory(into: &report)
+            case .disk: try measureDisk(into: &report)
             case .merges: measureMerges(into: &report)
             case .fields: measureFields(into: &report)
             case .dissemination:
                 for count in [5, 20, 100] { measureDissemination(count, into: &report) }
             case .join: measureJoin(into: &report)
             case .repair: measureRepair(into: &report)
+            case .collected: measureCollected(into: &report)
             }
         }
         print(
@@ -42,15 +45,18 @@ struct TableBenchmark: ParsableCommand {
 
     // MARK: Parts
 
-    /// What the allocator has given out, as the kernel sees it.
-    private var residentSizeBytes: Int {
+    /// What the process has, as the kernel sees it.
+    var residentSizeBytes: Int {
         let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
             .split(separator: " ").dropFirst().first.flatMap { Int($0) }
         return (pages ?? 0) * sysconf(Int32(_SC_PAGESIZE))
     }
 
+    /// What the allocator has given out and not got back.
+    var allocatedSizeBytes: Int { Int(magpie_allocated_bytes()) }
+
     /// What an operation costs on one core, however busy the machine is.
-    private func cpuSeconds(_ operation: () -> Void) -> Double {
+    func cpuSeconds(_ operation: () -> Void) -> Double {
         func spent() -> Double {
             var time = timespec()
             clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
@@ -61,20 +67,20 @@ struct TableBenchmark: ParsableCommand {
         return spent() - before
     }
 
-    private func id(_ number: Int) -> TaskID {
+    func id(_ number: Int) -> TaskID {
         // As version 7 draws them: a few per millisecond, in order, the rest at random.
         var random = SeededGenerator(seed: UInt64(number))
         return TaskID(
             at: WallTime(milliseconds: 1_700_000_000_000 + Int64(number) / 4), using: &random)
     }
 
-    private func spec(_ number: Int) -> TaskSpec {
+    func spec(_ number: Int) -> TaskSpec {
         var spec = TaskSpec(command: ["sh", "-c", "make test-\(number)"])
         spec.environment = ["CI=1", "BUILD=\(number)"]
         return spec
     }
 
-    private func submit(_ number: Int, at index: Int, in cluster: inout TableCluster) {
+    func submit(_ number: Int, at index: Int, in cluster: inout TableCluster) {
         cluster.step(
             index,
             .submit(
@@ -82,7 +88,7 @@ struct TableBenchmark: ParsableCommand {
                 wall: WallTime(milliseconds: 1_700_000_000_000 + Int64(number)), wantedCopies: 1))
     }
 
-    private func row(_ number: Int, _ phase: AttemptRow.Phase) -> AttemptRow {
+    func row(_ number: Int, _ phase: AttemptRow.Phase) -> AttemptRow {
         var row = AttemptRow(
             token: FencingToken(generation: 1, index: UInt64(number) + 1),
             session: SessionID(77), node: TableCluster.id(0), phase: phase)
@@ -93,15 +99,23 @@ struct TableBenchmark: ParsableCommand {
 
     private func measureMemory(into report: inout [String: Double]) {
         let empty = residentSizeBytes
+        let emptyAllocated = allocatedSizeBytes
         let specs = (0..<tasks).compactMap { try? TaskSpec(decoding: spec($0).encoded) }
         let withSpecs = residentSizeBytes
+        let specsAllocated = allocatedSizeBytes
         let alone = filled()
         let filledSize = residentSizeBytes
-        let specSize = Double(withSpecs - empty) / Double(specs.count)
+        let filledAllocated = allocatedSizeBytes
+        // Both are measured while both are there.
+        let count = withExtendedLifetime((specs, alone)) { Double(specs.count) }
+        let specSize = Double(withSpecs - empty) / count
+        let specAllocated = Double(specsAllocated - emptyAllocated) / count
         report["memory_spec_bytes"] = tenth(specSize)
         report["memory_beyond_spec_bytes"] = tenth(
-            Double(filledSize - withSpecs) / Double(alone.contentFingerprint == 0 ? 1 : tasks)
-                - specSize)
+            Double(filledSize - withSpecs) / count - specSize)
+        report["memory_spec_allocated_bytes"] = tenth(specAllocated)
+        report["memory_beyond_spec_allocated_bytes"] = tenth(
+            Double(filledAllocated - specsAllocated) / count - specAllocated)
     }
 
     /// One replica with all tasks, each submitted, claimed and started.
@@ -256,5 +270,5 @@ struct TableBenchmark: ParsableCommand {
         report["repair_by_ranges_deltas"] = Double(cluster.deltaCount)
     }
 
-    private func hundredth(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+    func hundredth(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 }

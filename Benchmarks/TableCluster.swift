@@ -23,6 +23,8 @@ struct TableCluster {
     var keepsPackets = false
     /// What was kept.
     private var kept: [[UInt8]] = []
+    /// Told of everything that is written.
+    var onWrite: ([DurableWrite]) -> Void = { _ in }
     /// Whether deltas are counted as they arrive; that takes time.
     var countsDeltas = true
 
@@ -97,6 +99,7 @@ struct TableCluster {
             case .persist(let writes, let ticket):
                 tickets.append(ticket)
                 if keepsDisks { write(writes, to: index) }
+                onWrite(writes)
             default: break
             }
         }

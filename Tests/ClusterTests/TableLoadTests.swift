@@ -108,7 +108,8 @@ import Testing
         #expect(bench.replicas.allSatisfy { $0.submissions.isEmpty && $0.outbox.isEmpty })
     }
 
-    @Test func `tasks that others have collected are not waited for until their own time is over`() {
+    @Test func `tasks that others have collected are not waited for until their own time is over`()
+    {
         var bench = TableBench(seed: 3, count: 2, retention: .seconds(5))
         bench.configuration.retention = .seconds(1_000_000)
         bench.restart(0)
