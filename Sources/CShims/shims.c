@@ -2,6 +2,7 @@
 #include "CShims.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -93,4 +94,9 @@ ssize_t magpie_inotify_read(int descriptor, void *context,
         offset += (ssize_t)(sizeof *event + event->len);
     }
     return count;
+}
+
+uint64_t magpie_allocated_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
 }

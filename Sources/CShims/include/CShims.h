@@ -28,4 +28,7 @@ int64_t magpie_boottime(void);
 /// bytes read, 0 when there were none, -1 and errno on failure.
 ssize_t magpie_inotify_read(int descriptor, void *context,
                             void (*handler)(void *context, int watch, const char *name));
+/// How many bytes the allocator has given out and not got back; for benchmarks.
+uint64_t magpie_allocated_bytes(void);
+
 #endif

@@ -28,7 +28,8 @@ extension TableReplica {
         guard let message = try? TableMessage(decoding: bytes) else { return }
         switch message {
         case .push(let ack, let hops, let deltas):
-            let taken = take(deltas, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
+            let taken = take(
+                deltas, from: sender, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
             if !taken.unplaced.isEmpty {
                 let question = TableMessage.lacking(
                     Array(taken.unplaced.prefix(TableMessage.lackingMax)))
@@ -44,7 +45,8 @@ extension TableReplica {
             guard !isAsking(sender, at: now) else { break }
             compare(theirs, with: sender, emit: emit)
         case .same(let theirs):
-            if theirs == context.fingerprint { peerRevisions[sender] = durableRevision }
+            guard theirs == context.fingerprint else { break }
+            peerKnowledge[sender, default: PeerKnowledge()].learn(upTo: durableRevision)
         case .buckets(let set, let theirs):
             compare(theirs, of: set, with: sender, emit: emit)
         case .context(let page, let wantsReply):
@@ -56,7 +58,7 @@ extension TableReplica {
                     to: sender, emit: emit)
             }
         case .records(let deltas, let voids, let isMore):
-            let taken = take(deltas, hops: nil, at: now, emit: emit)
+            let taken = take(deltas, from: sender, hops: nil, at: now, emit: emit)
             let isNews = learnVoids(voids, at: now, emit: emit)
             if isMore, taken.isAnyNews || isNews { writes.next.followUps.insert(sender) }
         case .collected(let page, let wantsReply):
@@ -97,9 +99,16 @@ extension TableReplica {
         var isNews = false
         for (origin, interval) in voids where !context.contains(interval, of: origin) {
             heed(interval.upperBound, of: origin, isBirth: false, at: now, emit: emit)
+            guard hasRoomForVoid(interval, of: origin) else { continue }
             if writes.next.dots.insert(interval, of: origin) { isNews = true }
         }
         return isNews
+    }
+
+    /// What stands for nothing may take half of the room for intervals: the rest is for what is there.
+    private func hasRoomForVoid(_ interval: ClosedRange<UInt64>, of origin: UInt64) -> Bool {
+        context.intervalCount + writes.next.dots.intervalCount
+            < configuration.intervalsMax / 2 || context.touches(interval, of: origin)
     }
 
     // MARK: Comparing
@@ -112,7 +121,7 @@ extension TableReplica {
             offer(.collected, to: sender, emit: emit)
         }
         if theirs.context == own.context {
-            peerRevisions[sender] = durableRevision
+            peerKnowledge[sender, default: PeerKnowledge()].learn(upTo: durableRevision)
             send(TableMessage.same(context: theirs.context).encoded, to: sender, emit: emit)
             // The contexts agree and the records don't: one of them claims what it does not have.
             if theirs.collected == own.collected, theirs.records != own.records {
@@ -140,6 +149,13 @@ extension TableReplica {
     ) {
         let own = (set == .context ? context : collected).bucketFingerprints
         let differing = own.indices.filter { own[$0] != theirs[$0] }
+        if set == .context {
+            for number in own.indices where own[number] == theirs[number] {
+                let bucket = DotSet.bucket(number)
+                peerKnowledge[sender, default: PeerKnowledge()].learn(
+                    from: bucket.lower, through: bucket.upper, upTo: durableRevision)
+            }
+        }
         // A few at a time, beginning anywhere, so that all get their turn.
         let first = differing.isEmpty ? 0 : Int(random.next() % UInt64(differing.count))
         for number in (differing[first...] + differing[..<first])
@@ -174,10 +190,7 @@ extension TableReplica {
                 ? .context(page, wantsReply: wantsReply) : .collected(page, wantsReply: wantsReply)
             send(message.encoded, to: peer, emit: emit)
             guard end < upper else { return }
-            next =
-                end.sequence < .max
-                ? Dot(origin: end.origin, sequence: end.sequence + 1)
-                : Dot(origin: end.origin + 1, sequence: 0)
+            next = end.successor
         }
     }
 
@@ -210,23 +223,26 @@ extension TableReplica {
             var isDone = false
             // An interval may be absurdly long when a peer made it up: the work is bounded by what
             // is known.
-            index.forEach(
-                from: Dot(origin: origin, sequence: interval.lowerBound),
-                through: Dot(origin: origin, sequence: interval.upperBound)
-            ) { dot, id in
+            index.forEach(in: interval, of: origin) { sequence, id in
                 guard let record = tasks[id] else { return true }
                 guard supply.add(record) else { return false }
                 oldest = min(oldest, record.revision)
-                if dot.sequence > lower { supply.void(lower...(dot.sequence - 1), of: origin) }
-                isDone = dot.sequence == interval.upperBound
-                if !isDone { lower = dot.sequence + 1 }
+                if sequence > lower { supply.void(lower...(sequence - 1), of: origin) }
+                isDone = sequence == interval.upperBound
+                if !isDone { lower = sequence + 1 }
                 return true
             }
             guard !supply.isCut else { break }
             if !isDone { supply.void(lower...interval.upperBound, of: origin) }
         }
-        if page.isWhole, !supply.isCut {
-            peerRevisions[peer] = min(durableRevision, oldest == .max ? .max : oldest &- 1)
+        if !supply.isCut {
+            let known = min(durableRevision, oldest == .max ? .max : oldest &- 1)
+            if page.isWhole {
+                peerKnowledge[peer, default: PeerKnowledge()].learn(upTo: known)
+            } else {
+                peerKnowledge[peer, default: PeerKnowledge()].learn(
+                    from: page.lower, through: page.upper, upTo: known)
+            }
         }
         for message in supply.messages() { send(message, to: peer, emit: emit) }
     }
