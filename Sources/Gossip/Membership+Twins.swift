@@ -5,7 +5,7 @@ import Model
 /// The younger of the two stops. It does so when a member that knew the other first has refused it,
 /// and the other has answered it in person and says that it has lived for longer. So neither a
 /// member nor a thief alone can stop a node. Who has lived for longer stops, too, when no member is
-/// left that keeps to it.
+/// left that keeps to it; where none is in reach, the place that its own disk names is asked.
 extension Membership {
     /// A start at another address than the disk tells of: perhaps the former life goes on there.
     struct Proving: Sendable {
@@ -152,14 +152,13 @@ extension Membership {
         if let target { askTwin(at: target, emit: emit) }
     }
 
-    private var isAlone: Bool { order == [id] }
+    /// Whether no other member is in reach, as far as this one knows.
+    private var isAlone: Bool { others(where: \.isProbed).isEmpty }
 
     /// Whether the other life has the better right.
     private func isDisplaced(by twin: Twin) -> Bool {
-        // Who is alone has nobody to ask but the place that its own disk names.
-        guard !refusers.isEmpty else {
-            return isAlone && twin.isElder && twin.address == formerAddress
-        }
+        // Who is alone has nobody to ask but the place that its own disk names, as at its start.
+        guard !refusers.isEmpty else { return isAlone && twin.address == formerAddress }
         return twin.isElder || others(where: \.isProbed).allSatisfy { refusers.contains($0) }
     }
 

@@ -83,6 +83,8 @@ struct PeerLife: Sendable {
     ) -> Bool {
         if boot == self.boot { return window(channel).accepts(counter) }
         guard retired.contains(boot) else { return true }
+        // Streams prove nothing here: a busy one must not use up what its datagrams may.
+        guard channel == .datagram else { return false }
         return PeerLife.admits(&formerLimit, PeerLife.formerPerSecondMax, at: now)
     }
 

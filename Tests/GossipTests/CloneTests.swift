@@ -211,6 +211,23 @@ import Testing
         #expect(network.machines[0].notes.elder == nil)
     }
 
+    /// Found with `simulate run --nodes 3 --faults clone,…`.
+    @Test func `a copy that reaches nobody but the original's place stops for whoever is there`()
+        throws
+    {
+        let network = try cluster(seed: 11)
+        network.isOpen = { from, to, _ in
+            (from != 5 && to != 5) || from == 2 || to == 2
+        }
+        network.kill(2)
+        try startCopy(in: network)
+        network.run(for: .seconds(120))
+        // The original's next life is the younger one, and all members keep to it.
+        try network.start(2)
+        network.run(for: .seconds(10))
+        expectYoungerStopped(network)
+    }
+
     // MARK: Restarts
 
     @Test(arguments: [true, false], 1...6 as ClosedRange<UInt64>)

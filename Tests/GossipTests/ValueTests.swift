@@ -60,6 +60,16 @@ private func node(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64
             life.admits(BootID(1), $0, via: .datagram, at: .zero)
         }
         #expect(looks.count == PeerLife.formerPerSecondMax)
+        // Found with `simulate run --nodes 3 --faults clone,…`: the frames of a former life that goes on
+        // used up what its datagrams may, and it was never heard again.
+        var other = life
+        let later = Instant.zero + .seconds(2)
+        for counter in 1...100 as ClosedRange<UInt64> {
+            let isLookedAt = other.admits(BootID(1), counter, via: .stream, at: later)
+            #expect(!isLookedAt)
+        }
+        let isDatagramLookedAt = other.admits(BootID(1), 101, via: .datagram, at: later)
+        #expect(isDatagramLookedAt)
     }
 
     @Test func `former boot IDs are remembered up to the bound`() {
