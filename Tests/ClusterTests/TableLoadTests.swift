@@ -43,6 +43,8 @@ import Testing
         bench.step(index, .writeAttempt(id(number), row))
     }
 
+    // MARK: Bounds
+
     private func expectBounds(_ bench: TableLoadBench, below limits: [String: Int]) {
         for (name, mark) in bench.highWater {
             #expect(mark.count <= mark.countMax, "\(name)")
@@ -106,6 +108,46 @@ import Testing
         #expect(bench.isConverged)
         #expect(bench.linkSizeBytesMax <= 8 << 20)
         #expect(bench.replicas.allSatisfy { $0.submissions.isEmpty && $0.outbox.isEmpty })
+    }
+
+    @Test func `a link that carries less than is asked for does not fill with repetitions`() {
+        let configuration = TableConfiguration(retention: .seconds(3_600))
+        var bench = TableLoadBench(seed: 4, count: 5, configuration: configuration)
+        for other in 0..<4 {
+            for (from, to) in [(other, 4), (4, other)] {
+                bench.links[from][to].sizeBytesPerSecond = 15_000
+                bench.links[from][to].queueSizeBytesMax = 16 << 20
+            }
+        }
+        load(&bench, seconds: 10)
+        bench.run(for: .seconds(120))
+        #expect(bench.isConverged)
+        // All tasks together are a megabyte and a half.
+        #expect(bench.linkSizeBytesMax <= 2 << 20)
+    }
+
+    @Test func `an empty node behind a slow link is sent about what the table holds`() {
+        let configuration = TableConfiguration(retention: .seconds(3_600))
+        var bench = TableLoadBench(seed: 5, count: 2, configuration: configuration)
+        for (from, to) in [(0, 1), (1, 0)] { bench.links[from][to].queueSizeBytesMax = 0 }
+        for number in 0..<20_000 {
+            bench.step(
+                0,
+                .submit(
+                    TaskSpec(command: ["run", "\(number)"]), id: id(number),
+                    wall: WallTime(milliseconds: 1), wantedCopies: 1))
+            if number % 64 == 0 { bench.run(for: .milliseconds(10)) }
+        }
+        bench.run(for: .seconds(5))
+        let tableSizeBytes = bench.replicas[0].canonicalBytes().count
+        for (from, to) in [(0, 1), (1, 0)] {
+            bench.links[from][to].queueSizeBytesMax = 16 << 20
+            bench.links[from][to].sizeBytesPerSecond = 60_000
+        }
+        let sentBefore = bench.sentSizeBytes
+        bench.run(for: .seconds(90))
+        #expect(bench.isConverged)
+        #expect(bench.sentSizeBytes - sentBefore <= tableSizeBytes * 5 / 2)
     }
 
     @Test func `tasks that others have collected are not waited for until their own time is over`()

@@ -51,7 +51,7 @@ extension TableReplica {
             compare(theirs, of: set, with: sender, emit: emit)
         case .context(let page, let wantsReply):
             heed(page.set, isBirths: false, at: now, emit: emit)
-            supply(sender, lacking: page, emit: emit)
+            supply(sender, lacking: page, at: now, emit: emit)
             if wantsReply {
                 sendPages(
                     of: .context, from: page.lower, through: page.upper, wantsReply: false,
@@ -213,8 +213,10 @@ extension TableReplica {
     /// Sends a peer what it lacks of the dots on a page, in portions; what does not fit follows
     /// when it asks again.
     private mutating func supply(
-        _ peer: NodeID, lacking page: DotPage, emit: (TableEffect) -> Void
+        _ peer: NodeID, lacking page: DotPage, at now: Instant, emit: (TableEffect) -> Void
     ) {
+        guard supplies[peer]?.allowsAnother(after: page, at: now) ?? true else { return }
+        var last: Dot?
         var supply = TableSupply(sizeBytesMax: TableConfiguration.messageSizeBytesMax)
         var oldest = UInt64.max
         let own = context.clipped(from: page.lower, through: page.upper)
@@ -227,6 +229,7 @@ extension TableReplica {
                 guard let record = tasks[id] else { return true }
                 guard supply.add(record) else { return false }
                 oldest = min(oldest, record.revision)
+                last = Dot(origin: origin, sequence: sequence)
                 if sequence > lower { supply.void(lower...(sequence - 1), of: origin) }
                 isDone = sequence == interval.upperBound
                 if !isDone { lower = sequence + 1 }
@@ -244,57 +247,11 @@ extension TableReplica {
                     from: page.lower, through: page.upper, upTo: known)
             }
         }
-        for message in supply.messages() { send(message, to: peer, emit: emit) }
-    }
-}
-
-/// What a peer lacks, gathered into messages up to a bound.
-struct TableSupply: Sendable {
-    private let sizeBytesMax: Int
-    private var parts: [TablePart] = []
-    private var part = TablePart()
-    private var ids: Set<TaskID> = []
-    private var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)] = []
-    /// Whether there is more than was gathered.
-    private(set) var isCut = false
-
-    init(sizeBytesMax: Int) {
-        self.sizeBytesMax = sizeBytesMax
-    }
-
-    /// Adds a record once; returns whether there was room.
-    mutating func add(_ record: TaskRecord) -> Bool {
-        guard !ids.contains(record.id) else { return true }
-        let delta = TaskDelta(record)
-        if !part.add(delta, sizeBytesMax: sizeBytesMax) {
-            guard parts.count + 1 < TableConfiguration.repairMessagesMax else {
-                isCut = true
-                return false
-            }
-            parts.append(part)
-            part = TablePart()
-            _ = part.add(delta, sizeBytesMax: sizeBytesMax)
+        let messages = supply.messages()
+        for message in messages { send(message, to: peer, emit: emit) }
+        let sizeBytes = messages.reduce(0) { $0 + $1.count }
+        if let last, sizeBytes > SupplyUnderWay.sizeBytesMin {
+            supplies[peer, default: SupplyUnderWay()].begin(last, at: now)
         }
-        ids.insert(record.id)
-        return true
-    }
-
-    /// Adds dots that stand for nothing any more.
-    mutating func void(_ interval: ClosedRange<UInt64>, of origin: UInt64) {
-        guard voids.count < TableMessage.voidsMax else {
-            isCut = true
-            return
-        }
-        voids.append((origin, interval))
-    }
-
-    /// The messages; voids come with the last records, not before them.
-    func messages() -> [[UInt8]] {
-        guard part.count > 0 || !voids.isEmpty else { return [] }
-        return parts.map { part in
-            part.message { TableMessage.encodeRecords(voids: [], isMore: false, into: &$0) }
-        } + [
-            part.message { TableMessage.encodeRecords(voids: voids, isMore: isCut, into: &$0) }
-        ]
     }
 }

@@ -36,6 +36,9 @@ package struct TableReplica: Sendable {
     /// Which of this node's changes each peer is known to have.
     var peerKnowledge: [NodeID: PeerKnowledge] = [:]
 
+    /// What may still be under way to peers.
+    var supplies: [NodeID: SupplyUnderWay] = [:]
+
     var writes = TableWrites()
     var outbox = TableOutbox()
     var submissions: [TaskID: TableSubmission] = [:]
@@ -106,6 +109,7 @@ package struct TableReplica: Sendable {
             self.peers = peers.sorted()
             let present = Set(peers)
             peerKnowledge = peerKnowledge.filter { present.contains($0.key) }
+            supplies = supplies.filter { present.contains($0.key) }
         case .persisted(let ticket):
             persisted(ticket, emit: emit)
         case .persistFailed(let ticket):
