@@ -110,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Model", "Gossip", "Lock", "Cluster", "NodeIO", "Runner", "ControlAPI", "CShims",
+                "Model", "CRDT", "Gossip", "Lock", "Cluster", "NodeIO", "Runner", "ControlAPI",
+                "CShims",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

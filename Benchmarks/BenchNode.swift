@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Subprocess
 import SystemPackage
 
@@ -7,6 +8,8 @@ struct BenchNode: Sendable {
     let name: String
     let address: String
     let directory: String
+    /// The daemon's process.
+    let process: Int32
     private let run: Task<Void, any Error>
 
     static func path(_ program: String) -> FilePath {
@@ -26,7 +29,7 @@ struct BenchNode: Sendable {
                 "--name", name, "--data-dir", directory, "--bind", address, "--cpus", "4",
                 "--memory", "8G", "--log-level", "error",
             ]
-        let (ready, announce) = AsyncStream<Void>.makeStream()
+        let (ready, announce) = AsyncStream<Int32>.makeStream()
         let run = Task {
             defer { announce.finish() }
             _ = try await Subprocess.run(
@@ -36,17 +39,25 @@ struct BenchNode: Sendable {
                 try await withTaskCancellationHandler {
                     for try await line in execution.standardOutput.strings()
                     where line.hasPrefix("ready ") {
-                        announce.yield()
+                        announce.yield(execution.processIdentifier.value)
                     }
                 } onCancel: {
                     try? execution.send(signal: .terminate)
                 }
             }
         }
-        for await _ in ready {
-            return BenchNode(name: name, address: address, directory: directory, run: run)
+        for await process in ready {
+            return BenchNode(
+                name: name, address: address, directory: directory, process: process, run: run)
         }
         throw BenchFailure("node \(name) does not start: is the port free, and are you root?")
+    }
+
+    /// How much memory the daemon has, in MiB.
+    var residentSizeMiB: Double {
+        let pages = (try? String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8))?
+            .split(separator: " ").dropFirst().first.flatMap { Double($0) }
+        return tenth((pages ?? 0) * Double(sysconf(Int32(_SC_PAGESIZE))) / Double(1 << 20))
     }
 
     /// An address of the node's API, over its local socket.

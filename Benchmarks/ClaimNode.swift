@@ -232,7 +232,7 @@ final class ClaimNode: @unchecked Sendable {
             joined = nil
         case .joinRefused(let refusal): joined?.fail(refusal)
         case .joinUnreachable: joined?.fail(BenchFailure("the seed does not answer"))
-        case .dropped, .cloneDetected, .left: break
+        case .dropped, .cloneRefused, .refusedAsClone, .left: break
         }
     }
 

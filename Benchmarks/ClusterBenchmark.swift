@@ -21,7 +21,7 @@ struct ClusterBenchmark: AsyncParsableCommand {
             var nodes: [BenchNode] = []
             do {
                 nodes = try await form(folder)
-                try BenchFolder.print(try await measure(nodes[0]))
+                try BenchFolder.print(try await measure(nodes))
             } catch {
                 for node in nodes { await node.stop() }
                 throw error
@@ -50,7 +50,8 @@ struct ClusterBenchmark: AsyncParsableCommand {
         }
     }
 
-    private func measure(_ node: BenchNode) async throws -> [String: Any] {
+    private func measure(_ nodes: [BenchNode]) async throws -> [String: Any] {
+        let node = nodes[0]
         let phases = TaskPhases()
         try await phases.follow(node)
         let sample = try await time { try await node.client(["run", "true"]) }
@@ -58,8 +59,10 @@ struct ClusterBenchmark: AsyncParsableCommand {
         // What is left when no task runs: starting the client, one answer.
         let idle = try await time { try await node.client(["list", "-o", "name"]) }
         let (completed, tasksPerSecond) = try await runTasks(on: node)
+        let before = nodes.map(\.residentSizeMiB)
         let submissionsPerSecond = try await submit(
             to: node, count: submissions, constraints: ["nowhere=1"])
+        let after = nodes.map(\.residentSizeMiB)
         return [
             "run_true_ms_p50": tenth(sample.quantile(0.5)),
             "run_true_ms_p90": tenth(sample.quantile(0.9)),
@@ -67,6 +70,7 @@ struct ClusterBenchmark: AsyncParsableCommand {
             "list_ms_p50": tenth(idle.quantile(0.5)), "phases": await phases.report(),
             "tasks_per_second": tenth(tasksPerSecond),
             "submissions_per_second": tenth(submissionsPerSecond),
+            "daemons_mib_before_submissions": before, "daemons_mib_after_submissions": after,
         ]
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CShims
 import Cluster
 import Foundation
 import Glibc
@@ -13,15 +14,28 @@ struct TableBenchmark: ParsableCommand {
     @Option(help: "How many tasks two replicas differ in before a repair.") var differences = 100
     @Option(help: "How many updates are spread per cluster size.") var updates = 2_000
 
+    @Option(help: "What to measure; may be repeated.") var part: [Part] = Part.allCases
+
+    /// What can be measured by itself.
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        case memory, disk, merges, fields, dissemination, join, repair, collected
+    }
+
     func run() throws {
         var report: [String: Double] = [:]
-        measureMemory(into: &report)
-        let source = filled()
-        measureMerges(of: source, into: &report)
-        measureFields(into: &report)
-        for count in [5, 32, 100] { measureDissemination(count, into: &report) }
-        measureJoin(source, into: &report)
-        measureRepair(into: &report)
+        for part in Part.allCases where self.part.contains(part) {
+            switch part {
+            case .memory: measureMemory(into: &report)
+            case .disk: try measureDisk(into: &report)
+            case .merges: measureMerges(into: &report)
+            case .fields: measureFields(into: &report)
+            case .dissemination:
+                for count in [5, 20, 100] { measureDissemination(count, into: &report) }
+            case .join: measureJoin(into: &report)
+            case .repair: measureRepair(into: &report)
+            case .collected: measureCollected(into: &report)
+            }
+        }
         print(
             String(
                 decoding: try JSONSerialization.data(
@@ -31,15 +45,18 @@ struct TableBenchmark: ParsableCommand {
 
     // MARK: Parts
 
-    /// What the allocator has given out, as the kernel sees it.
-    private var residentSizeBytes: Int {
+    /// What the process has, as the kernel sees it.
+    var residentSizeBytes: Int {
         let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
             .split(separator: " ").dropFirst().first.flatMap { Int($0) }
         return (pages ?? 0) * sysconf(Int32(_SC_PAGESIZE))
     }
 
+    /// What the allocator has given out and not got back.
+    var allocatedSizeBytes: Int { Int(magpie_allocated_bytes()) }
+
     /// What an operation costs on one core, however busy the machine is.
-    private func cpuSeconds(_ operation: () -> Void) -> Double {
+    func cpuSeconds(_ operation: () -> Void) -> Double {
         func spent() -> Double {
             var time = timespec()
             clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
@@ -50,20 +67,20 @@ struct TableBenchmark: ParsableCommand {
         return spent() - before
     }
 
-    private func id(_ number: Int) -> TaskID {
+    func id(_ number: Int) -> TaskID {
         // As version 7 draws them: a few per millisecond, in order, the rest at random.
         var random = SeededGenerator(seed: UInt64(number))
         return TaskID(
             at: WallTime(milliseconds: 1_700_000_000_000 + Int64(number) / 4), using: &random)
     }
 
-    private func spec(_ number: Int) -> TaskSpec {
+    func spec(_ number: Int) -> TaskSpec {
         var spec = TaskSpec(command: ["sh", "-c", "make test-\(number)"])
         spec.environment = ["CI=1", "BUILD=\(number)"]
         return spec
     }
 
-    private func submit(_ number: Int, at index: Int, in cluster: inout TableCluster) {
+    func submit(_ number: Int, at index: Int, in cluster: inout TableCluster) {
         cluster.step(
             index,
             .submit(
@@ -71,7 +88,7 @@ struct TableBenchmark: ParsableCommand {
                 wall: WallTime(milliseconds: 1_700_000_000_000 + Int64(number)), wantedCopies: 1))
     }
 
-    private func row(_ number: Int, _ phase: AttemptRow.Phase) -> AttemptRow {
+    func row(_ number: Int, _ phase: AttemptRow.Phase) -> AttemptRow {
         var row = AttemptRow(
             token: FencingToken(generation: 1, index: UInt64(number) + 1),
             session: SessionID(77), node: TableCluster.id(0), phase: phase)
@@ -82,34 +99,79 @@ struct TableBenchmark: ParsableCommand {
 
     private func measureMemory(into report: inout [String: Double]) {
         let empty = residentSizeBytes
+        let emptyAllocated = allocatedSizeBytes
         let specs = (0..<tasks).compactMap { try? TaskSpec(decoding: spec($0).encoded) }
         let withSpecs = residentSizeBytes
+        let specsAllocated = allocatedSizeBytes
         let alone = filled()
         let filledSize = residentSizeBytes
-        let specSize = Double(withSpecs - empty) / Double(specs.count)
+        let filledAllocated = allocatedSizeBytes
+        // Both are measured while both are there.
+        let count = withExtendedLifetime((specs, alone)) { Double(specs.count) }
+        let specSize = Double(withSpecs - empty) / count
+        let specAllocated = Double(specsAllocated - emptyAllocated) / count
         report["memory_spec_bytes"] = tenth(specSize)
         report["memory_beyond_spec_bytes"] = tenth(
-            Double(filledSize - withSpecs) / Double(alone.contentFingerprint == 0 ? 1 : tasks)
-                - specSize)
+            Double(filledSize - withSpecs) / count - specSize)
+        report["memory_spec_allocated_bytes"] = tenth(specAllocated)
+        report["memory_beyond_spec_allocated_bytes"] = tenth(
+            Double(filledAllocated - specsAllocated) / count - specAllocated)
     }
 
-    /// One replica with all tasks, each running.
+    /// One replica with all tasks, each submitted, claimed and started.
     private func filled() -> TableReplica {
         var cluster = TableCluster(count: 1)
         for number in 0..<tasks {
             submit(number, at: 0, in: &cluster)
+            cluster.step(0, .writeAttempt(id(number), row(number, .claimed)))
             cluster.step(0, .writeAttempt(id(number), row(number, .running)))
         }
         return cluster.replicas[0]
     }
 
-    private func measureMerges(of source: TableReplica, into report: inout [String: Double]) {
-        let records = source.records
-        var empty = TableCluster(count: 1).replicas[0]
-        let news = cpuSeconds { _ = empty.merge(records, at: .zero) }
-        let known = cpuSeconds { _ = empty.merge(records, at: .zero) }
-        report["merges_new_per_cpu_s"] = (Double(records.count) / news).rounded()
-        report["merges_known_per_cpu_s"] = (Double(records.count) / known).rounded()
+    /// Deltas of one field as they travel, read before, joined into a replica with all tasks.
+    ///
+    /// In the order of submission, as tasks mostly start, and in any order; then the same once more.
+    private func measureMerges(into report: inout [String: Double]) {
+        var random = SeededGenerator(seed: 3)
+        var cluster = TableCluster(count: 2)
+        for number in 0..<tasks { submit(number, at: 0, in: &cluster) }
+        _ = cluster.converge(roundsMax: 100)
+        cluster.keepsPackets = true
+        let phases: [(AttemptRow.Phase, [Int])] = [
+            (.claimed, Array(0..<tasks)), (.starting, Array(0..<tasks)),
+            (.running, (0..<tasks).shuffled(using: &random)),
+        ]
+        for (phase, numbers) in phases {
+            for number in numbers {
+                cluster.step(0, .writeAttempt(id(number), row(number, phase)))
+            }
+            cluster.wait(.milliseconds(10))
+            let deltas = cluster.takeKept().map(DecodedDeltas.init(table:))
+            let news = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: tasks)
+            let known = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: 0)
+            switch phase {
+            case .claimed: report["merges_new_row_per_cpu_s"] = news
+            case .starting: report["merges_new_field_per_cpu_s"] = news
+            default:
+                report["merges_new_field_any_order_per_cpu_s"] = news
+                report["merges_known_field_any_order_per_cpu_s"] = known
+            }
+        }
+    }
+
+    private func mergesPerSecond(
+        of batches: [DecodedDeltas], into replica: inout TableReplica, expected: Int
+    ) -> Double {
+        var found = 0
+        let elapsed = cpuSeconds {
+            for batch in batches {
+                found += replica.merge(batch, from: TableCluster.id(0), at: .zero)
+            }
+        }
+        precondition(found == expected, "each delta is news once")
+        replica.settle()
+        return (Double(batches.map(\.count).reduce(0, +)) / elapsed).rounded()
     }
 
     private func measureFields(into report: inout [String: Double]) {
@@ -143,7 +205,9 @@ struct TableBenchmark: ParsableCommand {
         _ = cluster.converge(roundsMax: 200)
         cluster.resetCounters()
         for number in 0..<updates / 2 {
-            cluster.step(number % count, .writeAttempt(id(number), row(number, .running)))
+            var update = row(number, .running)
+            update.node = TableCluster.id(number % count)
+            cluster.step(number % count, .writeAttempt(id(number), update))
             cluster.wait(.milliseconds(1))
         }
         let rounds = cluster.converge(roundsMax: 200)
@@ -155,7 +219,7 @@ struct TableBenchmark: ParsableCommand {
         report["repair_rounds_n\(count)"] = Double(rounds)
     }
 
-    private func measureJoin(_ source: TableReplica, into report: inout [String: Double]) {
+    private func measureJoin(into report: inout [String: Double]) {
         var cluster = TableCluster(count: 1)
         for number in 0..<tasks {
             submit(number, at: 0, in: &cluster)
@@ -206,5 +270,5 @@ struct TableBenchmark: ParsableCommand {
         report["repair_by_ranges_deltas"] = Double(cluster.deltaCount)
     }
 
-    private func hundredth(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+    func hundredth(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 }

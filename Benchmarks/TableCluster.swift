@@ -11,7 +11,7 @@ struct TableCluster {
         var bytes: [UInt8]
     }
 
-    private(set) var replicas: [TableReplica] = []
+    var replicas: [TableReplica] = []
     private(set) var now = Instant(nanoseconds: 1)
     private var packets: [Packet] = []
     private var head = 0
@@ -19,6 +19,12 @@ struct TableCluster {
     private let keepsDisks: Bool
     /// Whether what is sent gets lost.
     var dropsPackets = false
+    /// Whether what is sent is kept in place of being delivered.
+    var keepsPackets = false
+    /// What was kept.
+    private var kept: [[UInt8]] = []
+    /// Told of everything that is written.
+    var onWrite: ([DurableWrite]) -> Void = { _ in }
     /// Whether deltas are counted as they arrive; that takes time.
     var countsDeltas = true
 
@@ -85,14 +91,25 @@ struct TableCluster {
                 messageCount += 1
                 messageSizeBytesMax = max(messageSizeBytesMax, bytes.count)
                 guard !dropsPackets else { break }
+                guard !keepsPackets else {
+                    kept.append(bytes)
+                    break
+                }
                 packets.append(Packet(from: index, to: Int(peer.value.low), bytes: bytes))
             case .persist(let writes, let ticket):
                 tickets.append(ticket)
                 if keepsDisks { write(writes, to: index) }
+                onWrite(writes)
             default: break
             }
         }
         for ticket in tickets { step(index, .persisted(ticket)) }
+    }
+
+    /// What was kept since this was called last.
+    mutating func takeKept() -> [[UInt8]] {
+        defer { kept = [] }
+        return kept
     }
 
     private mutating func write(_ writes: [DurableWrite], to index: Int) {

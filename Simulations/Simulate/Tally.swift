@@ -20,6 +20,8 @@ struct Tally: Encodable {
     var entriesCompared = 0
     /// Runs in which a minority stayed away while the rest had to go on.
     var minorities = 0
+    /// Daemons that stopped since another one had their key.
+    var clonesStopped = 0
     /// How many runs had each kind of fault, and how often it happened; kinds that hold all the time
     /// happen once in a run.
     var faults: [String: Count] = [:]
@@ -49,6 +51,7 @@ struct Tally: Encodable {
         lapses += report.counts.lapses
         entriesCompared += report.counts.entries
         minorities += report.counts.minorities
+        clonesStopped += report.counts.clonesStopped
         virtualSeconds += report.seconds
         for kind in report.faults.kinds {
             faults[kind.rawValue, default: Count()].runs += 1

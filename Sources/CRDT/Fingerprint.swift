@@ -2,10 +2,10 @@
 ///
 /// Not for proofs: whoever chooses the contents can make two that agree. Sums of fingerprints
 /// stand for sets, so that a set's is kept up with every change of a member.
-package enum Fingerprint {
+public enum Fingerprint {
     /// Spreads the bits of a word over all 64 (the finaliser of SplitMix64).
     @inlinable
-    package static func mix(_ word: UInt64) -> UInt64 {
+    public static func mix(_ word: UInt64) -> UInt64 {
         var mixed = word &+ 0x9E37_79B9_7F4A_7C15
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
@@ -13,7 +13,7 @@ package enum Fingerprint {
     }
 
     /// The fingerprint of bytes, the same in every process and on every machine.
-    package static func of(_ bytes: [UInt8]) -> UInt64 {
+    public static func of(_ bytes: [UInt8]) -> UInt64 {
         var hash = mix(UInt64(bytes.count))
         bytes.withUnsafeBytes { buffer in
             var offset = 0
@@ -36,7 +36,7 @@ package enum Fingerprint {
 }
 
 /// A value that two replicas can compare by a short number.
-package protocol Fingerprinted {
+public protocol Fingerprinted {
     /// Equal for equal values, and hardly ever for others.
     var fingerprint: UInt64 { get }
 }

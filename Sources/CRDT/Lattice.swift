@@ -2,7 +2,7 @@
 ///
 /// Source: Shapiro et al., "Conflict-free Replicated Data Types" (SSS 2011); deltas after Almeida,
 /// Shoker, Baquero, "Delta State Replicated Data Types" (2018): a delta is a small state.
-package protocol Lattice {
+public protocol Lattice {
     /// Joins another value into this one.
     ///
     /// - Returns: Whether this value has grown; a join that changes nothing need not be passed on.
@@ -57,60 +57,79 @@ extension MaxRegister: Equatable where Value: Equatable {}
 extension MaxRegister: Hashable where Value: Hashable {}
 extension MaxRegister: Sendable where Value: Sendable {}
 
+/// A lattice that knows under which key it is kept; joins do not change the key.
+public protocol KeyedLattice: Lattice {
+    /// What tells it from others.
+    associatedtype Key: Comparable
+    /// Where it belongs.
+    var key: Key { get }
+}
+
 /// A map that keeps the largest keys only, each key's value joined; sorted by key.
 ///
 /// Dropping the smallest keys commutes with joining, since a dropped key could not come back.
-package struct TopMap<Key: Comparable, Value: Lattice>: Lattice {
+public struct TopMap<Value: KeyedLattice>: Lattice {
+    /// The values, in rising order of their keys.
+    @inlinable public var values: [Value] { kept }
     /// How many of the largest keys are kept.
-    package let capacity: Int
-    @usableFromInline var kept: [(key: Key, value: Value)] = []
+    @inlinable public var capacity: Int { Int(room) }
+    @usableFromInline var kept: [Value] = []
+    @usableFromInline let room: UInt8
 
-    /// The entries, in rising order of their keys.
-    @inlinable package var entries: [(key: Key, value: Value)] { kept }
-
-    /// Makes an empty map; `capacity` is 1 or more.
+    /// Makes an empty map; `capacity` is 1 to 255.
     @inlinable
-    package init(capacity: Int) {
+    public init(capacity: UInt8) {
         precondition(capacity > 0, "a map without room can't be joined into")
-        self.capacity = capacity
+        room = capacity
     }
 
     /// The value of a key.
     @inlinable
-    package subscript(key: Key) -> Value? {
+    public subscript(key: Value.Key) -> Value? {
         let index = firstIndex(notBelow: key)
-        return index < kept.count && kept[index].key == key ? kept[index].value : nil
+        return index < kept.count && kept[index].key == key ? kept[index] : nil
     }
 
-    /// Joins a value into a key's; nothing happens to a key that is too small to be kept.
+    /// Joins a value into that of its key; nothing happens to one whose key is too small to be kept.
     @inlinable
     @discardableResult
-    package mutating func join(_ value: Value, at key: Key) -> Bool {
+    public mutating func join(_ value: Value) -> Bool {
+        let key = value.key
         let index = firstIndex(notBelow: key)
-        if index < kept.count, kept[index].key == key {
-            return kept[index].value.join(value)
-        }
+        if index < kept.count, kept[index].key == key { return kept[index].join(value) }
         if kept.count == capacity {
             guard index > 0 else { return false }
-            kept.insert((key, value), at: index)
+            kept.insert(value, at: index)
             kept.removeFirst()
         } else {
-            kept.insert((key, value), at: index)
+            kept.insert(value, at: index)
         }
         return true
+    }
+
+    /// Where the value with the largest key is that `isWanted` accepts.
+    @inlinable
+    public func lastIndex(where isWanted: (Value) -> Bool) -> Int? {
+        kept.lastIndex(where: isWanted)
+    }
+
+    /// Replaces a value in place by one that joining would make of it: no smaller, of the same key.
+    @inlinable
+    public mutating func grow<Result>(at index: Int, _ body: (inout Value) -> Result) -> Result {
+        body(&kept[index])
     }
 
     /// Joins every entry of another map.
     @inlinable
     @discardableResult
-    package mutating func join(_ other: TopMap) -> Bool {
+    public mutating func join(_ other: TopMap) -> Bool {
         var hasGrown = false
-        for (key, value) in other.kept where join(value, at: key) { hasGrown = true }
+        for value in other.kept where join(value) { hasGrown = true }
         return hasGrown
     }
 
     @inlinable
-    func firstIndex(notBelow key: Key) -> Int {
+    func firstIndex(notBelow key: Value.Key) -> Int {
         var low = 0
         var high = kept.count
         while low < high {
@@ -121,14 +140,5 @@ package struct TopMap<Key: Comparable, Value: Lattice>: Lattice {
     }
 }
 
-extension TopMap: Sendable where Key: Sendable, Value: Sendable {}
-
-extension TopMap: Equatable where Value: Equatable {
-    /// Tells whether both maps hold the same.
-    package static func == (left: TopMap, right: TopMap) -> Bool {
-        left.capacity == right.capacity
-            && left.entries.elementsEqual(right.entries) {
-                $0.key == $1.key && $0.value == $1.value
-            }
-    }
-}
+extension TopMap: Sendable where Value: Sendable {}
+extension TopMap: Equatable where Value: Equatable {}

@@ -2,7 +2,7 @@
 extension RangedMap {
     /// How many keys lie in a range, and the sum of their values' fingerprints.
     @inlinable
-    package func summary(from lower: Key, to upper: Key?) -> (count: Int, fingerprint: UInt64) {
+    public func summary(from lower: Key, to upper: Key?) -> (count: Int, fingerprint: UInt64) {
         var found = 0
         var sum: UInt64 = 0
         var chunk = max(lastChunk(startingAtOrBefore: lower), 0)
@@ -25,7 +25,7 @@ extension RangedMap {
 
     /// Calls `body` for each key of a range in order, until it returns `false`.
     @inlinable
-    package func forEach(
+    public func forEach(
         from lower: Key, to upper: Key?, _ body: (Key, Value) -> Bool
     ) {
         var chunk = max(lastChunk(startingAtOrBefore: lower), 0)
@@ -46,7 +46,7 @@ extension RangedMap {
     ///
     /// - Returns: Pairs of neighbours; between the two of a pair goes the boundary.
     @inlinable
-    package func boundaries(
+    public func boundaries(
         from lower: Key, to upper: Key?, parts: Int
     ) -> [(below: Key, above: Key)] {
         let total = summary(from: lower, to: upper).count
@@ -82,7 +82,7 @@ extension RangedMap {
 
     /// All values, in order of their keys.
     @inlinable
-    package var values: [Value] {
+    public var values: [Value] {
         var all: [Value] = []
         all.reserveCapacity(count)
         for chunk in chunks { all.append(contentsOf: chunk.values) }
@@ -91,7 +91,7 @@ extension RangedMap {
 
     /// All keys, in order.
     @inlinable
-    package var keys: [Key] { chunks.flatMap(\.keys) }
+    public var keys: [Key] { chunks.flatMap(\.keys) }
 
     @inlinable
     func end(of chunk: Int, before upper: Key?) -> Int {

@@ -2,8 +2,9 @@
 /// lookups by interval need.
 ///
 /// Kept in sorted chunks: keys that rise, as identifiers ordered by time do, are appended, and
-/// fill their chunks. A lookup takes two binary searches.
-package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Sendable>: Sendable {
+/// fill their chunks. A lookup takes two binary searches. Public, so that it is compiled for its keys
+/// and values where it is used (`Docs/Decisions/0014`).
+public struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Sendable>: Sendable {
     /// Neighbours, in order of their keys.
     @usableFromInline
     struct Chunk: Sendable {
@@ -19,10 +20,24 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
             keys.reserveCapacity(count)
             values.reserveCapacity(count)
         }
+
+        /// Changes a value in place; returns by how much its fingerprint has changed, too.
+        @inlinable
+        mutating func modify<Result>(
+            _ offset: Int, _ body: (inout Value) -> Result
+        ) -> (result: Result, difference: UInt64) {
+            let changed = values.withUnsafeMutableBufferPointer { values in
+                let before = values[offset].fingerprint
+                let result = body(&values[offset])
+                return (result, values[offset].fingerprint &- before)
+            }
+            sum &+= changed.1
+            return changed
+        }
     }
 
     /// Where a key is.
-    package struct Position: Sendable {
+    public struct Position: Sendable {
         @usableFromInline var chunk: Int
         @usableFromInline var offset: Int
 
@@ -43,13 +58,13 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
     @usableFromInline var sum: UInt64 = 0
 
     /// How many keys there are.
-    @inlinable package var count: Int { keyCount }
+    @inlinable public var count: Int { keyCount }
     /// The sum of all fingerprints.
-    @inlinable package var fingerprint: UInt64 { sum }
+    @inlinable public var fingerprint: UInt64 { sum }
 
     /// Makes an empty map; `chunkCountMax` is 2 or more.
     @inlinable
-    package init(chunkCountMax: Int = 128) {
+    public init(chunkCountMax: Int = 128) {
         precondition(chunkCountMax >= 2, "a chunk is divided into two that are not empty")
         self.chunkCountMax = chunkCountMax
     }
@@ -58,70 +73,69 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
 
     /// Where a key is, if it is there.
     @inlinable
-    package func position(of key: Key) -> Position? {
+    public func position(of key: Key) -> Position? {
+        let place = place(of: key)
+        return place.isTaken ? place.position : nil
+    }
+
+    /// Where a key is, or would be.
+    @inlinable
+    func place(of key: Key) -> (position: Position, isTaken: Bool) {
         let chunk = lastChunk(startingAtOrBefore: key)
-        guard chunk >= 0 else { return nil }
+        guard chunk >= 0 else { return (Position(chunk: 0, offset: 0), false) }
         let offset = offset(notBelow: key, in: chunk)
-        guard offset < chunks[chunk].keys.count, chunks[chunk].keys[offset] == key else {
-            return nil
-        }
-        return Position(chunk: chunk, offset: offset)
+        let isTaken = offset < chunks[chunk].keys.count && chunks[chunk].keys[offset] == key
+        return (Position(chunk: chunk, offset: offset), isTaken)
     }
 
     /// The value of a key.
     @inlinable
-    package subscript(key: Key) -> Value? {
+    public subscript(key: Key) -> Value? {
         position(of: key).map { chunks[$0.chunk].values[$0.offset] }
     }
 
     /// The value at a position.
     @inlinable
-    package subscript(position: Position) -> Value {
+    public subscript(position: Position) -> Value {
         chunks[position.chunk].values[position.offset]
     }
 
     /// Changes a value in place; its fingerprint may change with it.
     @inlinable
-    package mutating func modify<Result>(
+    public mutating func modify<Result>(
         _ position: Position, _ body: (inout Value) -> Result
     ) -> Result {
-        let before = chunks[position.chunk].values[position.offset].fingerprint
-        let result = body(&chunks[position.chunk].values[position.offset])
-        let after = chunks[position.chunk].values[position.offset].fingerprint
-        if after != before { account(after &- before, in: position.chunk) }
-        return result
-    }
-
-    @inlinable
-    mutating func account(_ difference: UInt64, in chunk: Int) {
-        chunks[chunk].sum &+= difference
+        let (result, difference) = chunks[position.chunk].modify(position.offset, body)
         sum &+= difference
+        return result
     }
 
     /// Sets the value of a key; returns the one that it had.
     @inlinable
     @discardableResult
-    package mutating func set(_ value: Value, for key: Key) -> Value? {
-        if let position = position(of: key) {
-            return modify(position) { old in
+    public mutating func set(_ value: Value, for key: Key) -> Value? {
+        let place = place(of: key)
+        if place.isTaken {
+            return modify(place.position) { old in
                 defer { old = value }
                 return old
             }
         }
-        insert(value, for: key)
+        insert(value, for: key, at: place.position)
         return nil
     }
 
     @inlinable
-    mutating func insert(_ value: Value, for key: Key) {
+    mutating func insert(_ value: Value, for key: Key, at place: Position) {
+        let print = value.fingerprint
         keyCount += 1
-        sum &+= value.fingerprint
-        var chunk = max(lastChunk(startingAtOrBefore: key), 0)
+        sum &+= print
+        var (chunk, offset) = (place.chunk, place.offset)
         if chunks.isEmpty {
-            chunks.append(Chunk(reservingCount: chunkCountMax))
+            // A map of few keys takes little room.
+            chunks.append(Chunk(reservingCount: 0))
             firstKeys.append(key)
         }
-        var offset = offset(notBelow: key, in: chunk)
         if chunks[chunk].keys.count == chunkCountMax {
             if chunk == chunks.count - 1, offset == chunkCountMax {
                 // Rising keys: the full chunk stays full.
@@ -141,7 +155,7 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
         }
         chunks[chunk].keys.insert(key, at: offset)
         chunks[chunk].values.insert(value, at: offset)
-        chunks[chunk].sum &+= value.fingerprint
+        chunks[chunk].sum &+= print
         if offset == 0 { firstKeys[chunk] = key }
     }
 
@@ -161,7 +175,7 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
     /// Removes a key; returns the value that it had.
     @inlinable
     @discardableResult
-    package mutating func remove(_ key: Key) -> Value? {
+    public mutating func remove(_ key: Key) -> Value? {
         guard let position = position(of: key) else { return nil }
         let chunk = position.chunk
         chunks[chunk].keys.remove(at: position.offset)
@@ -183,18 +197,23 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
     /// The last chunk whose first key is not above `key`; −1 when there is none.
     @inlinable
     func lastChunk(startingAtOrBefore key: Key) -> Int {
-        var low = 0
-        var high = firstKeys.count
-        while low < high {
-            let middle = (low &+ high) / 2
-            if firstKeys[middle] <= key { low = middle &+ 1 } else { high = middle }
+        // Keys that rise come at the end.
+        if let last = firstKeys.last, last <= key { return firstKeys.count - 1 }
+        return firstKeys.withUnsafeBufferPointer { keys in
+            var low = 0
+            var high = keys.count
+            while low < high {
+                let middle = (low &+ high) / 2
+                if keys[middle] <= key { low = middle &+ 1 } else { high = middle }
+            }
+            return low - 1
         }
-        return low - 1
     }
 
     @inlinable
     func offset(notBelow key: Key, in chunk: Int) -> Int {
         chunks[chunk].keys.withUnsafeBufferPointer { keys in
+            if let last = keys.last, last < key { return keys.count }
             var low = 0
             var high = keys.count
             while low < high {
@@ -208,7 +227,7 @@ package struct RangedMap<Key: Comparable & Sendable, Value: Fingerprinted & Send
     // MARK: Invariants
 
     /// Traps when the parts contradict each other; for tests.
-    package func checkInvariants() {
+    public func checkInvariants() {
         precondition(chunks.map(\.keys.count).reduce(0, +) == count, "the count is wrong")
         precondition(chunks.map { $0.keys[0] } == firstKeys, "the first keys are wrong")
         for chunk in chunks {

@@ -35,7 +35,7 @@ extension Node {
     }
 
     /// The end that the newest attempt has reported, when no other follows it.
-    private func reportedOutcome(of record: TaskRecord) -> TaskOutcome? {
+    func reportedOutcome(of record: TaskRecord) -> TaskOutcome? {
         guard let attempt = record.latestAttempt, !record.runsAgain else { return nil }
         switch attempt.phase {
         case .complete:

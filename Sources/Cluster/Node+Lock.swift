@@ -8,6 +8,7 @@ extension Node {
     mutating func lock(
         _ event: LockEvent, at now: Instant, emit: (NodeEffect) -> Void
     ) {
+        guard !membership.isProving else { return }
         var effects: [LockEffect] = []
         lock.handle(event, at: now) { effects.append($0) }
         undone += effects.map(PartEffect.lock)
@@ -68,10 +69,13 @@ extension Node {
             recoveryRefused(emit: emit)
         case .logUnreadable:
             let cause =
-                lock.isForsworn
-                ? "the disk has lost a part of the lock's log: this node has no vote any more"
-                : "the lock's log was written by a newer version: this node has no vote any more; "
-                    + "update its software"
+                isCopy
+                ? "the data directory was used on another machine, or is a copy of one that is: this "
+                    + "node has no vote any more, since the other may go on"
+                : lock.isForsworn
+                    ? "the disk has lost a part of the lock's log: this node has no vote any more"
+                    : "the lock's log was written by a newer version: this node has no vote any more; "
+                        + "update its software"
             emit(.observe(.notice(.error, cause)))
         case .leftVoters:
             gossip(.leave, at: now, emit: emit)

@@ -41,8 +41,10 @@ extension Node {
             answerJoin(.refused(.seedsUnreachable), emit: emit)
         case .dropped(let reason):
             emit(.observe(.dropped(reason: reason)))
-        case .cloneDetected:
-            halt(at: now, emit: emit)
+        case .cloneRefused(let address):
+            emit(.observe(.notice(.warning, Node.refusedClone(at: address))))
+        case .refusedAsClone(let address, let since):
+            halt(for: address, since: since, at: now, emit: emit)
         case .left:
             left(emit: emit)
         }
@@ -120,18 +122,26 @@ extension Node {
         emit(.reply(request, reply))
     }
 
-    /// Another machine runs with this node's key: this one must not go on claiming.
-    private mutating func halt(at now: Instant, emit: (NodeEffect) -> Void) {
+    /// An elder daemon has this node's key: this one claims nothing more, and ends.
+    private mutating func halt(
+        for elder: PeerAddress, since: WallTime, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
         guard activity != .halted else { return }
         activity = .halted
         lock(.halt, at: now, emit: emit)
-        emit(
-            .observe(
-                .notice(
-                    .error,
-                    "another machine runs with this node's key (a copied data directory?): "
-                        + "taking no more work; stop one of the two, and let it join anew "
-                        + "from an empty directory")))
+        let text =
+            "node \(configuration.name) can't go on: another daemon with this node's key is alive "
+            + "at \(elder) since \(since) (a copied data directory?), and the cluster keeps to the "
+            + "elder; stop one of the two, or give this one an identity of its own ('daemon join' "
+            + "with an empty --data-dir)"
+        emit(.observe(.notice(.error, text)))
+        emit(.stop(reason: text))
+    }
+
+    private static func refusedClone(at address: PeerAddress) -> String {
+        "another daemon with this node's key is alive at \(address) (a copied data directory?): it is "
+            + "the younger, and the cluster keeps to this one; stop the other, or let it join anew "
+            + "from an empty directory"
     }
 }
 

@@ -99,6 +99,9 @@ extension Node {
     }
 
     private func refusal(of spec: TaskSpec) -> Refusal? {
+        guard activity != .starting else {
+            return Refusal(.unavailable, "this node has not begun yet; try again in a second")
+        }
         guard activity == .active else {
             return Refusal(
                 .unavailable, "this node is going down and takes no tasks; ask another node")

@@ -83,7 +83,8 @@ extension Node {
     mutating func loseVanishedAttempt(
         _ record: TaskRecord, at now: Instant, emit: (NodeEffect) -> Void
     ) -> Bool {
-        guard record.outcome == nil, var row = record.latestAttempt, row.node == id,
+        guard record.outcome == nil, !mayRunElsewhere, var row = record.latestAttempt,
+            row.node == id,
             !row.phase.isTerminal,
             holdings[ContainerID(task: record.id, token: row.token)] == nil
         else { return false }
@@ -108,7 +109,7 @@ extension Node {
         for id in kept.sorted() where holdings[id] == nil || holdings[id]?.endCause == .forfeited {
             // Named before the old lease ended, and ended since: the claim is of no use to us.
             if holdings[id] == nil {
-                lock(.release(id.task, id.token, notBefore: .zero), at: now, emit: emit)
+                giveBack(id, at: now, emit: emit)
             } else {
                 holdings[id]?.endCause = .handedBack
             }
@@ -117,6 +118,25 @@ extension Node {
             forfeit(id, at: now, emit: emit)
         }
         isStealPassNeeded = true
+        guard mayRunElsewhere else { return }
+        mayRunElsewhere = false
+        for record in table.records where record.outcome == nil {
+            reconsider(record.id, at: now, emit: emit)
+        }
+    }
+
+    /// A claim that is not held any more, though it was named: what its attempt has reported stands.
+    private mutating func giveBack(
+        _ id: ContainerID, at now: Instant, emit: (NodeEffect) -> Void
+    ) {
+        let record = table.record(id.task).flatMap { record in
+            record.latestAttempt?.token == id.token ? record : nil
+        }
+        if let outcome = record.flatMap(reportedOutcome) {
+            return lock(.close(id.task, id.token, outcome), at: now, emit: emit)
+        }
+        let end = record?.latestAttempt?.end ?? .loss
+        lock(.release(id.task, id.token, after: end, notBefore: .zero), at: now, emit: emit)
     }
 
     /// The lease ended before it was renewed: every container that hangs on it must end now.

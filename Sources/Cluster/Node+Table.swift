@@ -65,10 +65,12 @@ extension Node {
     /// Whether nobody works on the task, as far as this node can tell; the lock has the last word.
     private func isStealable(_ record: TaskRecord) -> Bool {
         guard record.outcome == nil else { return false }
-        guard let attempt = record.latestAttempt, record.state != .queued else { return true }
+        guard let attempt = record.latestAttempt else { return true }
+        // It may look queued when a copy of this node has taken the attempt for lost.
         guard holdings[ContainerID(task: record.id, token: attempt.token)] == nil else {
             return false
         }
+        guard record.state != .queued else { return true }
         // An end that its holder reported but never closed: somebody must close it.
         if record.state.isTerminal { return true }
         if attempt.node == id { return false }

@@ -36,6 +36,12 @@ package struct Node: Sendable {
     var isFounding: Bool
     var timers = TimerHeap<Timer>()
 
+    /// Whether the disk was last used on another machine, and the node can't vote for that.
+    let isCopy: Bool
+    /// Whether own attempts of which nothing is left here may go on on another machine; until a
+    /// session of this life takes the place of the one that they hang on.
+    var mayRunElsewhere: Bool
+
     /// Containers of an earlier life, until the first event decides about them.
     var adopted: [AdoptedContainer]
     var holdings: [ContainerID: Holding] = [:]
@@ -86,7 +92,7 @@ package struct Node: Sendable {
         case draining
         /// Hands everything back, then leaves and answers the request.
         case leaving(RequestID)
-        /// Another machine runs with this node's key: takes no work until a person mends it.
+        /// An elder daemon has this node's key: it has ended.
         case halted
     }
 
@@ -141,12 +147,15 @@ package struct Node: Sendable {
             node: id, bootID: boot.bootID, restored: boot.image,
             configuration: TableConfiguration(of: configuration),
             seed: random.next(), at: now)
+        mayRunElsewhere = LockNode.isElsewhere(boot.image, boot.machine)
+        isCopy = LockNode.isCopyWithoutVote(
+            boot.image, of: id, on: boot.machine, mutation: configuration.lock.mutation)
         do {
             lock = try LockNode(
                 id: id, bootID: boot.bootID, machine: boot.machine,
                 configuration: configuration.lock, restored: boot.image,
                 isFounder: origin.isFounding,
-                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock,
+                isSameMachineBoot: boot.isSameMachineBoot, hasLostLog: boot.hasLostLock || isCopy,
                 seed: random.next(), at: now)
         } catch {
             throw Refusal(.storage, "the lock's rows on disk can't be read (\(error))")
@@ -164,7 +173,7 @@ package struct Node: Sendable {
     package mutating func handle(
         _ event: NodeEvent, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        if activity == .starting { start(at: now, emit: emit) }
+        if activity == .starting, !membership.isProving { start(at: now, emit: emit) }
         switch event {
         case .received(let bytes, let source, let channel):
             gossip(.received(bytes, from: source, via: channel), at: now, emit: emit)
@@ -194,6 +203,7 @@ package struct Node: Sendable {
         case .deadlineReached:
             deadlineReached(at: now, emit: emit)
         }
+        if activity == .starting, !membership.isProving { start(at: now, emit: emit) }
         if isStealPassNeeded { steal(at: now, emit: emit) }
     }
 
@@ -220,7 +230,8 @@ package struct Node: Sendable {
 
     /// When the node next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
-        [
+        if membership.isProving || activity == .halted { return membership.nextDeadline }
+        return [
             membership.nextDeadline, table.nextDeadline, lock.nextDeadline, images.nextDeadline,
             timers.next, nextSteal,
         ].compactMap { $0 }.min()
@@ -235,6 +246,8 @@ package struct Node: Sendable {
         if let due = membership.nextDeadline, due <= now {
             gossip(.deadlineReached, at: now, emit: emit)
         }
+        // As long as a former life may go on elsewhere, this one does nothing.
+        guard !membership.isProving, activity != .halted else { return }
         if let due = table.nextDeadline, due <= now {
             table(.deadlineReached, at: now, emit: emit)
         }

@@ -26,17 +26,39 @@ extension Node {
             NodeQueue(
                 name: "candidates to steal", count: queue.count, countMax: table.heldMax),
             NodeQueue(
-                name: "writes of the table under way", count: table.writes.outstanding.count,
-                countMax: TableWrites.underWayMax),
-            NodeQueue(
-                name: "acknowledgements that wait for others", count: table.acks.count,
-                countMax: TableConfiguration.acksMax),
-            NodeQueue(
                 name: "rumours", count: membership.rumourCount,
                 countMax: GossipConfiguration.rumoursMax),
             NodeQueue(
                 name: "writes of the lock that the disk has not taken",
                 count: lock.unwrittenCount, countMax: LockNode.unwrittenCountMax),
+        ] + table.queues
+    }
+}
+
+extension TableReplica {
+    /// What waits in the table, beside its bound.
+    var queues: [NodeQueue] {
+        [
+            NodeQueue(
+                name: "writes of the table under way", count: writes.outstanding.count,
+                countMax: TableWrites.underWayMax),
+            NodeQueue(
+                name: "records that wait for a write", count: writes.next.changed.count,
+                countMax: 2 * heldMax),
+            NodeQueue(
+                name: "acknowledgements that wait for the disk", count: writes.next.acks.count,
+                countMax: TableWrites.acksMax),
+            NodeQueue(
+                name: "acknowledgements that wait for others", count: acks.count,
+                countMax: TableConfiguration.acksMax),
+            NodeQueue(
+                name: "changes that wait to be pushed", count: outbox.count,
+                countMax: TableOutbox.countMax + TableMessage.deltasMax),
+            NodeQueue(
+                name: "submissions that lack copies", count: submissions.count, countMax: heldMax),
+            NodeQueue(
+                name: "closed tasks in their retention", count: closed.count,
+                countMax: 2 * heldMax + TableReplica.closedSlack),
         ]
     }
 }

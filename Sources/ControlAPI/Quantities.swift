@@ -108,34 +108,5 @@ package enum Quantities {
     }
 
     /// A point in time as RFC 3339 with milliseconds, in UTC.
-    ///
-    /// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-    package static func text(_ time: WallTime) -> String {
-        let (days, rest) = time.milliseconds.flooredQuotient(by: 86_400_000)
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let civilMonth = month < 10 ? month + 3 : month - 9
-        let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
-        func padded(_ number: Int64, _ width: Int) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        return "\(padded(year, 4))-\(padded(civilMonth, 2))-\(padded(day, 2))T"
-            + "\(padded(rest / 3_600_000, 2)):\(padded(rest / 60_000 % 60, 2)):"
-            + "\(padded(rest / 1_000 % 60, 2)).\(padded(rest % 1_000, 3))Z"
-    }
-}
-
-extension Int64 {
-    /// Quotient and remainder with a remainder that is never negative.
-    fileprivate func flooredQuotient(by divisor: Int64) -> (Int64, Int64) {
-        let remainder = (self % divisor + divisor) % divisor
-        return ((self - remainder) / divisor, remainder)
-    }
+    package static func text(_ time: WallTime) -> String { time.description }
 }

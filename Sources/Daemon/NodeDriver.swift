@@ -30,8 +30,10 @@ final class NodeDriver: @unchecked Sendable {
     private var lastWatcher: UInt64 = 0
     private var followers: [UInt64: AsyncStream<ClusterEvent>.Continuation] = [:]
     private var counters: [Counter: UInt64] = [:]
-    /// Called once the node has left its cluster.
-    private var leaveHandler: (@Sendable () -> Void)?
+    /// Called once the node has left its cluster, or must not go on.
+    private var endHandler: (@Sendable () -> Void)?
+    /// Why the node must not go on, if so.
+    private var stopReason: String?
 
     /// A change that event streams tell.
     enum ClusterEvent: Sendable {
@@ -103,9 +105,18 @@ final class NodeDriver: @unchecked Sendable {
         }.get()
     }
 
-    /// Sets what happens once the node has left its cluster.
-    func onLeave(_ handler: @escaping @Sendable () -> Void) {
-        loop.execute { [self] in leaveHandler = handler }
+    /// Sets what happens once the node has left its cluster, or must not go on.
+    func onEnd(_ handler: @escaping @Sendable () -> Void) {
+        loop.execute { [self] in
+            endHandler = handler
+            if stopReason != nil { handler() }
+        }
+    }
+
+    /// Why the node must not go on; `nil` when it may.
+    func failure() async -> StartFailure? {
+        let reason = try? await loop.submit { [self] in stopReason }.get()
+        return reason.flatMap { $0 }.map { StartFailure($0) }
     }
 
     /// The clock of the core: goes on while the machine sleeps.
@@ -217,6 +228,9 @@ final class NodeDriver: @unchecked Sendable {
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):
             observe(observation)
+        case .stop(let reason):
+            stopReason = reason
+            endHandler?()
         }
     }
 
@@ -271,7 +285,7 @@ final class NodeDriver: @unchecked Sendable {
         case .memberChanged(let id, let state):
             if state == .left, id == node?.id {
                 // The answer to the request goes out first.
-                _ = loop.scheduleTask(in: .milliseconds(500)) { [self] in leaveHandler?() }
+                _ = loop.scheduleTask(in: .milliseconds(500)) { [self] in endHandler?() }
             }
             logger.info(
                 "member changed", metadata: ["node": "\(id)", "state": "\(state.rawValue)"])

@@ -36,6 +36,7 @@ struct Serving: Sendable {
                 guard let ports = await doors.allOpen() else { return }
                 try await begin(ports.first.map { "\($0)" } ?? "unix:\(socket)")
                 await Signals.wait(for: [SIGTERM, SIGINT], orUntil: driver)
+                if let failure = await driver.failure() { throw failure }
             }
             // Whichever ends first ends it all: the wait for a signal, or a failure.
             let first = await group.nextResult()
@@ -167,7 +168,7 @@ enum Signals {
             source.resume()
             return source
         }
-        driver.onLeave { continuation.yield() }
+        driver.onEnd { continuation.yield() }
         for await _ in stream { break }
         for source in sources { source.cancel() }
     }

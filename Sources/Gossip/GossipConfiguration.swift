@@ -30,6 +30,11 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// How long a joiner waits for a seed before it asks the next one; several round trips, and
     /// the time of a TCP connection.
     package var joinTimeout: Duration
+    /// How long the known life of a node has to answer before another life at another address takes
+    /// its place; several round trips, and no more than a moved node may be kept waiting.
+    ///
+    /// A node that starts at another address than before waits as long for its former life.
+    package var lifeTimeout: Duration
     /// How long a leaving node stays to answer, so that its goodbye spreads; a few times
     /// `rumourInterval`.
     package var leaveLinger: Duration
@@ -79,6 +84,8 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// An accusation that goes unanswered is shown again with the next probe, long before its time
     /// is over.
     package static let refutationsPerSecondMax = 8
+    /// How many words in a second two lives of this node's own key change.
+    package static let twinWordsPerSecondMax = 16
     /// How many changes of one member's word are taken in per second; what it says beyond that is
     /// learned when it has calmed down, from the next exchange of views.
     package static let wordsPerSecondMax = 16
@@ -100,6 +107,7 @@ package struct GossipConfiguration: Hashable, Sendable {
             exchangeInterval = .seconds(5)
             reconnectInterval = .milliseconds(500)
             joinTimeout = .seconds(1)
+            lifeTimeout = .milliseconds(200)
             leaveLinger = .milliseconds(200)
         case .lan:
             probeInterval = .seconds(1)
@@ -108,6 +116,7 @@ package struct GossipConfiguration: Hashable, Sendable {
             exchangeInterval = .seconds(30)
             reconnectInterval = .seconds(1)
             joinTimeout = .seconds(2)
+            lifeTimeout = .milliseconds(200)
             leaveLinger = .milliseconds(500)
         case .wan:
             probeInterval = .seconds(5)
@@ -116,6 +125,7 @@ package struct GossipConfiguration: Hashable, Sendable {
             exchangeInterval = .seconds(60)
             reconnectInterval = .seconds(5)
             joinTimeout = .seconds(5)
+            lifeTimeout = .seconds(1)
             leaveLinger = .seconds(2)
         }
     }

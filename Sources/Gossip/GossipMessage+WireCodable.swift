@@ -30,6 +30,13 @@ extension GossipMessage: WireCodable {
         case .challengeAnswer(let number, let floor):
             writer.fixed64(number)
             writer.fixed64(floor)
+        case .lifeQuestion(let number, let age), .lifeAnswer(let number, let age):
+            writer.fixed64(number)
+            writer.fixed64(age)
+        case .refusal(let boot, let elder, let address):
+            boot.encode(into: &writer)
+            elder.encode(into: &writer)
+            address.encode(into: &writer)
         case .wantAdmission(let node): node.encode(into: &writer)
         case .application(let payload): writer.raw(payload)
         case .joinRequest(let request): request.encode(into: &writer)
@@ -70,6 +77,17 @@ extension GossipMessage: WireCodable {
         case .challengeAnswer:
             let number = try reader.fixed64()
             self = .challengeAnswer(number: number, floor: try reader.fixed64())
+        case .lifeQuestion, .lifeAnswer:
+            let number = try reader.fixed64()
+            let age = try reader.fixed64()
+            self =
+                kind == .lifeQuestion
+                ? .lifeQuestion(number: number, ageMilliseconds: age)
+                : .lifeAnswer(number: number, ageMilliseconds: age)
+        case .refusal:
+            let boot = try BootID(from: &reader)
+            let elder = try BootID(from: &reader)
+            self = .refusal(of: boot, elder: elder, at: try PeerAddress(from: &reader))
         case .wantAdmission: self = .wantAdmission(try NodeID(from: &reader))
         case .application: self = .application(reader.rest())
         case .joinRequest: self = .joinRequest(try JoinRequest(from: &reader))
@@ -126,6 +144,9 @@ extension GossipMessage: WireCodable {
         case .exchange: .exchange
         case .challenge: .challenge
         case .challengeAnswer: .challengeAnswer
+        case .lifeQuestion: .lifeQuestion
+        case .lifeAnswer: .lifeAnswer
+        case .refusal: .refusal
         case .wantAdmission: .wantAdmission
         case .application: .application
         case .joinRequest: .joinRequest

@@ -25,6 +25,13 @@ enum GossipMessage: Sendable {
     case challengeAnswer(number: UInt64, floor: UInt64)
     /// I lack this node's admission, or what it says of itself.
     case wantAdmission(NodeID)
+    /// Is there a life of our key at this address? I have lived for so long. To another life of the
+    /// sender's own key.
+    case lifeQuestion(number: UInt64, ageMilliseconds: UInt64)
+    /// There is, and it has lived for so long. The number comes back.
+    case lifeAnswer(number: UInt64, ageMilliseconds: UInt64)
+    /// That boot ID of yours is refused: an elder one is alive at that address.
+    case refusal(of: BootID, elder: BootID, at: PeerAddress)
     /// For another part of the node.
     case application(ArraySlice<UInt8>)
     /// Let me in.
@@ -61,6 +68,9 @@ enum GossipMessage: Sendable {
         case joinRefused = 13
         case indirectPing = 14
         case indirectAck = 15
+        case lifeQuestion = 16
+        case lifeAnswer = 17
+        case refusal = 18
 
         /// Whether the sender may be nobody's member yet; its key comes first in the payload.
         var isStrangers: Bool {

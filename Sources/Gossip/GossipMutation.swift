@@ -15,4 +15,12 @@ package enum GossipMutation: String, Hashable, Sendable, CaseIterable {
     case stopsAtMalformed
     /// A suspicion that a node hears of itself is obeyed instead of refuted.
     case obeysSuspicion
+    /// The newest life of a node is believed without asking the one that is known: a copy of a data
+    /// directory shuts out the original.
+    case believesNewest
+    /// Any answer of the known life counts, also one to an earlier question: a node that has moved
+    /// is refused for a life that is over.
+    case believesOldAnswers
+    /// A node stops on the word of a member alone: whoever has that member's key stops all others.
+    case obeysRefusal
 }

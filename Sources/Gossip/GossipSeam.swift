@@ -37,8 +37,12 @@ package enum GossipEffect: Sendable {
     case joinUnreachable
     /// Bytes were dropped, for this reason.
     case dropped(reason: String)
-    /// Another process runs with this node's key.
-    case cloneDetected
+    /// Another daemon with this node's key is alive at that address. It is the younger one, and the
+    /// cluster goes on with this one.
+    case cloneRefused(at: PeerAddress)
+    /// Another daemon with this node's key is alive at that address, and is the elder: this one
+    /// has stopped, says nothing more and hears nothing more.
+    case refusedAsClone(of: PeerAddress, since: WallTime)
     /// The goodbye is said.
     case left
 }

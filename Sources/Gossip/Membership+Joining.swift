@@ -97,6 +97,7 @@ extension Membership {
         self.joining = nil
         var life = PeerLife()
         _ = life.settle(envelope.boot, above: envelope.counter)
+        life.settledAt = now
         lives[envelope.sender] = life
         schedule = Schedule(
             probe: now + configuration.probeInterval, urgent: now, rumour: now,

@@ -11,7 +11,7 @@ extension Membership {
         emit: (GossipEffect) -> Void
     ) -> Bool {
         if envelope.sender == id {
-            settleClone(message, envelope, packet, emit: emit)
+            heardTwin(message, envelope, packet, emit: emit)
             return false
         }
         let life = lives[envelope.sender] ?? PeerLife()
@@ -26,57 +26,72 @@ extension Membership {
             answer(number, questioned, of: envelope.sender, packet, emit: emit)
             if isSettled { lives[envelope.sender]?.take(envelope.counter, via: packet.channel) }
             return false
+        case .challengeAnswer(let number, let floor)
+        where vouches(number, floor, envelope, packet, emit: emit):
+            return false
         case _ where isSettled:
             return true
-        case .challengeAnswer(let number, let floor) where isProof(number, of: envelope):
-            accept(envelope, above: min(floor, envelope.counter - 1), emit: emit)
+        case .challengeAnswer(let number, let floor)
+        where isProof(number, of: envelope, via: packet.channel):
+            _ = proved(
+                envelope, above: min(floor, envelope.counter - 1), packet, emit: emit)
             return false
-        case .ack(let number, _, _) where probes[number]?.target == envelope.sender:
+        case .ack(let number, _, _)
+        where packet.channel == .datagram && probes[number]?.target == envelope.sender:
             // It names a number that was drawn a moment ago: that is an answer, too. What was
             // sent before it may be a replay.
-            accept(envelope, above: envelope.counter - 1, emit: emit)
-            return true
+            return proved(envelope, above: envelope.counter - 1, packet, emit: emit)
         default:
             challenge(envelope, packet, emit: emit)
             return false
         }
     }
 
-    /// A packet of a life that was replaced is a recording, or that life goes on beside the newer.
+    /// A packet of a life that was replaced is a recording, or that life goes on.
     ///
-    /// Whoever proves to be the latter is told of the other. When the other is silent for longer
-    /// than a proof is good, it was the earlier one, and its proof came late: lives follow each
-    /// other, and who proves itself now is alive now.
+    /// When it answers what was asked after its successor was believed, it is alive and was there
+    /// first: it takes its place again. The successor is a clone, or its proof had come late, from
+    /// an earlier life.
     private mutating func settleFormer(
         _ message: GossipMessage, _ envelope: Envelope, _ packet: PeerLife.Held,
         emit: (GossipEffect) -> Void
     ) {
-        emit(.dropped(reason: "former boot"))
-        guard packet.channel == .datagram else { return }
-        guard case .challengeAnswer(let number, let floor) = message,
-            isProof(number, of: envelope)
-        else { return question(envelope, packet, at: packet.source, emit: emit) }
-        let proofAge = Membership.challengeSlot * 2
-        if lives[envelope.sender]?.isSilent(for: proofAge, at: now) == true {
-            return accept(envelope, above: min(floor, envelope.counter - 1), emit: emit)
+        guard packet.channel == .datagram else {
+            return emit(.dropped(reason: "former boot"))
         }
-        guard let alive = table[envelope.sender]?.alive,
-            let bytes = seal(
-                GossipMessage.rumours([.alive(alive)]).encoded, to: envelope.sender,
-                via: .datagram)
-        else { return }
-        emit(.send(bytes, to: packet.source, via: .datagram))
+        guard case .challengeAnswer(let number, let floor) = message,
+            isProof(number, of: envelope, via: packet.channel)
+        else {
+            emit(.dropped(reason: "former boot"))
+            return question(envelope, packet, at: packet.source, emit: emit)
+        }
+        let successor = lives[envelope.sender]
+        let proof = PeerLife.Proof(
+            at: now, floor: min(floor, envelope.counter - 1), counter: envelope.counter,
+            source: packet.source, channel: packet.channel)
+        accept(envelope.boot, of: envelope.sender, proof, emit: emit)
+        if let clone = successor?.boot, let address = successor?.source, address != packet.source {
+            refuse(clone, of: envelope.sender, at: address, emit: emit)
+        }
+        // What it said of itself may have been turned down before.
+        if table[envelope.sender]?.alive.boot != envelope.boot {
+            ask(envelope.sender, for: envelope.sender, at: packet.source, emit: emit)
+        }
     }
 
-    private mutating func accept(
-        _ envelope: Envelope, above floor: UInt64, emit: (GossipEffect) -> Void
+    /// A boot ID is the living one from now on; what waited for this is taken in.
+    mutating func accept(
+        _ boot: BootID, of sender: NodeID, _ proof: PeerLife.Proof, emit: (GossipEffect) -> Void
     ) {
-        var life = lives[envelope.sender] ?? PeerLife()
-        let held = life.settle(envelope.boot, above: floor)
-        life.take(envelope.counter, via: .datagram)
-        life.take(envelope.counter, via: .stream)
+        inquiries.end(sender)
+        var life = lives[sender] ?? PeerLife()
+        let held = life.settle(boot, above: proof.floor)
+        life.take(proof.counter, via: .datagram)
+        life.take(proof.counter, via: .stream)
         life.lastHeard = now
-        lives[envelope.sender] = life
+        life.settledAt = now
+        life.source = proof.channel == .datagram ? proof.source : nil
+        lives[sender] = life
         for packet in held { open(packet, emit: emit) }
     }
 
@@ -84,7 +99,7 @@ extension Membership {
         _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
     ) {
         var life = lives[envelope.sender] ?? PeerLife()
-        if life.asks(envelope.boot, at: now) {
+        if life.asks(envelope.boot, via: packet.channel, at: now) {
             let target =
                 packet.channel == .datagram
                 ? packet.source : table[envelope.sender]?.alive.address
@@ -98,15 +113,31 @@ extension Membership {
         _ envelope: Envelope, _ packet: PeerLife.Held, at target: PeerAddress?,
         emit: (GossipEffect) -> Void
     ) {
-        let message = GossipMessage.challenge(
-            number: challengeNumber(for: envelope.sender, envelope.boot, slot: challengeSlot),
-            boot: envelope.boot)
+        let message = challenge(to: envelope.boot, of: envelope.sender, via: packet.channel)
         // Never more bytes than came: nobody can use this node to flood another.
         let payload = message.encoded
         guard payload.count + Envelope.overheadSizeBytes <= packet.bytes.count, let target,
             let bytes = seal(payload, to: envelope.sender, via: packet.channel)
         else { return }
         emit(.send(bytes, to: target, via: packet.channel))
+    }
+
+    /// Asks a former life at an address; as often as its packets are looked at.
+    mutating func question(
+        _ boot: BootID, of node: NodeID, at address: PeerAddress, emit: (GossipEffect) -> Void
+    ) {
+        guard lives[node]?.admitsFormer(at: now) == true,
+            let bytes = seal(
+                challenge(to: boot, of: node, via: .datagram).encoded, to: node, via: .datagram)
+        else { return }
+        emit(.send(bytes, to: address, via: .datagram))
+    }
+
+    private func challenge(
+        to boot: BootID, of node: NodeID, via channel: Channel
+    ) -> GossipMessage {
+        .challenge(
+            number: challengeNumber(for: node, boot, slot: challengeSlot, via: channel), boot: boot)
     }
 
     private mutating func answer(
@@ -127,62 +158,34 @@ extension Membership {
     /// How long the number of a challenge holds, and as long again.
     private static let challengeSlot: Duration = .seconds(4)
 
-    private var challengeSlot: Int64 { now.nanoseconds / Membership.challengeSlot.nanoseconds }
+    var challengeSlot: Int64 { now.nanoseconds / Membership.challengeSlot.nanoseconds }
 
     /// The number that a challenge bears.
     ///
     /// It is computed, not stored: a flood of old packets can't push out the challenge that the
-    /// living boot ID is about to answer.
-    private func challengeNumber(for sender: NodeID, _ boot: BootID, slot: Int64) -> UInt64 {
+    /// living boot ID is about to answer. It changes with each life that is believed, so that an
+    /// answer proves that its life goes on beside that one; and it is another one for each channel,
+    /// since what is asked by stream is asked at the known address alone.
+    func challengeNumber(
+        for sender: NodeID, _ boot: BootID, slot: Int64, via channel: Channel
+    ) -> UInt64 {
         var label = ByteWriter()
         label.raw("challenge".utf8)
         self.boot.encode(into: &label)
         sender.encode(into: &label)
         boot.encode(into: &label)
         label.signed(slot)
+        label.signed((lives[sender]?.settledAt ?? .zero).nanoseconds)
+        label.byte(channel.rawValue)
         return key.derive(label.bytes).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    private func isProof(_ number: UInt64, of envelope: Envelope) -> Bool {
+    private func isProof(
+        _ number: UInt64, of envelope: Envelope, via channel: Channel
+    ) -> Bool {
         [challengeSlot, challengeSlot - 1].contains { slot in
-            number == challengeNumber(for: envelope.sender, envelope.boot, slot: slot)
-        }
-    }
-
-    // MARK: Clones
-
-    /// Asks at an address whether this node's key lives there under another boot ID.
-    mutating func questionClone(
-        _ suspected: BootID, at address: PeerAddress, emit: (GossipEffect) -> Void
-    ) {
-        guard lives[id, default: PeerLife()].asks(suspected, at: now) else { return }
-        let message = GossipMessage.challenge(
-            number: challengeNumber(for: id, suspected, slot: challengeSlot), boot: suspected)
-        for channel in [Channel.datagram, .stream] {
-            guard let bytes = seal(message.encoded, to: id, via: channel) else { continue }
-            emit(.send(bytes, to: address, via: channel))
-        }
-    }
-
-    /// A packet under this node's own key and another boot ID: a recording, or a clone.
-    private mutating func settleClone(
-        _ message: GossipMessage, _ envelope: Envelope, _ packet: PeerLife.Held,
-        emit: (GossipEffect) -> Void
-    ) {
-        switch message {
-        case .challengeAnswer(let number, _) where isProof(number, of: envelope):
-            guard !isCloned else { return }
-            isCloned = true
-            emit(.cloneDetected)
-        case .challenge(let number, let questioned) where packet.channel == .datagram:
-            answer(number, questioned, of: id, packet, emit: emit)
-            fallthrough
-        default:
-            guard !isCloned else { return }
-            emit(.dropped(reason: "own key under another boot"))
-            if packet.channel == .datagram {
-                questionClone(envelope.boot, at: packet.source, emit: emit)
-            }
+            number
+                == challengeNumber(for: envelope.sender, envelope.boot, slot: slot, via: channel)
         }
     }
 }

@@ -12,6 +12,7 @@ extension Membership {
         for alive in rows.members {
             if alive.subject == id {
                 own.incarnation = alive.incarnation < .max ? alive.incarnation + 1 : .max
+                beginProving(at: alive.address)
                 continue
             }
             guard ring?[alive.subject] != nil,
@@ -73,10 +74,13 @@ extension Membership {
         }
         if alive.boot != boot {
             // Said in an earlier life whose rows are lost, or by somebody who has the same key and
-            // is alive right now: outdo it, and ask there. Two who outdo each other without end
-            // help nobody, so a known clone is left alone.
-            guard !isCloned else { return true }
-            questionClone(alive.boot, at: alive.address, emit: emit)
+            // is alive right now: outdo it, and ask there. Two that outdo each other do so no
+            // faster than this.
+            guard refutations.admits(at: now) else {
+                emit(.dropped(reason: "busy"))
+                return true
+            }
+            askTwin(at: alive.address, emit: emit)
         }
         restate(above: alive.incarnation, emit: emit)
         return true

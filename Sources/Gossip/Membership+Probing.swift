@@ -5,6 +5,7 @@ extension Membership {
     /// Probes the member whose turn has come.
     mutating func beginRound(emit: (GossipEffect) -> Void) {
         schedule.probe = now + configuration.probeInterval * health.stretch
+        askRival(emit: emit)
         guard probes.hasRoom, let target = nextInRound() else { return }
         probe(target, because: .round, emit: emit)
     }
@@ -107,6 +108,7 @@ extension Membership {
         _ number: UInt64, by sender: NodeID, emit: (GossipEffect) -> Void
     ) {
         guard probes[number]?.target == sender, let probe = probes.end(number) else { return }
+        refusers.remove(sender)
         if probe.reason != .reconnection { health.improve() }
         clear(sender, emit: emit)
         if schedule.urgent <= now { probeWaiting(emit: emit) }
@@ -121,6 +123,7 @@ extension Membership {
         guard lateness > configuration.probeTimeout * health.stretch else { return }
         health.stoodStill(forIntervals: lateness / configuration.probeInterval)
         probes.abandon()
+        inquiries.prolong(until: now + configuration.lifeTimeout)
         for node in suspects.sorted() {
             table[node]?.suspicion?.standstill += lateness
             probes.enqueue(node)

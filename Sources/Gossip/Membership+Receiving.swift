@@ -51,6 +51,9 @@ extension Membership {
             isDeaf = configuration.mutation == .stopsAtMalformed
             return emit(.dropped(reason: "malformed"))
         }
+        guard envelope.sender == id || proving == nil else {
+            return emit(.dropped(reason: "not begun yet"))
+        }
         guard settle(message, envelope, packet, emit: emit) else { return }
         lives[envelope.sender, default: PeerLife()].take(envelope.counter, via: packet.channel)
         lives[envelope.sender]?.lastHeard = now
@@ -88,6 +91,8 @@ extension Membership {
                 return emit(.dropped(reason: "busy"))
             }
             sendView(to: sender, wantsReply: false, emit: emit)
+        case .refusal(let refused, _, let address):
+            heardRefusal(of: refused, by: sender, at: address, emit: emit)
         case .wantAdmission(let node):
             guard lives[sender]?.admitsQuestion(at: now) == true else {
                 return emit(.dropped(reason: "busy"))
@@ -95,7 +100,8 @@ extension Membership {
             show(node, to: sender, emit: emit)
         case .application(let payload):
             emit(.deliver(Array(payload), from: sender, via: packet.channel))
-        case .challenge, .challengeAnswer, .joinReply, .joinRefused, .joinRequest:
+        case .challenge, .challengeAnswer, .lifeQuestion, .lifeAnswer, .joinReply, .joinRefused,
+            .joinRequest:
             // Settled before, late answers to a join that is over, and what strangers say.
             emit(.dropped(reason: "out of place"))
         }
@@ -139,7 +145,7 @@ extension Membership {
     ) {
         let known = table[receiver]?.alive.address
         let target = wish == .datagram && isOutdated(receiver) ? source ?? known : known
-        guard receiver != id, let address = target else { return }
+        guard receiver != id, proving == nil, !isStopped, let address = target else { return }
         let payload = message.encoded
         let sizeBytes = payload.count + Envelope.overheadSizeBytes
         let channel = sizeBytes <= Channel.datagramSizeBytesMax ? wish : .stream

@@ -112,6 +112,28 @@ extension Membership {
             emit(.dropped(reason: "busy"))
             return true
         }
+        if isContested(alive, emit: emit) { return true }
+        takeIn(alive, metadata, emit: emit)
+        return true
+    }
+
+    /// What was said in a member's name counts, for the life that was in its way is over.
+    mutating func takeOver(_ alive: AliveStatement, emit: (GossipEffect) -> Void) {
+        guard table[alive.subject].map({ alive.isNewer(than: $0.alive) }) ?? true,
+            let metadata = try? NodeMetadata(decoding: alive.metadata)
+        else { return }
+        takeIn(alive, metadata, emit: emit)
+    }
+
+    /// Puts a member's genuine word into the table, and tells.
+    private mutating func takeIn(
+        _ alive: AliveStatement, _ metadata: NodeMetadata, emit: (GossipEffect) -> Void
+    ) {
+        let known = table[alive.subject]
+        if let known, lives[known.id]?.source == nil, lives[known.id]?.boot == known.alive.boot {
+            // Where its life is that is believed, whatever others say in its name.
+            lives[known.id]?.source = known.alive.address
+        }
         var member = Member(
             alive: alive, metadata: metadata, state: .alive, stateSince: now, leave: known?.leave)
         if member.hasLeft {
@@ -124,7 +146,6 @@ extension Membership {
         emit(.persist([MembershipRows.member(alive)]))
         emit(.memberChanged(member.info, previous: known?.state))
         spread(.alive(alive))
-        return true
     }
 
     /// A member says goodbye; returns whether that is genuine, or of no interest.

@@ -38,7 +38,20 @@ package struct Membership: Sendable {
     var metadata: NodeMetadata
     /// Whether the disk does not know the own statement yet.
     var isOwnRowStale = false
-    var isCloned = false
+    let born: Instant
+    /// Where the disk says that the node was before, if that is elsewhere.
+    var formerAddress: PeerAddress?
+    /// Looks for a former life at another address, and does nothing else meanwhile.
+    var proving: Proving?
+    /// Another life of this node's key that has answered.
+    var twin: Twin?
+    /// The members that keep to another life of this node's key; at most as many as there are.
+    var refusers: Set<NodeID> = []
+    /// Where that life is, as the last of them said.
+    var rival: PeerAddress?
+    /// Whether this is the younger life of the two, and silent for good.
+    var isStopped = false
+    var twinWords: RateLimit
     /// Whether nothing is received any more: a mutation alone makes it so.
     var isDeaf = false
     var refutations: RateLimit
@@ -58,6 +71,7 @@ package struct Membership: Sendable {
     var probes = Probes()
     var probeRing: [NodeID] = []
     var relays = Relays()
+    var inquiries = Inquiries()
     var health: LocalHealth
     var rumours = RumourQueue()
     /// Since when the views of all that were heard differ from this one.
@@ -98,6 +112,8 @@ package struct Membership: Sendable {
         self.configuration = configuration
         self.metadata = metadata
         self.now = now
+        born = now
+        twinWords = RateLimit(perSecond: GossipConfiguration.twinWordsPerSecondMax, at: now)
         random = SeededGenerator(seed: seed)
         wallSample = (wallTime, now)
         datagramLimiter = SourceLimiter(at: now)
@@ -167,7 +183,8 @@ package struct Membership: Sendable {
         _ event: GossipEvent, at now: Instant, emit: (GossipEffect) -> Void
     ) {
         self.now = max(self.now, now)
-        if isOwnRowStale {
+        guard !isStopped else { return }
+        if isOwnRowStale, proving == nil {
             isOwnRowStale = false
             emit(.persist([MembershipRows.member(own)]))
         }
@@ -192,12 +209,14 @@ package struct Membership: Sendable {
 
     /// When membership next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
+        if isStopped { return nil }
         if let joining { return joining.due }
         guard ring != nil else { return nil }
+        if let proving { return min(proving.nextAsk, proving.endsAt) }
         var next = min(schedule.probe, schedule.exchange, schedule.reconnect)
         if !rumours.isEmpty { next = min(next, schedule.rumour) }
         if !probes.waiting.isEmpty, probes.hasRoom { next = min(next, schedule.urgent) }
-        for due in [probes.nextDue, relays.nextDue, nextVerdict, leaving] {
+        for due in [probes.nextDue, relays.nextDue, inquiries.nextDue, nextVerdict, leaving] {
             if let due { next = min(next, due) }
         }
         return next
@@ -206,6 +225,7 @@ package struct Membership: Sendable {
     private mutating func deadlineReached(emit: (GossipEffect) -> Void) {
         if joining != nil { return continueJoin(emit: emit) }
         guard ring != nil, let due = nextDeadline, due <= now else { return }
+        if proving != nil { return goOnProving(emit: emit) }
         forgiveStandstill(of: now - due)
         if let leaving, leaving <= now {
             self.leaving = .distantFuture
@@ -213,6 +233,7 @@ package struct Membership: Sendable {
         }
         checkProbes(emit: emit)
         checkRelays(emit: emit)
+        checkInquiries(emit: emit)
         checkSuspicions(emit: emit)
         if schedule.probe <= now { beginRound(emit: emit) }
         if schedule.urgent <= now { probeWaiting(emit: emit) }

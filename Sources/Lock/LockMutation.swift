@@ -44,6 +44,8 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
 
     /// Campaigns, and votes for others, without what is known to be committed.
     case leadsBehind
+    /// Votes from a copied disk, beside the voter that it was copied from.
+    case votesAsCopy
 
     // MARK: The holder
 

@@ -61,22 +61,27 @@ struct LockRenewal: Sendable {
 struct LockSessionRow: WireCodable {
     var id: SessionID
     var leaseUntil: Instant
+    /// Where it was opened; a copy of the disk is elsewhere.
+    var machine: MachineID
 
     static let key: [UInt8] = [1]
 
     func encode(into writer: inout ByteWriter) {
         id.encode(into: &writer)
         writer.signed(leaseUntil.nanoseconds)
+        machine.encode(into: &writer)
     }
 
-    init(id: SessionID, leaseUntil: Instant) {
+    init(id: SessionID, leaseUntil: Instant, machine: MachineID) {
         self.id = id
         self.leaseUntil = leaseUntil
+        self.machine = machine
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
         id = try SessionID(from: &reader)
         leaseUntil = Instant(nanoseconds: try reader.signed())
+        machine = reader.remaining > 0 ? try MachineID(from: &reader) : .unknown
     }
 }
 
@@ -211,7 +216,8 @@ extension LockNode {
 
     private mutating func store(_ session: LockSession, emit: (LockEffect) -> Void) {
         // An older row only ends the lease earlier after a restart.
-        let row = LockSessionRow(id: session.id, leaseUntil: session.leaseUntil)
+        let row = LockSessionRow(
+            id: session.id, leaseUntil: session.leaseUntil, machine: machine)
         store(row: LockSessionRow.key, row.encoded, emit: emit)
     }
 

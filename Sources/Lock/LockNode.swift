@@ -109,10 +109,16 @@ package struct LockNode: Sendable {
         if engine.members.isVoter(id), engine.members.voters.count > 1 {
             quietUntil = now + configuration.requestTimeout * LockNode.quietRequests
         }
+        if LockNode.isQuietCopy(restored, image, of: id, on: machine) {
+            quietUntil =
+                now
+                + LockConfiguration.leaderLease(max(configuration.leaseLength, table.leaseLength))
+        }
         if let row = restored.value(of: LockSessionRow.key, in: .session) {
             let stored = try LockSessionRow(decoding: row)
             lastSession = stored.id
-            if isSameMachineBoot, stored.leaseUntil > now {
+            let isHere = stored.machine == machine || stored.machine == .unknown
+            if isSameMachineBoot, isHere, stored.leaseUntil > now {
                 session = LockSession(id: stored.id, leaseUntil: stored.leaseUntil)
             }
         }

@@ -4,10 +4,12 @@ import Model
 extension LockTable {
     /// The last request of a node, and its answer, for repetitions.
     struct Client: Hashable, Sendable {
-        /// The last request of an earlier life of the node.
+        /// The last request of an earlier life of the node, and its answer: it may not be over,
+        /// when a copy of the node was listened to for a while.
         struct Life: Hashable, Sendable {
             var boot: BootID
             var sequence: UInt64
+            var results: [LockResult]
         }
 
         var boot: BootID
@@ -23,7 +25,10 @@ extension LockTable {
 
         /// About how many bytes it takes in a snapshot; never too few.
         var sizeBytes: Int {
-            64 + 18 * earlier.count + results.reduce(0) { $0 + $1.sizeBytes }
+            64
+                + (results + earlier.flatMap(\.results)).reduce(24 * earlier.count) {
+                    $0 + $1.sizeBytes
+                }
         }
     }
 
@@ -46,7 +51,8 @@ extension LockTable {
         guard mutation != .forgetsEarlierLives,
             let life = client.earlier.last(where: { $0.boot == request.boot })
         else { return .fresh }
-        return request.sequence <= life.sequence ? .stale : .fresh
+        if request.sequence == life.sequence { return .repeated(life.results) }
+        return request.sequence < life.sequence ? .stale : .fresh
     }
 
     /// Remembers an applied request in place of its node's last one.
@@ -55,7 +61,8 @@ extension LockTable {
         if let last = clients[request.client] {
             earlier = last.earlier.filter { $0.boot != request.boot }
             if last.boot != request.boot {
-                earlier.append(Client.Life(boot: last.boot, sequence: last.sequence))
+                earlier.append(
+                    Client.Life(boot: last.boot, sequence: last.sequence, results: last.results))
             }
         }
         put(
@@ -103,6 +110,7 @@ extension LockTable.Client: WireCodable {
         writer.list(earlier) {
             $1.boot.encode(into: &$0)
             $0.varint($1.sequence)
+            $0.list($1.results) { $1.encode(into: &$0) }
         }
     }
 
@@ -110,13 +118,21 @@ extension LockTable.Client: WireCodable {
         boot = try BootID(from: &reader)
         sequence = try reader.varint()
         index = try reader.varint()
-        results = try reader.list(max: LockConfiguration.operationsMax) {
-            (reader) throws(CodecError) in try LockResult(from: &reader)
-        }
+        results = try LockTable.Client.results(&reader)
         earlier = try reader.list(max: LockTable.Client.earlierMax) {
             (reader) throws(CodecError) in
             let boot = try BootID(from: &reader)
-            return Life(boot: boot, sequence: try reader.varint())
+            let sequence = try reader.varint()
+            return Life(
+                boot: boot, sequence: sequence, results: try LockTable.Client.results(&reader))
+        }
+    }
+
+    private static func results(
+        _ reader: inout ByteReader
+    ) throws(CodecError) -> [LockResult] {
+        try reader.list(max: LockConfiguration.operationsMax) { (reader) throws(CodecError) in
+            try LockResult(from: &reader)
         }
     }
 }

@@ -36,5 +36,10 @@ public struct TaskID: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     /// Tells whether the left identifier's bytes sort first.
+    @inlinable
     public static func < (left: TaskID, right: TaskID) -> Bool { left.value < right.value }
+
+    /// Tells whether both are the same.
+    @inlinable
+    public static func == (left: TaskID, right: TaskID) -> Bool { left.value == right.value }
 }

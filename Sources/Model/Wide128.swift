@@ -36,9 +36,9 @@ public struct Wide128: Hashable, Comparable, Sendable {
 
     /// The sixteen bytes, big-endian.
     public var bytes: [UInt8] {
-        [high, low].flatMap { half in
-            (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) }
-        }
+        var writer = ByteWriter(reservingBytes: 16)
+        writer.wide(self)
+        return writer.bytes
     }
 
     /// Thirty-two lower-case hexadecimal digits.
@@ -52,7 +52,13 @@ public struct Wide128: Hashable, Comparable, Sendable {
     /// Tells whether the left value's bytes sort first.
     @inlinable
     public static func < (left: Wide128, right: Wide128) -> Bool {
-        (left.high, left.low) < (right.high, right.low)
+        left.high == right.high ? left.low < right.low : left.high < right.high
+    }
+
+    /// Tells whether both have the same bytes.
+    @inlinable
+    public static func == (left: Wide128, right: Wide128) -> Bool {
+        left.high == right.high && left.low == right.low
     }
 
     private static func isHexadecimalDigit(_ byte: UInt8) -> Bool {

@@ -28,6 +28,19 @@ import Testing
         return set
     }
 
+    /// A number under a key.
+    private struct Numbered: KeyedLattice, Equatable {
+        let key: Int
+        var number: MaxRegister<Int>
+
+        init(key: Int, _ number: Int) {
+            self.key = key
+            self.number = MaxRegister(number)
+        }
+
+        mutating func join(_ other: Numbered) -> Bool { number.join(other.number) }
+    }
+
     @Test func `all lattices obey the laws`() {
         expectLaws(
             "RaisedFlag",
@@ -47,8 +60,8 @@ import Testing
                     Int.random(in: 0..<4, using: &generator)
                 )
             } build: { steps in
-                var map = TopMap<Int, MaxRegister<Int>>(capacity: 3)
-                for (key, value) in steps { map.join(MaxRegister(value), at: key) }
+                var map = TopMap<Numbered>(capacity: 3)
+                for (key, value) in steps { map.join(Numbered(key: key, value)) }
                 return map
             })
         expectLaws(
@@ -156,12 +169,12 @@ import Testing
     }
 
     @Test func `a full map drops its smallest key, and takes no smaller one`() {
-        var map = TopMap<Int, MaxRegister<Int>>(capacity: 2)
-        for key in [5, 7] { map.join(MaxRegister(key), at: key) }
-        #expect(map.entries.map(\.key) == [5, 7])
-        let isKept = map.join(MaxRegister(1), at: 3)
+        var map = TopMap<Numbered>(capacity: 2)
+        for key in [5, 7] { map.join(Numbered(key: key, key)) }
+        #expect(map.values.map(\.key) == [5, 7])
+        let isKept = map.join(Numbered(key: 3, 1))
         #expect(!isKept)
-        map.join(MaxRegister(1), at: 9)
-        #expect(map.entries.map(\.key) == [7, 9])
+        map.join(Numbered(key: 9, 1))
+        #expect(map.values.map(\.key) == [7, 9])
     }
 }

@@ -35,19 +35,31 @@ struct NodeRig {
         step(.wallClock(WallTime(milliseconds: 1_000_000)))
     }
 
-    /// The daemon starts again on the same machine, and finds these containers.
-    mutating func restart(finding containers: [AdoptedContainer]) throws {
+    /// The daemon starts again, on the same machine if nothing else is said, and finds these
+    /// containers.
+    mutating func restart(
+        finding containers: [AdoptedContainer], on machine: UInt64 = 1
+    ) throws {
+        node = try NodeRig.node(
+            policy, mutation, settings, boot: 6, origin: .resume, image: image,
+            containers: containers, machine: machine, at: now)
+        commands = []
+        step(.wallClock(WallTime(milliseconds: 2_000_000)))
+    }
+
+    /// All that is on the disk.
+    var image: DurableImage {
         var image = DurableImage()
         for (space, rows) in disk {
             image[space] = rows.sorted { $0.key.lexicographicallyPrecedes($1.key) }
                 .map { DurableImage.Row(key: $0.key, value: $0.value) }
         }
-        node = try NodeRig.node(
-            policy, mutation, settings, boot: 6, origin: .resume, image: image,
-            containers: containers,
-            at: now)
-        commands = []
-        step(.wallClock(WallTime(milliseconds: 2_000_000)))
+        return image
+    }
+
+    /// The disk has what another one holds in one of its spaces.
+    mutating func copy(_ space: DurableSpace, from other: NodeRig) {
+        disk[space] = other.disk[space]
     }
 
     /// The disk forgets what came after `earlier` in one of its spaces.
@@ -58,8 +70,8 @@ struct NodeRig {
     private static func node(
         _ policy: StealPolicy, _ mutation: NodeMutation?,
         _ settings: (inout NodeConfiguration) -> Void, boot bootID: UInt64,
-        origin: NodeOrigin, image: DurableImage,
-        containers: [AdoptedContainer], at now: Instant
+        origin: NodeOrigin, image: DurableImage, containers: [AdoptedContainer],
+        machine: UInt64 = 1, at now: Instant
     ) throws -> Node {
         var configuration = NodeConfiguration(
             name: "one", advertise: PeerAddress(ip: [127, 0, 0, 1], port: 7_946),
@@ -71,7 +83,7 @@ struct NodeRig {
         let key = NodeKey(seed: Array(repeating: 7, count: NodeKey.seedSizeBytes))
         let boot = NodeBoot(
             image: image, key: key, bootID: BootID(bootID), seed: 9 + bootID,
-            containers: containers, isSameMachineBoot: true,
+            containers: containers, isSameMachineBoot: true, machine: MachineID(machine),
             wallTime: WallTime(milliseconds: 1_000_000))
         return try Node(boot: boot, configuration: configuration, origin: origin, at: now)
     }

@@ -179,7 +179,7 @@ import Testing
         row.phase = .complete
         row.usage = Self.sample.usage
         #expect(try AttemptRow(decoding: row.encoded) == row)
-        let patch = try #require(RowPatch(from: before, to: row))
+        let patch = try #require(RowPatch(from: HeldRow(before), to: row, sender: before.node))
         #expect(try RowPatch(decoding: patch.encoded) == patch)
         #expect(patch.applied(to: before) == row)
         // A newer version says more about usage, and more behind it.

@@ -14,12 +14,12 @@ import Testing
         bench.settle(rounds: 2)
         bench.attempt(1, token: 1, at: 0)
         bench.packets = []
-        for token in 2...200 as ClosedRange<UInt64> { bench.attempt(1, token: token, at: 0) }
+        for token in 2...400 as ClosedRange<UInt64> { bench.attempt(1, token: token, at: 0) }
         bench.now = bench.now + .milliseconds(5)
         bench.step(0, .deadlineReached)
         #expect(!bench.packets.isEmpty)
         while !bench.packets.isEmpty { bench.deliver(0) }
-        #expect(bench.replicas[1].record(task(1))?.latestAttempt?.token.index == 200)
+        #expect(bench.replicas[1].record(task(1))?.latestAttempt?.token.index == 400)
     }
 
     @Test func `answers that never come take a bounded room`() {
@@ -130,6 +130,19 @@ import Testing
         bench.settle(rounds: 60)
         #expect(bench.isConverged)
         #expect(bench.replicas[0].collected.contains(1...2, of: Fingerprint.mix(0)))
+    }
+
+    @Test func `births beyond the bound of a record are forgotten by the index, too`() {
+        var bench = TableBench(seed: 8, count: 2)
+        bench.submit(1, at: 0)
+        for origin in (1...200 as ClosedRange<UInt64>).reversed() {
+            var delta = TaskDelta(id: task(1), dots: [Dot(origin: 5, sequence: 300 - origin)])
+            delta.births = [BirthDot(origin: BootID(origin), sequence: 1)]
+            let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+            bench.step(0, .received(push.encoded, from: TableBench.id(1)))
+        }
+        #expect(bench.replicas[0].record(task(1))?.births.count == TaskRecord.birthsMax)
+        #expect(bench.replicas[0].birthIndex.count == TaskRecord.birthsMax)
     }
 
     @Test func `a spec that nobody could read again is told from one that can be`() {

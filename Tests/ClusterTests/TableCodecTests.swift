@@ -71,7 +71,7 @@ import Testing
             }
             var shuffled = delta
             shuffled.rows.shuffle(using: &generator)
-            shuffled.dots.shuffle(using: &generator)
+            shuffled.dots = DotList(delta.dots.shuffled(using: &generator))
             shuffled.births.shuffle(using: &generator)
             #expect(delta.encoded == shuffled.encoded)
             let read = try TaskDelta(decoding: delta.encoded)

@@ -93,7 +93,7 @@ struct RecordLattice: Lattice, Equatable {
         submitted: WallTime(milliseconds: .max))
 
     init(_ deltas: [TaskDelta]) {
-        record = TaskRecord(id: RecordLattice.id, submission: RecordLattice.bottom)
+        record = TaskRecord(id: RecordLattice.id, submission: Box(RecordLattice.bottom))
         for delta in deltas { _ = record.join(delta) }
     }
 

@@ -29,13 +29,14 @@ import Testing
         expectLaws(
             "the attempts of a record",
             LatticeLaws(hasDeltas: true, draw: TableDraws.row) { steps in
-                var rows = TopMap<AttemptRow.Key, AttemptRow>(capacity: TaskRecord.attemptsMax)
-                for row in steps { rows.join(row, at: row.key) }
+                var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
+                for row in steps { rows.join(HeldRow(row)) }
                 return rows
             })
     }
 
     @Test func `a patch makes of the row before what the holder made of it`() throws {
+        let sender = NodeID(Wide128(high: 1, low: 1))
         for seed in 0..<300 as Range<UInt64> {
             var generator = Splitmix(state: seed)
             let before = TableDraws.row(&generator)
@@ -45,13 +46,33 @@ import Testing
                 after.phase = .complete
                 after.exit = ExitStatus(code: 3)
             }
-            guard let patch = RowPatch(from: before, to: after) else {
+            guard let patch = RowPatch(from: HeldRow(before), to: after, sender: sender) else {
                 #expect(seed % 2 == 1)
                 continue
             }
             let read = try RowPatch(decoding: patch.encoded)
             #expect(read == patch)
             #expect(read.applied(to: before) == after)
+            var held = HeldRow(before)
+            var joined = held
+            #expect(held.join(read) == joined.join(HeldRow(after)))
+            #expect(held == joined)
+        }
+    }
+
+    @Test func `a patch makes a new row of nothing, whoever passes it on`() throws {
+        for seed in 0..<300 as Range<UInt64> {
+            var generator = Splitmix(state: seed)
+            var row = TableDraws.row(&generator)
+            if seed % 3 == 0 { row.count = AttemptCount(used: 3, failures: 1) }
+            let sender = NodeID(Wide128(high: 1, low: 1))
+            let other = NodeID(Wide128(high: 1, low: 2))
+            let patch = try #require(RowPatch(from: nil, to: row, sender: sender))
+            let read = try RowPatch(decoding: patch.encoded)
+            #expect(read == patch)
+            #expect(read.newRow(from: sender) == row)
+            let passedOn = try RowPatch(decoding: read.passedOn(from: sender).encoded)
+            #expect(passedOn.newRow(from: other) == row)
         }
     }
 

@@ -151,6 +151,7 @@ struct NodeLine: Decodable {
     let state: String
     let running: Int
     let voter: Bool
+    let address: String
 }
 
 /// What the tests read of `client list -o json`.

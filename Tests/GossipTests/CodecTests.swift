@@ -35,6 +35,8 @@ enum Samples {
         .indirectAck(number: 4, origin: key.id, packet: [1, 2, 3]), .nack(number: 5),
         .rumours(rumours), .exchange(rumours, wantsReply: true),
         .challenge(number: 6, boot: BootID(9)), .challengeAnswer(number: 7, floor: 8),
+        .lifeQuestion(number: 8, ageMilliseconds: 9), .lifeAnswer(number: .max, ageMilliseconds: 0),
+        .refusal(of: BootID(1), elder: BootID(2), at: alive.address),
         .wantAdmission(other.id), .application([1, 2, 3][...]),
         .joinRequest(
             GossipMessage.JoinRequest(
@@ -112,6 +114,9 @@ enum Samples {
         let answer = GossipMessage.challengeAnswer(number: 1, floor: 1).encoded.count
         #expect(answer <= challenge)
         #expect(challenge <= ping)
+        let question = GossipMessage.lifeQuestion(number: 1, ageMilliseconds: 1).encoded.count
+        let reply = GossipMessage.lifeAnswer(number: 1, ageMilliseconds: 1).encoded.count
+        #expect(reply <= question)
     }
 
     @Test func `the largest probe fits a datagram`() {

@@ -22,7 +22,10 @@ final class GossipBench {
     var joined: Set<PeerAddress> = []
     var refusals: [PeerAddress: JoinRefusal] = [:]
     var unreachable: Set<PeerAddress> = []
-    var clones: Set<PeerAddress> = []
+    /// Who has met a younger life of its key.
+    var elders: Set<PeerAddress> = []
+    /// Who has stopped for an elder life of its key.
+    var stopped: Set<PeerAddress> = []
     /// Every state that a node has seen a member in.
     var seen: [PeerAddress: [NodeID: Set<MembershipState>]] = [:]
     var random: SeededGenerator
@@ -121,7 +124,8 @@ final class GossipBench {
         case .joinRefused(let refusal): refusals[address] = refusal
         case .joinUnreachable: unreachable.insert(address)
         case .dropped(let reason): dropped[reason, default: 0] += 1
-        case .cloneDetected: clones.insert(address)
+        case .cloneRefused: elders.insert(address)
+        case .refusedAsClone: stopped.insert(address)
         case .left: break
         }
     }

@@ -201,7 +201,7 @@ import Testing
             network.push(.packet(packet.bytes, from: 2, packet.channel), to: 0, at: network.now)
         }
         network.run(for: .milliseconds(10))
-        #expect(network.machines[0].membership?.lives[network.id(2)]?.boot != living)
+        #expect(network.machines[0].membership?.lives[network.id(2)]?.boot == living)
         network.run(for: .seconds(60)) { network.allSee(0..<3) }
         network.run(for: .seconds(20))
         #expect(network.machines[0].membership?.lives[network.id(2)]?.boot == living)

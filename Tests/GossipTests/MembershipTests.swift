@@ -239,32 +239,6 @@ import Testing
         }
         #expect(bench.sent.count <= 1)
     }
-
-    @Test func `two machines with one key are noticed`() throws {
-        let bench = GossipBench(seed: 17)
-        try bench.form(3)
-        // The copy runs elsewhere, with the same key and rows.
-        bench.rows[address(9)] = bench.rows[address(2)]
-        var image = DurableImage()
-        for (space, table) in bench.rows[address(2)] ?? [:] {
-            image[space] = table.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-                .map { DurableImage.Row(key: $0.key, value: $0.value) }
-        }
-        let copy = try Membership(
-            key: GossipBench.key(2), bootID: BootID(5), scheme: Ed25519(),
-            configuration: GossipConfiguration(profile: .lan),
-            metadata: GossipBench.metadata(2), advertise: address(9), genesis: nil,
-            restored: image, seed: 3, wallTime: bench.wallTime, at: bench.now)
-        bench.nodes[address(9)] = copy
-        guard let cluster = copy.clusterID else { return }
-        let bytes = Envelope.seal(
-            GossipMessage.ping(number: 1, view: 0, []).encoded, by: GossipBench.key(2),
-            boot: BootID(5),
-            counter: 1, cluster: cluster, to: id(2), via: .datagram)
-        bench.step(address(2), .received(bytes, from: address(9), via: .datagram))
-        bench.run(for: .seconds(1))
-        #expect(bench.clones.contains(address(2)))
-    }
 }
 
 @Suite struct ReplayWindowTests {

@@ -25,6 +25,9 @@ import Testing
         case .stopsReconnecting: return longPartition(network)
         case .stopsAtMalformed: return garbage(network)
         case .obeysSuspicion: return silence(network)
+        case .believesNewest: return try copy(network)
+        case .believesOldAnswers: return try lateAnswer(network)
+        case .obeysRefusal: return lie(network)
         }
     }
 
@@ -107,6 +110,69 @@ import Testing
         let isNoticed = network.machines[0].notes.dropped["malformed"] == 1
         let deaths = network.deaths(of: 0..<4, seenBy: 0..<4, since: begin)
         return isNoticed && deaths == 0 ? nil : "\(deaths) live members are seen dead"
+    }
+
+    /// The disk of machine 2 runs on machine 4, too, and the two can't reach each other.
+    private func startCopy(in network: VirtualNetwork) throws {
+        network.kill(4)
+        network.machines[4].disk = network.machines[2].disk
+        network.isOpen = { from, to, _ in from + to != 6 || abs(from - to) != 2 }
+        try network.start(4, key: network.machines[2].key)
+    }
+
+    private func copy(_ network: VirtualNetwork) throws -> String? {
+        let original = network.machines[2].membership?.boot
+        try startCopy(in: network)
+        network.run(for: .seconds(3))
+        let isKept = [0, 1, 3].allSatisfy {
+            network.machines[$0].membership?.lives[network.id(2)]?.boot == original
+        }
+        return isKept ? nil : "the copy has shut out the original"
+    }
+
+    /// One of the two answers of the original to a member is late: it arrives when the node has
+    /// moved to where its copy was.
+    private func lateAnswer(_ network: VirtualNetwork) throws -> String? {
+        try startCopy(in: network)
+        let hasLink = network.isOpen
+        network.isOpen = { from, to, channel in
+            hasLink(from, to, channel) && (from != 2 || to != 0 || channel == .datagram)
+        }
+        network.recorded = []
+        network.run(for: .seconds(3)) { network.machines[0].notes.dropped["clone"] != nil }
+        network.run(for: .milliseconds(20))
+        let answers = (network.recorded ?? []).filter {
+            $0.from == 2 && $0.to == 0 && $0.channel == .stream
+        }
+        guard !answers.isEmpty else { return "the copy was not noticed" }
+        network.kill(4)
+        network.kill(2)
+        network.run(for: .seconds(1))
+        try network.start(4)
+        network.run(for: .seconds(1)) {
+            network.machines[0].membership?.inquiries[network.id(2)] != nil
+        }
+        let boot = network.machines[4].membership?.boot
+        for answer in answers {
+            network.tell(
+                0, .received(answer.bytes, from: VirtualNetwork.address(2), via: .stream))
+        }
+        network.run(for: .milliseconds(300))
+        let believed = network.machines[0].membership?.lives[network.id(2)]?.boot
+        return believed == boot ? nil : "a node that has moved is refused"
+    }
+
+    /// A thief of a member's key says that another member is a clone.
+    private func lie(_ network: VirtualNetwork) -> String? {
+        guard let boot = network.machines[3].membership?.boot,
+            let victim = network.machines[2].membership?.boot
+        else { return "no boot" }
+        network.kill(3)
+        network.speak(
+            as: 3, boot: boot, to: 2,
+            .refusal(of: victim, elder: BootID(1), at: VirtualNetwork.address(4)))
+        network.run(for: .seconds(5))
+        return network.machines[2].notes.elder == nil ? nil : "a member has stopped another one"
     }
 
     /// A member is cut off until all others have given it up, and hears of that.

@@ -27,7 +27,10 @@ final class VirtualNetwork {
         var joinedAt: Instant?
         var refusal: JoinRefusal?
         var isUnreachable = false
-        var clones = 0
+        /// Where younger lives of the machine's key were met.
+        var clonesRefused: [PeerAddress] = []
+        /// The elder for which it has stopped.
+        var elder: PeerAddress?
         var hasLeft = false
     }
 
@@ -205,7 +208,8 @@ final class VirtualNetwork {
         case .joinRefused(let refusal): machines[number].notes.refusal = refusal
         case .joinUnreachable: machines[number].notes.isUnreachable = true
         case .dropped(let reason): machines[number].notes.dropped[reason, default: 0] += 1
-        case .cloneDetected: machines[number].notes.clones += 1
+        case .cloneRefused(let address): machines[number].notes.clonesRefused.append(address)
+        case .refusedAsClone(let address, _): machines[number].notes.elder = address
         case .left: machines[number].notes.hasLeft = true
         }
     }

@@ -51,6 +51,10 @@ final class LockBench {
     var detours: [Cut: Duration] = [:]
     /// Which of the machines with one identity gets the mail for it; else the first one.
     var mailboxes: [Int: Int] = [:]
+    /// The same for the mail of one sender alone.
+    var privateMail: [Cut: Int] = [:]
+    /// Whether copies of a voter's disk know what they are, as a node's do.
+    var knowsCopies = false
     /// After how much silence a machine is taken for dead.
     var deathAfter: Duration = .milliseconds(1_500)
     var record = BenchRecord()
@@ -102,6 +106,11 @@ final class LockBench {
     func start(_ number: Int) {
         guard let machine = machines[number], machine.node == nil else { return }
         let local = machine.local(now)
+        let isCopy =
+            knowsCopies
+            && LockNode.isCopyWithoutVote(
+                machine.disk.image, of: LockBench.id(number), on: MachineID(UInt64(number)),
+                mutation: configuration.mutation)
         do {
             machine.node = try LockNode(
                 id: LockBench.id(number), bootID: BootID(random.next()),
@@ -109,7 +118,8 @@ final class LockBench {
                 configuration: otherConfigurations[number] ?? configuration,
                 restored: machine.disk.image,
                 isFounder: number == 1, isSameMachineBoot: !machine.hasRebooted,
-                hasLostLog: lostLogs.remove(number) != nil, seed: random.next(), at: local)
+                hasLostLog: lostLogs.remove(number) != nil || isCopy, seed: random.next(), at: local
+            )
         } catch {
             return record.fail("machine \(number) can't read its disk: \(error)", at: now)
         }
@@ -215,7 +225,7 @@ final class LockBench {
     func heal() { cuts = [] }
 
     private func transmit(_ bytes: [UInt8], from: Int, to: Int) {
-        let to = mailboxes[to] ?? to
+        let to = privateMail[Cut(from: from, to: to)] ?? mailboxes[to] ?? to
         var wire = Wire(from: from, to: to, bytes: bytes, arrives: now)
         guard let message = try? LockMessage(decoding: bytes), message.encoded == bytes else {
             return record.fail("a message does not survive its encoding", at: now)

@@ -217,6 +217,33 @@ import Testing
         #expect(answer18 == nil)
     }
 
+    /// Found with `simulate run --faults clone,…`: a copy of the node was listened to for a while, and
+    /// the node asked in vain for what the lock had done for it before.
+    @Test func `an earlier life that goes on hears its last answer, too`() {
+        var driver = table()
+        let first = LockRequest(
+            client: node, boot: BootID(70), sequence: 3, operations: [acquire(1)])
+        let answer = driver.replay(first)
+        #expect(answer != nil)
+        for boot in 71...(70 + UInt64(LockTable.Client.earlierMax)) {
+            _ = driver.replay(
+                LockRequest(client: node, boot: BootID(boot), sequence: 1, operations: []))
+            let again = driver.replay(first)
+            #expect(again == answer)
+        }
+        var older = first
+        older.sequence = 2
+        let toOlder = driver.replay(older)
+        #expect(toOlder == nil)
+        var newer = first
+        newer.sequence = 4
+        newer.operations = []
+        let toNewer = driver.replay(newer)
+        #expect(toNewer == [])
+        let toFirst = driver.replay(first)
+        #expect(toFirst == nil)
+    }
+
     @Test func `a collected task is never granted again`() {
         var driver = table()
         guard case .granted(let token, _) = driver.apply([acquire(1)], of: node).first else {

@@ -113,6 +113,27 @@ extension RuleSchedules {
         return bench.record.violations + (isFree ? [] : ["the task is stuck"])
     }
 
+    /// A copy of a voter comes up beside the third one, while the two that are left go on.
+    func copyOfAVoter() -> [String] {
+        let bench = bench(3)
+        bench.knowsCopies = true
+        let leader = leader(of: bench)
+        let others = (1...3).filter { $0 != leader }
+        let (follower, third) = (others[0], others[1])
+        bench.clone(follower)
+        bench.cut(follower + 100, from: [leader, follower])
+        bench.cut(third, from: [leader, follower])
+        bench.privateMail[LockBench.Cut(from: third, to: follower)] = follower + 100
+        claim(bench, leader)
+        bench.run(for: .milliseconds(300))
+        let isHeld = bench.machines[leader]?.running[RuleSchedules.task] != nil
+        for _ in 0..<40 {
+            claim(bench, third)
+            bench.run(for: .milliseconds(500))
+        }
+        return bench.record.violations + (isHeld ? [] : ["nobody ever held the task"])
+    }
+
     /// A second machine with the identity of the fourth; what it asks for does not arrive by itself.
     func openingOfClone(in bench: LockBench) -> [LockBench.Wire] {
         let requests = capture(bench, letsPass: false) { $0.from == 104 && isRequest($1) }

@@ -37,6 +37,7 @@ struct RuleSchedules {
         case .trustsLateClock: suspend()
         case .believesAnybody: liar()
         case .leadsBehind: rolledBackVoter()
+        case .votesAsCopy: copyOfAVoter()
         case .heedsOldGenerations: messageOfALostGeneration()
         case .grantsWhileRecovering: claimRightAfterRecovery()
         case .recoversWhileInTouch: recoveryBesideAMajority()

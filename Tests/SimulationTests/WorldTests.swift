@@ -44,7 +44,7 @@ import Testing
         arguments: [
             [.crash], [.reboot], [.partition, .oneway, .clog], [.fulldisk, .crash],
             [.freeze, .pause, .drift], [.wipe, .crash], [.guardkill], [.guardfreeze, .crash],
-            [.upgrade], [.reordering, .reset],
+            [.upgrade], [.reordering, .reset], [.clone], [.clone, .partition],
         ] as [[FaultKind]])
     func `each kind of fault happens and is survived`(kinds: [FaultKind]) {
         let report = World.run(scenario(nodes: 4, faults: kinds))
@@ -127,6 +127,21 @@ import Testing
             rollbacks += report.counts.incidents[.rollback] ?? 0
         }
         #expect(rollbacks > 0)
+    }
+
+    @Test(arguments: [2, 82, 98, 247] as [UInt64])
+    func `a copy of a disk comes up elsewhere: the younger stops, and nothing runs twice`(
+        seed: UInt64
+    ) {
+        // Each of these seeds has found a bug.
+        var scenario = scenario(
+            seed: seed, nodes: 5, tasks: 100,
+            faults: [.clone, .freeze, .partition, .crash, .oneway, .upgrade, .loss, .delay])
+        scenario.safetyPhase = .seconds(30)
+        let report = World.run(scenario)
+        #expect(report.violation == nil)
+        #expect(report.counts.incidents[.clone] ?? 0 > 0)
+        #expect(report.counts.clonesStopped > 0)
     }
 
     @Test func `a connected majority goes on without the rest, which then comes back`() {

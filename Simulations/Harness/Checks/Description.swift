@@ -36,6 +36,7 @@ enum Description {
         case .call(let id, let container, _, _): "call \(id.value) to \(container)"
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
+        case .stop(let reason): "stop: \(reason)"
         }
     }
 

@@ -87,6 +87,7 @@ package struct Trace {
             mix(id.value << 8 | 14)
             mix(code(of: reply))
         case .observe(let observation): mix(code(of: observation))
+        case .stop: mix(17)
         }
     }
 

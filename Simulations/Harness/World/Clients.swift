@@ -72,7 +72,6 @@ struct Clients {
     }
 
     var jobs: [Job] = []
-    var names: [NodeID: String] = [:]
     var random: SeededGenerator
     /// How long nodes keep ended tasks.
     var retention: Duration = .seconds(3_600)
@@ -235,9 +234,12 @@ extension World {
     private func acknowledged(_ number: Int, copies: Int, by machine: Machine) {
         let task = clients.jobs[number].id
         clients.jobs[number].isAcknowledged = true
-        let holders = machines.filter { $0.disk[.task, task.value.bytes] != nil }
+        let holders = (machines + [impostor].compactMap { $0 }).filter {
+            $0.disk[.task, task.value.bytes] != nil
+        }
         // A disk that was lost since then may have been among them; what has ended may be gone.
-        let isChecked = lostNodes.isEmpty && !hasRolledBack && checker.outcome(of: task) == nil
+        let hasLostDisk = !lostNodes.isEmpty || hasRolledBack || impostor?.incarnation ?? 0 > 1
+        let isChecked = !hasLostDisk && checker.outcome(of: task) == nil
         if isChecked, copies < 1 || holders.count < copies {
             checker.fail(
                 "task \(task) is acknowledged by \(machine.name) with \(copies) copies, but "

@@ -48,6 +48,8 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case rollback
     /// Daemons are stopped and started with a newer version, or with the older one again.
     case upgrade
+    /// A copy of a disk runs on another machine, while the original lives or is away.
+    case clone
 }
 
 extension FaultKind {

@@ -50,6 +50,8 @@ final class Machine {
     var backup: VirtualDisk?
     /// Whether its daemon is of the next version, which writes what this one does not know.
     var isNewer = false
+    /// Whether it was a copy, and its daemon has ended for good.
+    var isEnded = false
     /// How much processor time its containers have used, weighted by what they reserve.
     var busy = BusyTime()
 

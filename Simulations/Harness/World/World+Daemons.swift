@@ -16,7 +16,7 @@ extension World {
             image: image, key: machine.key, bootID: BootID(random.boots.next()),
             seed: random.boots.next(), containers: machine.runtime.adoptable,
             isSameMachineBoot: !machine.hasRebooted,
-            machine: MachineID(UInt64(machine.index) + 1), wallTime: machine.clock.wall(at: now))
+            machine: machineID(of: machine), wallTime: machine.clock.wall(at: now))
         machine.life += 1
         machine.hasRebooted = false
         machine.spinCount = 0
@@ -32,14 +32,13 @@ extension World {
         } catch {
             return checker.fail("\(machine.name) does not start: \(error.message)", at: now)
         }
-        if let node = machine.node { clients.names[node.id] = machine.name }
         queue.insert(.report(machine.index, life: machine.life), at: now)
         if isNew, !founding { queue.insert(.join(machine.index, life: machine.life), at: now) }
     }
 
     private func configuration(of machine: Machine) -> NodeConfiguration {
         var configuration = NodeConfiguration(
-            name: machine.name, advertise: machine.address,
+            name: nodeName(of: machine), advertise: machine.address,
             capacity: scenario.capacity(of: machine.index))
         configuration.profile = scenario.profile
         configuration.policy = scenario.policy
@@ -49,6 +48,17 @@ extension World {
         scenario.mutation?.apply(to: &configuration)
         configuration.signatures = scenario.scheme
         return configuration
+    }
+
+    /// Each copy runs on a machine that was there for no other.
+    private func machineID(of machine: Machine) -> MachineID {
+        let isCopy = machine.index >= machines.count
+        return MachineID(UInt64(machine.index) + 1 + (isCopy ? UInt64(machine.incarnation) : 0))
+    }
+
+    /// A copy has the configuration of its original, too.
+    private func nodeName(of machine: Machine) -> String {
+        machines.first { $0.key.id == machine.key.id }?.name ?? machine.name
     }
 
     /// What the daemons of a machine call their version.

@@ -13,6 +13,8 @@ enum Relief {
     case thawGuard(Int)
     /// A time in which nothing may go wrong is over.
     case calm
+    /// A person removes what a copy has left.
+    case purge(Int, life: UInt64)
 }
 
 /// What goes wrong in the safety phase, and when it is over.
@@ -39,7 +41,7 @@ extension World {
     private static let weights: [FaultKind: Int] = [
         .clog: 3, .partition: 4, .oneway: 3, .reset: 3, .crash: 6, .reboot: 3, .freeze: 4,
         .pause: 2, .slowdisk: 2, .fulldisk: 1, .vanish: 1, .wipe: 1,
-        .guardkill: 1, .guardfreeze: 2, .rollback: 3, .upgrade: 3,
+        .guardkill: 1, .guardfreeze: 2, .rollback: 3, .upgrade: 3, .clone: 3,
     ]
 
     private func happen(_ kind: FaultKind) {
@@ -63,6 +65,7 @@ extension World {
         case .wipe: happens = wipe(machine)
         case .rollback: happens = rollBack(machine)
         case .upgrade: happens = upgrade(machine)
+        case .clone: happens = clone(machine)
         case .loss, .duplication, .delay, .reordering, .drift, .skew, .slowruntime: break
         }
         if happens { counts.incidents[kind, default: 0] += 1 }
@@ -87,8 +90,9 @@ extension World {
     private func split() {
         let order = machines.indices.shuffled(using: &random.incidents)
         let size = 1 + random.incidents.index(below: max(1, machines.count - 1))
-        let group = Array(order.prefix(size))
-        let others = Array(order.dropFirst(size))
+        var group = Array(order.prefix(size))
+        var others = Array(order.dropFirst(size))
+        addCopy(to: &group, or: &others)
         let end = now + span(.milliseconds(100), .seconds(15))
         cut(from: group, to: others, until: end)
         cut(from: others, to: group, until: end)
@@ -98,11 +102,13 @@ extension World {
         let order = machines.indices.shuffled(using: &random.incidents)
         let size = 1 + random.incidents.index(below: max(1, machines.count / 2))
         let end = now + span(.milliseconds(100), .seconds(12))
-        let others = Array(order.dropFirst(size))
-        cut(from: Array(order.prefix(size)), to: others, until: end)
+        var group = Array(order.prefix(size))
+        var others = Array(order.dropFirst(size))
+        addCopy(to: &group, or: &others)
+        cut(from: group, to: others, until: end)
     }
 
-    private func cut(from group: [Int], to others: [Int], until end: Int64) {
+    func cut(from group: [Int], to others: [Int], until end: Int64) {
         network.cut(from: group, to: others)
         queue.insert(.relief(.mend(from: group, to: others)), at: end)
     }
@@ -218,11 +224,13 @@ extension World {
         case .mend(let group, let others):
             if isSafetyPhase { network.mend(from: group, to: others) }
         case .disk(let index):
-            machines[index].relieveDisk()
+            place(index).relieveDisk()
         case .resume(let index):
-            resume(machines[index])
+            resume(place(index))
         case .thawGuard(let index):
-            thawGuard(of: machines[index])
+            thawGuard(of: place(index))
+        case .purge(let index, let life):
+            purge(place(index), life)
         case .calm:
             if isSafetyPhase, calmUntil <= now { network.conditions = faults.conditions }
         }

@@ -39,6 +39,11 @@ extension World {
             machine.runtime.latency.slowShare = 0
         }
         let absent = absentees.sorted()
+        endCopy(of: absentees)
+        if isCopyAround, let impostor {
+            network.cut(from: absent, to: [impostor.index])
+            network.cut(from: [impostor.index], to: absent)
+        }
         network.cut(from: absent, to: present)
         network.cut(from: present, to: absent)
         for index in absent

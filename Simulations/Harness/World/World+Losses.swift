@@ -8,7 +8,8 @@ extension World {
     private static let lossPause = 20e9
 
     private var mayLoseDisk: Bool {
-        machines.count > 3 && Double(now - lastWipe) > World.lossPause * scenario.absenceScale
+        machines.count > 3 && !isCopyAround
+            && Double(now - lastWipe) > World.lossPause * scenario.absenceScale
             && machines.allSatisfy { $0.node?.isMember == true && $0.frozenUntil <= now }
     }
 

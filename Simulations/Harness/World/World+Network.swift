@@ -36,6 +36,7 @@ extension World {
             return nil
         }
         let number = Int(address.ip[1]) << 16 | Int(address.ip[2]) << 8 | Int(address.ip[3])
+        if number == machines.count + 1 { return impostor }
         return (1...machines.count).contains(number) ? machines[number - 1] : nil
     }
 
@@ -46,7 +47,7 @@ extension World {
     }
 
     func receive(_ packet: Packet, by machine: Machine, via channel: Channel) {
-        let source = machines[packet.sender].address
+        let source = place(packet.sender).address
         tell(machine, .received(packet.bytes, from: source, via: channel))
     }
 
@@ -61,7 +62,7 @@ extension World {
             queue.insert(.stream(link), at: now + 1)
         case .arrived(let packet, let next):
             if let next { queue.insert(.stream(link), at: next) }
-            let target = machines[network.ends(of: link).to]
+            let target = place(network.ends(of: link).to)
             guard packet.receiverLife == target.life else {
                 // The receiver was restarted: its new life knows nothing of the connection.
                 return
@@ -72,7 +73,7 @@ extension World {
 
     func linkName(_ link: Int) -> String {
         let ends = network.ends(of: link)
-        return "\(machines[ends.from].name)→\(machines[ends.to].name)"
+        return "\(place(ends.from).name)→\(place(ends.to).name)"
     }
 
     /// What a dying daemon had sent: none, some or all of it arrives yet, link by link in order,

@@ -24,6 +24,9 @@ extension World {
             if machine.frozenUntil > now { return "\(machine.name) stands still" }
             if !node.isMember { return "\(machine.name) has not joined" }
         }
+        if isCopyAround, let impostor {
+            return "\(impostor.name), a copy, goes on: \(impostor.node == nil ? "down" : "running")"
+        }
         for job in clients.jobs {
             if let reason = unsettled(job) { return reason }
         }
@@ -61,6 +64,7 @@ extension World {
 
     /// Whether nobody who is there can be expected to bring the task to its end.
     private func isExcused(_ job: Job) -> Bool {
+        if mayWaitForCopy(job) { return true }
         if !job.disks.isEmpty, job.disks.allSatisfy({ isAway($0) }) { return true }
         guard !absentees.isEmpty else { return false }
         // A task that waits for its node may wait for one that is away; a client that stays with
@@ -72,7 +76,8 @@ extension World {
 
     /// Whether a disk is lost, or in a machine that is away.
     private func isAway(_ disk: DiskIdentity) -> Bool {
-        machines[disk.machine].incarnation != disk.incarnation || absentees.contains(disk.machine)
+        disk.machine >= machines.count || machines[disk.machine].incarnation != disk.incarnation
+            || absentees.contains(disk.machine)
     }
 
     private var unsettledNodes: String? {
@@ -93,7 +98,7 @@ extension World {
             table = own
             for member in node.nodes(at: machine.clock.local(at: now)) {
                 guard let known = present.first(where: { $0.key.id == member.id }) else { continue }
-                if member.runningCount != 0 {
+                if member.runningCount != 0, impostor == nil {
                     return "\(machine.name) believes that \(member.name) has "
                         + "\(member.runningCount) tasks"
                 }

@@ -46,6 +46,8 @@ package final class World {
 
     /// What the run consists of.
     package let scenario: Scenario
+    /// The machine on which a copy of one of their disks runs, or did last.
+    var impostor: Machine?
     /// What goes wrong in it.
     package internal(set) var faults: Faults
     /// Virtual time in nanoseconds.
@@ -92,7 +94,8 @@ package final class World {
         self.scenario = scenario
         var seeds = SeededGenerator(seed: scenario.seed)
         random = WorldRandom(&seeds)
-        network = VirtualNetwork(count: scenario.nodeCount, seed: seeds.next())
+        let copies = scenario.faultKinds.contains(.clone) ? 1 : 0
+        network = VirtualNetwork(count: scenario.nodeCount + copies, seed: seeds.next())
         clients = Clients(seed: seeds.next())
         library = ImageLibrary(seed: scenario.seed)
         faults = Faults(
@@ -102,7 +105,7 @@ package final class World {
         }
     }
 
-    private func newMachine(_ index: Int, _ seed: UInt64) -> Machine {
+    func newMachine(_ index: Int, _ seed: UInt64) -> Machine {
         var own = SeededGenerator(seed: seed)
         let number = index + 1
         let address = PeerAddress(
@@ -137,26 +140,26 @@ package final class World {
 
     private func handle(_ event: Event) {
         switch event {
-        case .wake(let index): wake(machines[index])
+        case .wake(let index): wake(place(index))
         case .tell(let index, let life, let event):
-            if machines[index].life == life { tell(machines[index], event) }
+            if place(index).life == life { tell(place(index), event) }
         case .datagram(let packet, let target):
-            receive(packet, by: machines[target], via: .datagram)
+            receive(packet, by: place(target), via: .datagram)
         case .stream(let link): look(at: link)
         case .orphan(let packet, let target):
-            if packet.receiverLife == machines[target].life {
-                receive(packet, by: machines[target], via: .stream)
+            if packet.receiverLife == place(target).life {
+                receive(packet, by: place(target), via: .stream)
             }
-        case .synced(let index, let life): synced(machines[index], life)
+        case .synced(let index, let life): synced(place(index), life)
         case .answered(let index, let life, let answer):
-            answered(answer, machines[index], life)
-        case .step(let index, let step): advance(machines[index], step)
-        case .report(let index, let life): report(machines[index], life)
+            answered(answer, place(index), life)
+        case .step(let index, let step): advance(place(index), step)
+        case .report(let index, let life): report(place(index), life)
         case .start(let index, let life):
-            if machines[index].life == life { start(machines[index]) }
+            if place(index).life == life { start(place(index)) }
         case .join(let index, let life):
-            if machines[index].life == life { join(machines[index]) }
-        case .guardDue(let index): guardDue(machines[index])
+            if place(index).life == life { join(place(index)) }
+        case .guardDue(let index): guardDue(place(index))
         case .incident: incident()
         case .relief(let relief): self.relieve(relief)
         case .client(let step): perform(step)
@@ -262,6 +265,8 @@ package final class World {
             replied(request, reply, by: machine)
         case .observe(let observation):
             observe(observation, by: machine)
+        case .stop(let reason):
+            stopped(machine, reason)
         }
     }
 
@@ -340,6 +345,8 @@ package struct Counts: Sendable {
     package var lapses = 0
     /// Minorities that stayed away while the rest had to go on.
     package var minorities = 0
+    /// Daemons that stopped since another one had their key.
+    package var clonesStopped = 0
     /// What went wrong, by kind.
     package var incidents: [FaultKind: Int] = [:]
 }

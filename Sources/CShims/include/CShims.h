@@ -80,4 +80,8 @@ int magpie_sync_filesystem(int descriptor);
 
 /// When a file was changed, in nanoseconds since 1970; 0 when it is not there.
 int64_t magpie_changed(const char *path);
+
+/// How many bytes the allocator has given out and not got back; for benchmarks.
+uint64_t magpie_allocated_bytes(void);
+
 #endif

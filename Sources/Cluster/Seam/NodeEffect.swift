@@ -31,6 +31,8 @@ package enum NodeEffect: Sendable {
     case call(CallQueryID, ContainerID, CallKey, CallCommand)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
+    /// End the process with this error: the node must not go on. It wants nothing more from then on.
+    case stop(reason: String)
     /// Tell people: logs, metrics, event streams.
     case observe(Observation)
 }

@@ -50,6 +50,8 @@ package struct AttemptRow: Hashable, Sendable {
     package var node: NodeID
     /// How far it has come.
     package var phase: Phase
+    /// Which of the times there are, by the bits of `Part`.
+    private var times: UInt8 = 0
     /// How often the task was tried, this attempt included unless it never ran.
     package var count = AttemptCount.first
     /// The process's exit, once there is one.
@@ -59,13 +61,30 @@ package struct AttemptRow: Hashable, Sendable {
         didSet { reason = TaskOutcome.cut(reason) }
     }
     /// When it was claimed.
-    package var claimed: WallTime?
+    package var claimed: WallTime? {
+        get { time(Part.claimed, claimedMilliseconds) }
+        set { set(newValue, Part.claimed, \.claimedMilliseconds) }
+    }
     /// When the program started.
-    package var started: WallTime?
+    package var started: WallTime? {
+        get { time(Part.started, startedMilliseconds) }
+        set { set(newValue, Part.started, \.startedMilliseconds) }
+    }
     /// When it ended.
-    package var ended: WallTime?
+    package var ended: WallTime? {
+        get { time(Part.ended, endedMilliseconds) }
+        set { set(newValue, Part.ended, \.endedMilliseconds) }
+    }
     /// What its processes have used up, once they have ended and that much is known.
-    package var usage: ResourceUsage?
+    package var usage: ResourceUsage? {
+        get { boxedUsage?.content }
+        set { boxedUsage = newValue.map(Box.init) }
+    }
+    // Optional times take twice the room, and a table has hundreds of thousands of rows.
+    private var claimedMilliseconds: Int64 = 0
+    private var startedMilliseconds: Int64 = 0
+    private var endedMilliseconds: Int64 = 0
+    private var boxedUsage: Box<ResourceUsage>?
     /// What a newer version wrote behind all this.
     package private(set) var unknownTail: [UInt8] = []
 
@@ -90,6 +109,17 @@ package struct AttemptRow: Hashable, Sendable {
 
     /// What names the attempt.
     package var key: Key { Key(token: token, session: session) }
+
+    private func time(_ part: UInt8, _ milliseconds: Int64) -> WallTime? {
+        times & part == 0 ? nil : WallTime(milliseconds: milliseconds)
+    }
+
+    private mutating func set(
+        _ time: WallTime?, _ part: UInt8, _ stored: WritableKeyPath<AttemptRow, Int64>
+    ) {
+        self[keyPath: stored] = time?.milliseconds ?? 0
+        if time == nil { times &= ~part } else { times |= part }
+    }
 }
 
 extension AttemptRow: Lattice {
@@ -120,20 +150,21 @@ extension AttemptRow: WireCodable {
     }
 
     private var parts: UInt8 {
-        var parts: UInt8 = 0
+        var parts = times
         if exit != nil { parts |= Part.exit }
         if exit?.wasOutOfMemory == true { parts |= Part.outOfMemory }
         if !reason.isEmpty { parts |= Part.reason }
-        if claimed != nil { parts |= Part.claimed }
-        if started != nil { parts |= Part.started }
-        if ended != nil { parts |= Part.ended }
         if count != .first { parts |= Part.count }
         return parts
     }
 
     /// Writes all that there is; times as their distance from the one before.
     package func encode(into writer: inout ByteWriter) {
-        var row = ByteWriter()
+        writer.counted(encodeContent)
+    }
+
+    private func encodeContent(into row: inout ByteWriter) {
+        let parts = self.parts
         row.byte(phase.rawValue)
         token.encode(into: &row)
         session.encode(into: &row)
@@ -143,14 +174,23 @@ extension AttemptRow: WireCodable {
         if let exit { row.signed(Int64(exit.code)) }
         if !reason.isEmpty { row.string(reason) }
         var before: Int64 = 0
-        for time in [claimed, started, ended] {
-            guard let time else { continue }
-            row.signed(time.milliseconds &- before)
-            before = time.milliseconds
+        func time(_ part: UInt8, _ milliseconds: Int64, _ row: inout ByteWriter) {
+            guard times & part != 0 else { return }
+            row.signed(milliseconds &- before)
+            before = milliseconds
         }
+        time(Part.claimed, claimedMilliseconds, &row)
+        time(Part.started, startedMilliseconds, &row)
+        time(Part.ended, endedMilliseconds, &row)
         if let usage { row.field(AttemptRow.usageTag) { usage.encode(into: &$0) } }
         row.raw(unknownTail)
-        writer.blob(row.bytes)
+    }
+
+    /// A short number for the row's bytes.
+    var print: UInt64 {
+        var writer = ByteWriter(reservingBytes: 96)
+        encodeContent(into: &writer)
+        return Fingerprint.of(writer.bytes)
     }
 
     /// The largest encoding of a row.

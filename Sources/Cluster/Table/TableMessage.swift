@@ -1,5 +1,5 @@
-import CRDT
-import Model
+package import CRDT
+package import Model
 
 /// What two nodes' tables say to each other.
 enum TableMessage: Sendable {
@@ -228,7 +228,7 @@ extension DotPage: WireCodable {
 
 extension ByteWriter {
     /// Writes a set of dots: origins rise, and within one each bound as the distance from the last.
-    mutating func dots(_ set: DotSet) {
+    package mutating func dots(_ set: DotSet) {
         list(set.origins) { writer, origin in
             writer.fixed64(origin)
             var before: UInt64 = 0

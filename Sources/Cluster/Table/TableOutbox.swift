@@ -37,7 +37,8 @@ struct TableOutbox: Sendable {
     static let countMax = 4_096
 
     var isEmpty: Bool { own.isEmpty && passedOn.isEmpty }
-    var isFull: Bool { own.deltas.count + passedOn.deltas.count >= TableOutbox.countMax }
+    var count: Int { own.deltas.count + passedOn.deltas.count }
+    var isFull: Bool { count >= TableOutbox.countMax }
 
     /// Adds an own change, or one to be passed on so far.
     mutating func add(_ delta: TaskDelta, hops: UInt8?) {

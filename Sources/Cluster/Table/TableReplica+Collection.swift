@@ -8,8 +8,22 @@ extension TableReplica {
 
     /// All changes up to this one are on the disks of this node and of every peer in reach.
     private var stableRevision: UInt64 {
-        peers.reduce(durableRevision) { min($0, peerRevisions[$1] ?? 0) }
+        peers.reduce(durableRevision) { min($0, peerKnowledge[$1]?.revision ?? 0) }
     }
+
+    /// Waits for the end of a closed task's retention.
+    ///
+    /// Tasks that others have collected before stay in the heap until they are due here, which may
+    /// be long after: they are removed before they outnumber those that are there.
+    mutating func waitForRetention(of record: TaskRecord, at now: Instant) {
+        closed.insert(
+            record.id, due: now + (record.spec.retention ?? configuration.retention))
+        guard closed.count > 2 * tasks.count + TableReplica.closedSlack else { return }
+        closed.keep { [tasks] in tasks.position(of: $0) != nil }
+    }
+
+    /// So many tasks that are gone are not worth the work.
+    static let closedSlack = 4_096
 
     /// Drops closed tasks past their retention that every member in reach is known to have.
     mutating func collectDue(at now: Instant, emit: (TableEffect) -> Void) {
@@ -17,7 +31,7 @@ extension TableReplica {
         for _ in 0..<TableReplica.collectedAtOnceMax {
             guard let id = closed.popDue(at: now) else { return }
             guard let record = tasks[id], record.close != nil else { continue }
-            guard record.revision <= stable, hasRoomForCollected else {
+            guard record.revision <= stable, hasRoom(forCollected: record.births) else {
                 closed.insert(id, due: now + configuration.repairInterval * 4)
                 continue
             }
@@ -26,8 +40,17 @@ extension TableReplica {
     }
 
     /// A set of births with too many gaps is not made worse: tasks are kept instead.
-    private var hasRoomForCollected: Bool {
-        collected.intervalCount < TableConfiguration.intervalsMax
+    private func hasRoom(forCollected births: [BirthDot]) -> Bool {
+        births.allSatisfy {
+            hasRoom(forCollected: $0.sequence...$0.sequence, of: $0.origin.value)
+        }
+    }
+
+    private func hasRoom(
+        forCollected interval: ClosedRange<UInt64>, of origin: UInt64
+    ) -> Bool {
+        collected.intervalCount < configuration.intervalsMax
+            || collected.touches(interval, of: origin)
     }
 
     /// Joins births that another node says were collected; their records go.
@@ -35,14 +58,12 @@ extension TableReplica {
         _ births: DotSet, at now: Instant, emit: (TableEffect) -> Void
     ) {
         var ids: [TaskID] = []
-        for (origin, interval) in births.subtracting(collected) where hasRoomForCollected {
+        for (origin, interval) in births.subtracting(collected)
+        where hasRoom(forCollected: interval, of: origin) {
             heed(interval.upperBound, of: origin, isBirth: true, at: now, emit: emit)
             collected.insert(interval, of: origin)
             writes.next.births.insert(interval, of: origin)
-            birthIndex.forEach(
-                from: Dot(origin: origin, sequence: interval.lowerBound),
-                through: Dot(origin: origin, sequence: interval.upperBound)
-            ) { _, id in
+            birthIndex.forEach(in: interval, of: origin) { _, id in
                 ids.append(id)
                 return true
             }
@@ -68,23 +89,9 @@ extension TableReplica {
             if birthIndex[birth.dot] == record.id { birthIndex.remove(birth.dot) }
         }
         outbox.remove(record.id)
-        writes.next.changed.remove(record.id)
         writes.next.removed.insert(record.id)
         emit(
             .collected(
                 record.id, births: record.births, attempts: record.attempts.map(\.token)))
-    }
-}
-
-extension RangedMap where Key == Dot {
-    /// Calls `body` for each dot between two, both included, until it returns `false`.
-    func forEach(from lower: Dot, through upper: Dot, _ body: (Dot, Value) -> Bool) {
-        var next: Dot?
-        if upper.sequence < .max {
-            next = Dot(origin: upper.origin, sequence: upper.sequence + 1)
-        } else if upper.origin < .max {
-            next = Dot(origin: upper.origin + 1, sequence: 0)
-        }
-        forEach(from: lower, to: next, body)
     }
 }

@@ -5,59 +5,77 @@ package import Model
 extension TableReplica {
     /// What became of a delta.
     enum Joined: Hashable {
-        /// The table has grown, or knows one more mutation.
-        case news
+        /// The table has grown.
+        case grown
+        /// The table knows one more mutation of what it has.
+        case named
         /// It says nothing new.
         case known
         /// It can't be placed: the task is not known here, or there is no room for one more.
         case refused
+        /// It builds upon what is not here.
+        case unplaced
+
+        /// Whether there is anything to write down.
+        var isNews: Bool { self == .grown || self == .named }
     }
 
     /// Joins a delta, own or another's.
     ///
     /// The dots of a delta are taken in with it, or not at all: a delta that can't be placed
     /// leaves no trace, and comes again by anti-entropy.
-    mutating func join(_ delta: TaskDelta, at now: Instant) -> Joined {
+    mutating func join(
+        _ delta: inout TaskDelta, from source: TaskRecord.Source, at now: Instant
+    ) -> Joined {
+        let next = revision + 1
         let taken: TaskRecord.Taken
-        if configuration.mutation == .replacesByOlder, let submission = delta.submission,
-            tasks[delta.id] != nil
-        {
-            tasks.set(TaskRecord(id: delta.id, submission: submission), for: delta.id)
-        }
         if let position = tasks.position(of: delta.id) {
-            taken = tasks.modify(position) { [revision] record in
-                record.take(delta, revision: revision + 1, at: now)
+            if configuration.mutation == .replacesByOlder, let theirs = delta.boxedSubmission {
+                tasks.set(TaskRecord(id: delta.id, submission: theirs), for: delta.id)
             }
-            guard taken.isNews else { return .known }
+            taken = tasks.modify(position) {
+                $0.content.take(&delta, from: source, revision: next)
+            }
         } else {
-            guard let submission = delta.submission, tasks.count < heldMax else { return .refused }
+            guard let submission = delta.boxedSubmission, tasks.count < heldMax else {
+                return delta.unplaced.isEmpty ? .refused : .unplaced
+            }
             var record = TaskRecord(id: delta.id, submission: submission)
-            var fresh = record.take(delta, revision: revision + 1, at: now)
+            var fresh = record.content.take(&delta, from: source, revision: next)
+            guard !fresh.isUnplaced else { return .unplaced }
             fresh.hasGrown = true
             fresh.newBirths = record.births
+            fresh.oldBirths = []
+            record.content.revision = next
             tasks.set(record, for: delta.id)
             taken = fresh
         }
-        revision += 1
-        note(taken, of: delta, at: now)
-        return .news
+        guard taken.isNews else { return taken.isUnplaced ? .unplaced : .known }
+        revision = next
+        note(taken, of: delta.id, at: now)
+        return taken.hasGrown ? .grown : .named
     }
 
     /// Others' tasks are still taken in when this node has stopped to take submissions: what its
     /// peers have accepted meanwhile must find room.
     var heldMax: Int { configuration.tasksMax + configuration.tasksMax / 4 }
 
-    private mutating func note(_ taken: TaskRecord.Taken, of delta: TaskDelta, at now: Instant) {
-        let id = delta.id
-        for dot in taken.newDots { index.set(id, for: dot) }
+    private mutating func note(_ taken: TaskRecord.Taken, of id: TaskID, at now: Instant) {
+        for number in taken.newDots.indices {
+            index.set(id, for: taken.newDots[number])
+            // On a disk that does not answer, dots gather: what is not claimed comes again.
+            guard writes.next.dots.intervalCount < configuration.intervalsMax else { continue }
+            writes.next.dots.insert(taken.newDots[number])
+        }
         for dot in taken.oldDots { forget(dot, of: id) }
         for birth in taken.newBirths { birthIndex.set(id, for: birth.dot) }
-        writes.next.changed.insert(id)
-        for dot in taken.newDots { writes.next.dots.insert(dot) }
-        if taken.hasGrown { writes.grown.append(id) }
-        if taken.isCloseNew, let record = tasks[id] {
-            closed.insert(id, due: now + (record.spec.retention ?? configuration.retention))
+        for birth in taken.oldBirths where birthIndex[birth.dot] == id {
+            birthIndex.remove(birth.dot)
         }
+        // What has changed since the last write is already named in the next one.
+        if taken.revisionBefore <= writes.gatheredFrom { writes.next.changed.append(id) }
+        if taken.hasGrown { writes.grown.append(id) }
+        if taken.isCloseNew, let record = tasks[id] { waitForRetention(of: record, at: now) }
     }
 
     /// Forgets which task a mutation belongs to, unless it is another's.
@@ -65,52 +83,66 @@ extension TableReplica {
         if index[dot] == id { index.remove(dot) }
     }
 
-    /// Takes in what a peer sent.
-    ///
-    /// - Returns: Whether any of it was news, whether all of it found a place, and the tasks of which
-    ///   this node lacks what a delta builds upon.
-    mutating func take(
-        _ deltas: TableDeltas, hops: UInt8?, at now: Instant, emit: (TableEffect) -> Void
-    ) -> (isAnyNews: Bool, isComplete: Bool, unplaced: [TaskID]) {
+    /// What became of the deltas of a message.
+    struct TakenDeltas {
+        /// Whether any of it was news.
         var isAnyNews = false
-        var isComplete = deltas.unreadableCount == 0
+        /// Whether all of it found a place.
+        var isComplete = true
+        /// The tasks of which this node lacks what a delta builds upon.
         var unplaced: [TaskID] = []
-        for received in deltas.readable {
-            var delta = received
-            if !delta.unplaced.isEmpty {
-                let record = tasks[delta.id]
-                // A repetition: the row that it builds upon has been replaced by what it makes of it.
-                if let record, delta.dots.allSatisfy(record.dots.contains) { continue }
-                let isStrict = configuration.mutation != .mergesWithGaps
-                guard delta.place(upon: record, isStrict: isStrict) else {
-                    unplaced.append(delta.id)
-                    continue
-                }
-            }
-            for dot in delta.dots {
-                heed(dot.sequence, of: dot.origin, isBirth: false, at: now, emit: emit)
-            }
+        /// How many deltas were news.
+        var newsCount = 0
+    }
+
+    /// Takes in what a peer sent; news are passed on as rumours when `hops` says how far.
+    mutating func take(
+        _ deltas: TableDeltas, from sender: NodeID, hops: UInt8?, at now: Instant,
+        emit: (TableEffect) -> Void
+    ) -> TakenDeltas {
+        var taken = TakenDeltas(isComplete: deltas.unreadableCount == 0)
+        var readable = deltas.readable
+        for index in readable.indices {
+            take(&readable[index], from: sender, hops: hops, at: now, &taken, emit: emit)
+        }
+        taken.isComplete = taken.isComplete && taken.unplaced.isEmpty
+        return taken
+    }
+
+    private mutating func take(
+        _ delta: inout TaskDelta, from sender: NodeID, hops: UInt8?, at now: Instant,
+        _ taken: inout TakenDeltas, emit: (TableEffect) -> Void
+    ) {
+        for index in delta.dots.indices {
+            let dot = delta.dots[index]
+            heed(dot.sequence, of: dot.origin, isBirth: false, at: now, emit: emit)
+        }
+        if delta.boxedSubmission != nil || !delta.births.isEmpty {
             let births = delta.allBirths
             for birth in births {
                 heed(birth.sequence, of: birth.origin.value, isBirth: true, at: now, emit: emit)
             }
-            if !births.isEmpty, births.contains(where: { collected.contains($0.dot) }) {
+            if births.contains(where: { collected.contains($0.dot) }) {
                 discard(delta, births: births, emit: emit)
-                isAnyNews = true
-                continue
-            }
-            let grownBefore = writes.grown.count
-            switch join(delta, at: now) {
-            case .news:
-                isAnyNews = true
-                if let hops, writes.grown.count > grownBefore { outbox.add(delta, hops: hops) }
-            case .known: break
-            case .refused:
-                isComplete = false
-                if delta.submission == nil { unplaced.append(delta.id) }
+                taken.isAnyNews = true
+                return
             }
         }
-        return (isAnyNews, isComplete && unplaced.isEmpty, unplaced)
+        let source = TaskRecord.Source(
+            sender: sender, keepsPatches: hops != nil,
+            isStrict: configuration.mutation != .mergesWithGaps)
+        let joined = join(&delta, from: source, at: now)
+        switch joined {
+        case .grown, .named:
+            taken.isAnyNews = true
+            taken.newsCount += 1
+            if joined == .grown, let hops { outbox.add(delta, hops: hops) }
+        case .known: break
+        case .unplaced: taken.unplaced.append(delta.id)
+        case .refused:
+            taken.isComplete = false
+            if delta.boxedSubmission == nil { taken.unplaced.append(delta.id) }
+        }
     }
 
     /// A task that was collected comes once more: nothing of it is taken in, and what this node has
@@ -118,14 +150,29 @@ extension TableReplica {
     private mutating func discard(
         _ delta: TaskDelta, births: [BirthDot], emit: (TableEffect) -> Void
     ) {
-        writes.void(delta.dots)
+        if writes.next.dots.intervalCount < configuration.intervalsMax {
+            writes.void(delta.dots)
+        }
         for birth in births { collect(birth) }
         if let record = tasks[delta.id] { drop(record, emit: emit) }
     }
 
-    /// Joins records of another replica without any message; returns how many were news.
-    package mutating func merge(_ records: [TaskRecord], at now: Instant) -> Int {
-        records.count { join(TaskDelta($0), at: now) == .news }
+    /// Joins what a message carries, for benchmarks: nothing is told or written until they `settle`.
+    ///
+    /// - Returns: How many deltas were news.
+    package mutating func merge(
+        _ deltas: DecodedDeltas, from sender: NodeID, at now: Instant
+    ) -> Int {
+        take(deltas.deltas, from: sender, hops: nil, at: now) { _ in }.newsCount
+    }
+
+    /// Takes all that was merged for written and told.
+    package mutating func settle() {
+        context.join(writes.next.dots)
+        writes.next = TableWrites.Batch()
+        writes.grown = []
+        writes.gatheredFrom = revision
+        durableRevision = revision
     }
 
     // MARK: Start
@@ -141,11 +188,12 @@ extension TableReplica {
         }
         var readable = DotSet()
         for row in image[.task] {
-            guard let delta = try? TaskDelta(decoding: row.value), delta.submission != nil else {
+            guard var delta = try? TaskDelta(decoding: row.value), delta.boxedSubmission != nil
+            else {
                 damagedRows += 1
                 continue
             }
-            _ = join(delta, at: now)
+            _ = join(&delta, from: TaskRecord.Source(sender: node), at: now)
             for dot in delta.dots { readable.insert(dot) }
         }
         if damagedRows > 0 {
@@ -159,12 +207,10 @@ extension TableReplica {
             if record.births.contains(where: { collected.contains($0.dot) }) {
                 collectedAtStart.append(record.id)
             }
-            guard let position = tasks.position(of: record.id) else { continue }
-            let print = Fingerprint.of(TaskDelta(record).contentBytes)
-            tasks.modify(position) { $0.fingerprint = print }
         }
         // All of it is on disk.
         writes = TableWrites()
+        writes.gatheredFrom = revision
         durableRevision = revision
     }
 }
@@ -172,7 +218,22 @@ extension TableReplica {
 extension TaskDelta {
     /// The submission's birth and all others.
     var allBirths: [BirthDot] {
-        guard let submission else { return births }
+        guard let submission = boxedSubmission?.content else { return births }
         return [submission.birth] + births
+    }
+}
+
+/// The deltas of a message, read and not yet joined, for benchmarks.
+package struct DecodedDeltas: Sendable {
+    let deltas: TableDeltas
+    /// How many there are.
+    package var count: Int { deltas.readable.count }
+
+    /// Reads a push or a message of records; empty for others.
+    package init(table bytes: [UInt8]) {
+        switch try? TableMessage(decoding: bytes) {
+        case .push(_, _, let deltas), .records(let deltas, _, _): self.deltas = deltas
+        default: deltas = TableDeltas([])
+        }
     }
 }

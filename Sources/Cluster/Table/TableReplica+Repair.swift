@@ -28,7 +28,8 @@ extension TableReplica {
         guard let message = try? TableMessage(decoding: bytes) else { return }
         switch message {
         case .push(let ack, let hops, let deltas):
-            let taken = take(deltas, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
+            let taken = take(
+                deltas, from: sender, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
             if !taken.unplaced.isEmpty {
                 let question = TableMessage.lacking(
                     Array(taken.unplaced.prefix(TableMessage.lackingMax)))
@@ -44,19 +45,20 @@ extension TableReplica {
             guard !isAsking(sender, at: now) else { break }
             compare(theirs, with: sender, emit: emit)
         case .same(let theirs):
-            if theirs == context.fingerprint { peerRevisions[sender] = durableRevision }
+            guard theirs == context.fingerprint else { break }
+            peerKnowledge[sender, default: PeerKnowledge()].learn(upTo: durableRevision)
         case .buckets(let set, let theirs):
             compare(theirs, of: set, with: sender, emit: emit)
         case .context(let page, let wantsReply):
             heed(page.set, isBirths: false, at: now, emit: emit)
-            supply(sender, lacking: page, emit: emit)
+            supply(sender, lacking: page, at: now, emit: emit)
             if wantsReply {
                 sendPages(
                     of: .context, from: page.lower, through: page.upper, wantsReply: false,
                     to: sender, emit: emit)
             }
         case .records(let deltas, let voids, let isMore):
-            let taken = take(deltas, hops: nil, at: now, emit: emit)
+            let taken = take(deltas, from: sender, hops: nil, at: now, emit: emit)
             let isNews = learnVoids(voids, at: now, emit: emit)
             if isMore, taken.isAnyNews || isNews { writes.next.followUps.insert(sender) }
         case .collected(let page, let wantsReply):
@@ -97,9 +99,16 @@ extension TableReplica {
         var isNews = false
         for (origin, interval) in voids where !context.contains(interval, of: origin) {
             heed(interval.upperBound, of: origin, isBirth: false, at: now, emit: emit)
+            guard hasRoomForVoid(interval, of: origin) else { continue }
             if writes.next.dots.insert(interval, of: origin) { isNews = true }
         }
         return isNews
+    }
+
+    /// What stands for nothing may take half of the room for intervals: the rest is for what is there.
+    private func hasRoomForVoid(_ interval: ClosedRange<UInt64>, of origin: UInt64) -> Bool {
+        context.intervalCount + writes.next.dots.intervalCount
+            < configuration.intervalsMax / 2 || context.touches(interval, of: origin)
     }
 
     // MARK: Comparing
@@ -112,7 +121,7 @@ extension TableReplica {
             offer(.collected, to: sender, emit: emit)
         }
         if theirs.context == own.context {
-            peerRevisions[sender] = durableRevision
+            peerKnowledge[sender, default: PeerKnowledge()].learn(upTo: durableRevision)
             send(TableMessage.same(context: theirs.context).encoded, to: sender, emit: emit)
             // The contexts agree and the records don't: one of them claims what it does not have.
             if theirs.collected == own.collected, theirs.records != own.records {
@@ -140,6 +149,13 @@ extension TableReplica {
     ) {
         let own = (set == .context ? context : collected).bucketFingerprints
         let differing = own.indices.filter { own[$0] != theirs[$0] }
+        if set == .context {
+            for number in own.indices where own[number] == theirs[number] {
+                let bucket = DotSet.bucket(number)
+                peerKnowledge[sender, default: PeerKnowledge()].learn(
+                    from: bucket.lower, through: bucket.upper, upTo: durableRevision)
+            }
+        }
         // A few at a time, beginning anywhere, so that all get their turn.
         let first = differing.isEmpty ? 0 : Int(random.next() % UInt64(differing.count))
         for number in (differing[first...] + differing[..<first])
@@ -174,10 +190,7 @@ extension TableReplica {
                 ? .context(page, wantsReply: wantsReply) : .collected(page, wantsReply: wantsReply)
             send(message.encoded, to: peer, emit: emit)
             guard end < upper else { return }
-            next =
-                end.sequence < .max
-                ? Dot(origin: end.origin, sequence: end.sequence + 1)
-                : Dot(origin: end.origin + 1, sequence: 0)
+            next = end.successor
         }
     }
 
@@ -200,8 +213,10 @@ extension TableReplica {
     /// Sends a peer what it lacks of the dots on a page, in portions; what does not fit follows
     /// when it asks again.
     private mutating func supply(
-        _ peer: NodeID, lacking page: DotPage, emit: (TableEffect) -> Void
+        _ peer: NodeID, lacking page: DotPage, at now: Instant, emit: (TableEffect) -> Void
     ) {
+        guard supplies[peer]?.allowsAnother(after: page, at: now) ?? true else { return }
+        var last: Dot?
         var supply = TableSupply(sizeBytesMax: TableConfiguration.messageSizeBytesMax)
         var oldest = UInt64.max
         let own = context.clipped(from: page.lower, through: page.upper)
@@ -210,75 +225,33 @@ extension TableReplica {
             var isDone = false
             // An interval may be absurdly long when a peer made it up: the work is bounded by what
             // is known.
-            index.forEach(
-                from: Dot(origin: origin, sequence: interval.lowerBound),
-                through: Dot(origin: origin, sequence: interval.upperBound)
-            ) { dot, id in
+            index.forEach(in: interval, of: origin) { sequence, id in
                 guard let record = tasks[id] else { return true }
                 guard supply.add(record) else { return false }
                 oldest = min(oldest, record.revision)
-                if dot.sequence > lower { supply.void(lower...(dot.sequence - 1), of: origin) }
-                isDone = dot.sequence == interval.upperBound
-                if !isDone { lower = dot.sequence + 1 }
+                last = Dot(origin: origin, sequence: sequence)
+                if sequence > lower { supply.void(lower...(sequence - 1), of: origin) }
+                isDone = sequence == interval.upperBound
+                if !isDone { lower = sequence + 1 }
                 return true
             }
             guard !supply.isCut else { break }
             if !isDone { supply.void(lower...interval.upperBound, of: origin) }
         }
-        if page.isWhole, !supply.isCut {
-            peerRevisions[peer] = min(durableRevision, oldest == .max ? .max : oldest &- 1)
-        }
-        for message in supply.messages() { send(message, to: peer, emit: emit) }
-    }
-}
-
-/// What a peer lacks, gathered into messages up to a bound.
-struct TableSupply: Sendable {
-    private let sizeBytesMax: Int
-    private var parts: [TablePart] = []
-    private var part = TablePart()
-    private var ids: Set<TaskID> = []
-    private var voids: [(origin: UInt64, interval: ClosedRange<UInt64>)] = []
-    /// Whether there is more than was gathered.
-    private(set) var isCut = false
-
-    init(sizeBytesMax: Int) {
-        self.sizeBytesMax = sizeBytesMax
-    }
-
-    /// Adds a record once; returns whether there was room.
-    mutating func add(_ record: TaskRecord) -> Bool {
-        guard !ids.contains(record.id) else { return true }
-        let delta = TaskDelta(record)
-        if !part.add(delta, sizeBytesMax: sizeBytesMax) {
-            guard parts.count + 1 < TableConfiguration.repairMessagesMax else {
-                isCut = true
-                return false
+        if !supply.isCut {
+            let known = min(durableRevision, oldest == .max ? .max : oldest &- 1)
+            if page.isWhole {
+                peerKnowledge[peer, default: PeerKnowledge()].learn(upTo: known)
+            } else {
+                peerKnowledge[peer, default: PeerKnowledge()].learn(
+                    from: page.lower, through: page.upper, upTo: known)
             }
-            parts.append(part)
-            part = TablePart()
-            _ = part.add(delta, sizeBytesMax: sizeBytesMax)
         }
-        ids.insert(record.id)
-        return true
-    }
-
-    /// Adds dots that stand for nothing any more.
-    mutating func void(_ interval: ClosedRange<UInt64>, of origin: UInt64) {
-        guard voids.count < TableMessage.voidsMax else {
-            isCut = true
-            return
+        let messages = supply.messages()
+        for message in messages { send(message, to: peer, emit: emit) }
+        let sizeBytes = messages.reduce(0) { $0 + $1.count }
+        if let last, sizeBytes > SupplyUnderWay.sizeBytesMin {
+            supplies[peer, default: SupplyUnderWay()].begin(last, at: now)
         }
-        voids.append((origin, interval))
-    }
-
-    /// The messages; voids come with the last records, not before them.
-    func messages() -> [[UInt8]] {
-        guard part.count > 0 || !voids.isEmpty else { return [] }
-        return parts.map { part in
-            part.message { TableMessage.encodeRecords(voids: [], isMore: false, into: &$0) }
-        } + [
-            part.message { TableMessage.encodeRecords(voids: voids, isMore: isCut, into: &$0) }
-        ]
     }
 }

@@ -20,9 +20,9 @@ package struct TableReplica: Sendable {
 
     var tasks = RangedMap<TaskID, TaskRecord>()
     /// Which task a mutation belongs to.
-    var index = RangedMap<Dot, TaskID>()
+    var index = DotIndex()
     /// Which task a birth belongs to.
-    var birthIndex = RangedMap<Dot, TaskID>()
+    var birthIndex = DotIndex()
     /// The mutations whose effects are on this disk.
     var context = DotSet()
     var collected = DotSet()
@@ -33,8 +33,11 @@ package struct TableReplica: Sendable {
     var durableRevision: UInt64 = 0
 
     var peers: [NodeID] = []
-    /// Up to which of this node's changes a peer is known to have all.
-    var peerRevisions: [NodeID: UInt64] = [:]
+    /// Which of this node's changes each peer is known to have.
+    var peerKnowledge: [NodeID: PeerKnowledge] = [:]
+
+    /// What may still be under way to peers.
+    var supplies: [NodeID: SupplyUnderWay] = [:]
 
     var writes = TableWrites()
     var outbox = TableOutbox()
@@ -89,10 +92,11 @@ package struct TableReplica: Sendable {
             guard tasks[id]?.isCancelRequested == false else { break }
             mutate(id, at: now, emit: emit) { $0.isCancelRequested = true }
         case .writeAttempt(let id, let row):
-            let before = tasks[id]?.rows[row.key]
+            let patch = RowPatch(
+                from: tasks[id]?.content.rows[row.key], to: row, sender: node)
             mutate(id, at: now, emit: emit) { delta in
                 delta.rows = [row]
-                delta.patches[row.key] = before.flatMap { RowPatch(from: $0, to: row) }
+                delta.patches[row.key] = patch
             }
         case .close(let id, let outcome, let token, let wall):
             guard let record = tasks[id], record.close == nil else { break }
@@ -104,7 +108,8 @@ package struct TableReplica: Sendable {
         case .peers(let peers):
             self.peers = peers.sorted()
             let present = Set(peers)
-            peerRevisions = peerRevisions.filter { present.contains($0.key) }
+            peerKnowledge = peerKnowledge.filter { present.contains($0.key) }
+            supplies = supplies.filter { present.contains($0.key) }
         case .persisted(let ticket):
             persisted(ticket, emit: emit)
         case .persistFailed(let ticket):
@@ -191,18 +196,18 @@ package struct TableReplica: Sendable {
         _ id: TaskID, at now: Instant, emit: (TableEffect) -> Void,
         _ change: (inout TaskDelta) -> Void
     ) {
-        guard let record = tasks[id] else { return }
+        guard var record = tasks[id] else { return }
         var delta = TaskDelta(id: id, dots: [])
         change(&delta)
-        var copy = record
-        guard copy.join(delta) else { return }
+        guard record.join(delta) else { return }
         delta.dots = [drawDot()]
         joinOwn(delta, at: now)
     }
 
     private mutating func joinOwn(_ delta: TaskDelta, at now: Instant) {
-        let joined = join(delta, at: now)
-        precondition(joined == .news, "a change of one's own is news")
+        var delta = delta
+        let joined = join(&delta, from: TaskRecord.Source(sender: node), at: now)
+        precondition(joined == .grown, "a change of one's own is news")
         outbox.add(delta, hops: nil)
         writes.next.own.insert(delta.id)
     }
@@ -233,9 +238,4 @@ package struct TableReplica: Sendable {
 extension BirthDot {
     /// The birth as a plain dot, for sets of them.
     var dot: Dot { Dot(origin: origin.value, sequence: sequence) }
-}
-
-extension TaskID: Fingerprinted {
-    /// The indices of dots and births are searched by range, but never compared.
-    package var fingerprint: UInt64 { 0 }
 }

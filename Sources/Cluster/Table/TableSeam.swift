@@ -78,6 +78,12 @@ package struct TableConfiguration: Hashable, Sendable {
     /// The most tasks that have not been collected: one more is refused at submission, and a quarter
     /// more when it comes from a peer.
     package var tasksMax = 1_000_000
+    /// The most intervals in the context, and in the set of collected births.
+    ///
+    /// Each life of a node leaves one in either, and gaps close by themselves: as many are made up.
+    /// A context without room claims less, and its peers send again what it does not claim; births
+    /// without room are not collected.
+    package var intervalsMax = 1 << 20
 
     /// Up to so many peers get every change from its origin; with more, it travels as a rumour.
     package static let directPeersMax = 8
@@ -91,8 +97,6 @@ package struct TableConfiguration: Hashable, Sendable {
     package static let messageSizeBytesMax = 512 << 10
     /// The most messages in answer to one page; the peer asks for more.
     package static let repairMessagesMax = 8
-    /// The most intervals in the context, and in the set of collected births.
-    package static let intervalsMax = 1 << 20
     /// The most pages sent at once.
     package static let pagesAtOnceMax = 16
     /// The most buckets of a large set that are compared at once.

@@ -8,8 +8,8 @@ import Model
 struct TableWrites: Sendable {
     /// What one write, or several that were joined, puts on disk.
     struct Batch: Sendable {
-        /// Records to write.
-        var changed: Set<TaskID> = []
+        /// Records to write; without order, and a few of them twice.
+        var changed: [TaskID] = []
         /// Records to remove.
         var removed: Set<TaskID> = []
         /// Mutations whose effects are written with the records, or that stand for nothing.
@@ -30,7 +30,7 @@ struct TableWrites: Sendable {
         }
 
         mutating func absorb(_ other: Batch) {
-            changed.formUnion(other.changed)
+            changed = TableWrites.sorted(changed + other.changed)
             removed.formUnion(other.removed)
             dots.join(other.dots)
             births.join(other.births)
@@ -61,6 +61,8 @@ struct TableWrites: Sendable {
     /// Tasks whose records have grown by this event, in the order in which they did.
     var grown: [TaskID] = []
     var lastTicket = TableTicket(0)
+    /// The count of changes at which `next` began to gather.
+    var gatheredFrom: UInt64 = 0
 
     /// How many writes are under way before changes gather.
     static let underWayMax = 64
@@ -73,7 +75,13 @@ struct TableWrites: Sendable {
             || refused?.changed.contains(id) == true
     }
 
-    mutating func void(_ dots: [Dot]) {
+    /// In rising order, each once.
+    static func sorted(_ ids: [TaskID]) -> [TaskID] {
+        let all = ids.sorted()
+        return all.indices.filter { $0 == 0 || all[$0] != all[$0 - 1] }.map { all[$0] }
+    }
+
+    mutating func void(_ dots: DotList) {
         for dot in dots { next.dots.insert(dot) }
     }
 }
@@ -92,10 +100,13 @@ extension TableReplica {
         var batch = writes.next
         writes.next = TableWrites.Batch()
         batch.revision = revision
+        batch.dots = claimable(batch.dots)
+        writes.gatheredFrom = revision
         var rows: [DurableWrite] = batch.removed.sorted().map {
             .delete(.task, key: $0.value.bytes)
         }
-        for id in batch.changed.sorted() {
+        batch.changed = TableWrites.sorted(batch.changed)
+        for id in batch.changed {
             guard let record = tasks[id] else { continue }
             rows.append(.put(.task, key: id.value.bytes, value: TaskDelta(record).encoded))
         }
@@ -111,13 +122,7 @@ extension TableReplica {
         let grown = writes.grown
         writes.grown = []
         var told: Set<TaskID> = []
-        for id in grown where told.insert(id).inserted {
-            if let position = tasks.position(of: id) {
-                let print = Fingerprint.of(TaskDelta(tasks[position]).contentBytes)
-                tasks.modify(position) { $0.fingerprint = print }
-            }
-            emit(.changed(id))
-        }
+        for id in grown where told.insert(id).inserted { emit(.changed(id)) }
     }
 
     /// Nothing new was said: all of it is on disk, or on its way there under earlier tickets.
@@ -142,7 +147,8 @@ extension TableReplica {
         claim(done.dots)
         if writes.refused == nil, index == 0 { durableRevision = done.revision }
         for id in done.own.sorted() { emit(.storedLocally(id)) }
-        for id in done.changed.sorted() where submissions[id]?.isOnOwnDisk == false {
+        for id in done.changed
+        where submissions[id]?.isOnOwnDisk == false && tasks.position(of: id) != nil {
             submissions[id]?.isOnOwnDisk = true
             reportCopies(of: id, emit: emit)
         }
@@ -150,20 +156,30 @@ extension TableReplica {
         for peer in done.followUps.sorted() { sendContext(to: peer, wantsReply: false, emit: emit) }
     }
 
-    /// Takes dots into the context; one too fragmented to be kept claims less.
+    /// Of these dots, those for whose intervals there is room: in memory, and on disk.
+    private func claimable(_ dots: DotSet) -> DotSet {
+        let underWay =
+            writes.outstanding.reduce(0) { $0 + $1.batch.dots.intervalCount }
+            + (writes.refused?.dots.intervalCount ?? 0)
+        var room = configuration.intervalsMax - context.intervalCount - underWay
+        guard dots.intervalCount > room else { return dots }
+        var claimed = DotSet()
+        dots.forEach { origin, interval in
+            if !context.touches(interval, of: origin) {
+                guard room > 0 else { return }
+                room -= 1
+            }
+            claimed.insert(interval, of: origin)
+        }
+        return claimed
+    }
+
+    /// Takes dots into the context.
     private mutating func claim(_ dots: DotSet) {
-        for origin in dots.origins {
-            if configuration.mutation == .claimsBelowHighest,
-                let last = dots.intervals(of: origin).last
-            {
-                context.insert(1...last.upperBound, of: origin)
-            }
-            for interval in dots.intervals(of: origin)
-            where context.intervalCount < TableConfiguration.intervalsMax
-                || context.interval(joining: interval, of: origin) != interval
-            {
-                context.insert(interval, of: origin)
-            }
+        context.join(dots)
+        guard configuration.mutation == .claimsBelowHighest else { return }
+        dots.forEach { origin, interval in
+            context.insert(min(1, interval.upperBound)...interval.upperBound, of: origin)
         }
     }
 

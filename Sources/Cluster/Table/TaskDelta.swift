@@ -7,20 +7,20 @@ package import Model
 /// lacks the task: it is ignored there, and its dots are not claimed.
 struct TaskDelta: Hashable, Sendable {
     var id: TaskID
-    var submission: TaskRecord.Submission?
+    var boxedSubmission: Box<TaskRecord.Submission>?
     var isCancelRequested = false
     var rows: [AttemptRow] = []
-    /// How rows differ from those that peers have: sent in place of the rows with the same key.
+    /// How rows came to be from those that peers have: sent in place of the rows with the same key.
     var patches: [AttemptRow.Key: RowPatch] = [:]
     /// Patches that were received, until the rows that they belong to are found.
     var unplaced: [RowPatch] = []
-    var close: TaskRecord.Close?
+    var boxedClose: Box<TaskRecord.Close>?
     /// Births besides that of the submission.
     var births: [BirthDot] = []
     var unknown = UnknownFields()
-    var dots: [Dot] = []
+    var dots: DotList = []
 
-    init(id: TaskID, dots: [Dot]) {
+    init(id: TaskID, dots: DotList) {
         self.id = id
         self.dots = dots
     }
@@ -28,31 +28,50 @@ struct TaskDelta: Hashable, Sendable {
     /// The whole of a record.
     init(_ record: TaskRecord) {
         id = record.id
-        submission = record.submission
+        boxedSubmission = record.content.submission
         isCancelRequested = record.isCancelRequested
         rows = record.attempts
-        close = record.close
-        if record.births.count > 1 { births = record.births.filter { $0 != record.birth } }
+        boxedClose = record.content.close
+        if record.content.manyBirths.count > 1 {
+            births = record.births.filter { $0 != record.birth }
+        }
         unknown = record.unknown
         dots = record.dots
     }
 
+    var submission: TaskRecord.Submission? {
+        get { boxedSubmission?.content }
+        set { boxedSubmission = newValue.map(Box.init) }
+    }
+
+    var close: TaskRecord.Close? {
+        get { boxedClose?.content }
+        set { boxedClose = newValue.map(Box.init) }
+    }
+
     /// Takes in a later delta of the same task, so that both travel as one.
     ///
-    /// It may grow beyond what one message may say of a task (`isReadable`).
+    /// It may grow by one beyond what a message may say of a task (`isReadable`); what comes then is
+    /// in the record, which travels in its place.
     mutating func absorb(_ later: TaskDelta) {
-        submission = submission ?? later.submission
+        boxedSubmission = boxedSubmission ?? later.boxedSubmission
         isCancelRequested = isCancelRequested || later.isCancelRequested
         for row in later.rows { absorb(row, patch: later.patches[row.key]) }
-        close = later.close ?? close
-        for birth in later.births where !births.contains(birth) { births.append(birth) }
+        boxedClose = later.boxedClose ?? boxedClose
+        for birth in later.births
+        where births.count <= TaskRecord.birthsMax && !births.contains(birth) {
+            births.append(birth)
+        }
         unknown.join(later.unknown)
-        for dot in later.dots where !dots.contains(dot) { dots.append(dot) }
+        for dot in later.dots where dots.count <= TaskRecord.dotsMax && !dots.contains(dot) {
+            dots.append(dot)
+        }
     }
 
     /// A later row takes the place of an earlier one; its patch must then begin where that did.
     private mutating func absorb(_ row: AttemptRow, patch: RowPatch?) {
         guard let index = rows.firstIndex(where: { $0.key == row.key }) else {
+            guard rows.count <= TaskRecord.attemptsMax else { return }
             rows.append(row)
             patches[row.key] = patch
             return
@@ -63,21 +82,6 @@ struct TaskDelta: Hashable, Sendable {
             patches[row.key] = nil
         }
         rows[index] = row
-    }
-
-    /// Finds the rows that received patches belong to; returns whether there is one for each.
-    mutating func place(upon record: TaskRecord?, isStrict: Bool = true) -> Bool {
-        for patch in unplaced {
-            let known = record?.attempts.last {
-                !isStrict || RowPatch.mark(of: $0) == patch.base
-            }
-            guard let known else { return false }
-            let row = patch.applied(to: known)
-            rows.append(row)
-            patches[row.key] = patch
-        }
-        unplaced = []
-        return true
     }
 
     /// Whether a receiver takes the delta as it is: one that says more travels as the whole record.
@@ -135,9 +139,7 @@ extension TaskDelta: WireCodable {
 
     func encode(into writer: inout ByteWriter) {
         id.encode(into: &writer)
-        var fields = ByteWriter()
-        encodeFields(into: &fields, withDots: true)
-        writer.blob(fields.bytes)
+        writer.counted { encodeFields(into: &$0, withDots: true) }
     }
 
     /// What the delta says, without the names of the mutations: equal content, equal bytes.
@@ -149,14 +151,16 @@ extension TaskDelta: WireCodable {
     }
 
     private func encodeFields(into fields: inout ByteWriter, withDots: Bool) {
-        if let submission { fields.field(Tag.submission) { submission.encode(into: &$0) } }
+        if let boxedSubmission {
+            fields.field(Tag.submission) { boxedSubmission.content.encode(into: &$0) }
+        }
         if isCancelRequested { fields.field(Tag.cancel) { $0.byte(1) } }
         let whole = patches.isEmpty ? rows : rows.filter { patches[$0.key] == nil }
         if !whole.isEmpty {
             let sorted = whole.count > 1 ? whole.sorted { $0.key < $1.key } : whole
             fields.field(Tag.rows) { $0.list(sorted) { $1.encode(into: &$0) } }
         }
-        if let close { fields.field(Tag.close) { close.encode(into: &$0) } }
+        if let boxedClose { fields.field(Tag.close) { boxedClose.content.encode(into: &$0) } }
         if withDots, !dots.isEmpty { fields.field(Tag.dots) { encodeDots(into: &$0) } }
         if !births.isEmpty {
             fields.field(Tag.births) { $0.list(births.sorted()) { $1.encode(into: &$0) } }
@@ -170,7 +174,12 @@ extension TaskDelta: WireCodable {
 
     /// Sorted and by origin, each named once; their order of arrival is a node's own affair.
     private func encodeDots(into writer: inout ByteWriter) {
-        let sorted = dots.count > 1 ? dots.sorted() : dots
+        if dots.count == 1 {
+            writer.fixed64(dots[0].origin)
+            writer.varint(1)
+            return writer.varint(dots[0].sequence)
+        }
+        let sorted = dots.sorted()
         var first = 0
         while first < sorted.count {
             let origin = sorted[first].origin
@@ -195,7 +204,8 @@ extension TaskDelta: WireCodable {
         var fields = ByteReader(bytes)
         let frames = try fields.fields { (tag, content) throws(CodecError) in
             switch tag {
-            case Tag.submission: submission = try TaskRecord.Submission(from: &content)
+            case Tag.submission:
+                boxedSubmission = Box(try TaskRecord.Submission(from: &content))
             case Tag.cancel:
                 guard try content.byte() == 1 else { throw .malformed }
                 isCancelRequested = true
@@ -203,7 +213,7 @@ extension TaskDelta: WireCodable {
                 rows = try content.list(max: TaskRecord.attemptsMax) {
                     (reader) throws(CodecError) in try AttemptRow(from: &reader)
                 }
-            case Tag.close: close = try TaskRecord.Close(from: &content)
+            case Tag.close: boxedClose = Box(try TaskRecord.Close(from: &content))
             case Tag.dots: dots = try TaskDelta.dots(from: &content)
             case Tag.births:
                 births = try content.list(max: TaskRecord.birthsMax) {
@@ -222,15 +232,13 @@ extension TaskDelta: WireCodable {
         if !frames.isEmpty { unknown = try UnknownFields(frames: frames) }
     }
 
-    private static func dots(from reader: inout ByteReader) throws(CodecError) -> [Dot] {
-        var dots: [Dot] = []
+    private static func dots(from reader: inout ByteReader) throws(CodecError) -> DotList {
+        var dots: DotList = []
         while reader.remaining > 0 {
             let origin = try reader.fixed64()
-            let sequences = try reader.list(max: TaskRecord.dotsMax - dots.count) {
-                (reader) throws(CodecError) in try reader.varint()
-            }
-            dots += sequences.map { Dot(origin: origin, sequence: $0) }
-            guard !sequences.isEmpty else { throw .notCanonical }
+            let count = try reader.varint(max: UInt64(TaskRecord.dotsMax - dots.count))
+            guard count > 0 else { throw .notCanonical }
+            for _ in 0..<count { dots.append(Dot(origin: origin, sequence: try reader.varint())) }
         }
         return dots
     }

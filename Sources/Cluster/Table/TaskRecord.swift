@@ -2,6 +2,9 @@ import CRDT
 package import Model
 
 /// All that the table knows about a task: a lattice of lattices.
+///
+/// One reference, whose content is copied when it is changed and another copy of the record is in
+/// use: the table's own records are changed in place.
 package struct TaskRecord: Sendable {
     /// What was fixed at submission.
     package struct Submission: Hashable, Sendable {
@@ -23,27 +26,41 @@ package struct TaskRecord: Sendable {
         var unknownTail: [UInt8] = []
     }
 
-    /// The task.
-    package let id: TaskID
-    var submission: Submission
-    var cancel = RaisedFlag()
-    var rows = TopMap<AttemptRow.Key, AttemptRow>(capacity: TaskRecord.attemptsMax)
-    var close: Close?
-    /// All births of the task, sorted; all are collected with it.
-    ///
-    /// There is more than one when nodes that could not hear each other took in the same submission;
-    /// the `birthsMax` smallest are kept.
-    var births: [BirthDot]
-    /// What a newer version knows of the task.
-    var unknown = UnknownFields()
-    /// The mutations that this record has taken in, in order of arrival; the newest `dotsMax`.
-    var dots: [Dot] = []
-    /// When this node first saw the task closed, on its own clock; not kept on disk.
-    var closeSeen: Instant?
-    /// The count of this node's changes at which the record last took something in.
-    var revision: UInt64 = 0
-    /// Of the content, without the dots: equal on nodes that know the same of the task.
-    package internal(set) var fingerprint: UInt64 = 0
+    /// What a record holds; small parts stand together, so that padding takes little room.
+    struct Content: Sendable {
+        let id: TaskID
+        var submission: Box<Submission>
+        var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
+        var cancel = RaisedFlag()
+        var close: Box<Close>?
+        /// All births, sorted; none while the submission's is the only one.
+        var manyBirths: [BirthDot] = []
+        var unknown = UnknownFields()
+        var revision: UInt64 = 0
+        /// The fingerprint of all but the rows, and of the whole.
+        var restPrint: UInt64 = 0
+        var print: UInt64 = 0
+        var dots = DotList()
+
+        /// All births of the task, sorted; all are collected with it.
+        ///
+        /// There is more than one when nodes that could not hear each other took in the same
+        /// submission; the `birthsMax` smallest are kept.
+        var births: [BirthDot] {
+            manyBirths.isEmpty ? [submission.content.birth] : manyBirths
+        }
+    }
+
+    /// Where the content is; changed only while one record alone refers to it.
+    private final class Storage: @unchecked Sendable {
+        var content: Content
+
+        init(_ content: Content) {
+            self.content = content
+        }
+    }
+
+    private var storage: Storage
 
     /// How many attempts a record shows: those with the highest tokens.
     package static let attemptsMax = 16
@@ -55,12 +72,26 @@ package struct TaskRecord: Sendable {
     /// How many births a record knows.
     static let birthsMax = 8
 
-    init(id: TaskID, submission: Submission) {
-        self.id = id
-        self.submission = submission
-        births = [submission.birth]
+    init(id: TaskID, submission: Box<Submission>) {
+        var content = Content(id: id, submission: submission)
+        content.updatePrints(isRestNew: true)
+        storage = Storage(content)
     }
 
+    var content: Content {
+        @inline(__always)
+        _read { yield storage.content }
+        _modify {
+            if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.content) }
+            yield &storage.content
+        }
+    }
+
+    // MARK: What the table knows
+
+    /// The task.
+    package var id: TaskID { content.id }
+    var submission: Submission { content.submission.content }
     /// Which node's life took it in, as how manieth.
     package var birth: BirthDot { submission.birth }
     /// What was asked for.
@@ -68,15 +99,25 @@ package struct TaskRecord: Sendable {
     /// When it was submitted, by the accepting node's clock.
     package var submitted: WallTime { submission.submitted }
     /// Whether a user wishes it to end.
-    package var isCancelRequested: Bool { cancel.isRaised }
+    package var isCancelRequested: Bool { content.cancel.isRaised }
     /// The end that the lock committed, if any.
     package var outcome: TaskOutcome? { close?.outcome }
     /// When the lock's end was written down.
     package var closed: WallTime? { close?.time }
     /// The attempts, in rising order of their tokens.
-    package var attempts: [AttemptRow] { rows.entries.map(\.value) }
+    package var attempts: [AttemptRow] { content.rows.values.map(\.row) }
     /// The attempt with the highest token.
-    package var latestAttempt: AttemptRow? { rows.entries.last?.value }
+    package var latestAttempt: AttemptRow? { content.rows.values.last?.row }
+    var close: Close? { content.close?.content }
+    var births: [BirthDot] { content.births }
+    /// What a newer version knows of the task.
+    var unknown: UnknownFields { content.unknown }
+    /// The mutations that this record has taken in, in order of arrival; the newest `dotsMax`.
+    var dots: DotList { content.dots }
+    /// The count of this node's changes at which the record last took something in.
+    var revision: UInt64 { content.revision }
+    /// Of the content, without the dots: equal on nodes that know the same of the task.
+    package var fingerprint: UInt64 { content.print }
 
     /// The visible state, derived: outcome first, then the newest attempt.
     package var state: TaskState {
@@ -107,3 +148,35 @@ package struct TaskRecord: Sendable {
 }
 
 extension TaskRecord: Fingerprinted {}
+
+/// A row as a record holds it: with the fingerprint of its bytes.
+struct HeldRow: KeyedLattice, Hashable, Sendable {
+    private(set) var row: AttemptRow
+    private(set) var print: UInt64
+
+    init(_ row: AttemptRow) {
+        self.row = row
+        print = row.print
+    }
+
+    var key: AttemptRow.Key { row.key }
+
+    /// What names the row among those of its task in patches.
+    var mark: UInt32 { UInt32(truncatingIfNeeded: print) }
+
+    @discardableResult
+    mutating func join(_ other: HeldRow) -> Bool {
+        guard row.join(other.row) else { return false }
+        print = other.print
+        return true
+    }
+
+    /// Joins the row that a patch makes of this one.
+    mutating func join(_ patch: RowPatch) -> Bool {
+        // A later phase wins whatever else is said: no copy is needed.
+        guard patch.phase > row.phase else { return join(HeldRow(patch.applied(to: row))) }
+        patch.apply(to: &row)
+        print = row.print
+        return true
+    }
+}

@@ -46,6 +46,12 @@ struct TimerHeap<Item: Sendable>: Sendable {
         return first.item
     }
 
+    /// Removes what is not wanted any more.
+    mutating func keep(where isWanted: (Item) -> Bool) {
+        // Sorted entries are a heap.
+        entries = entries.filter { isWanted($0.item) }.sorted { $0.precedes($1) }
+    }
+
     private mutating func sink() {
         var parent = 0
         while true {

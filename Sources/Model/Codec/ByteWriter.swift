@@ -92,6 +92,12 @@ public struct ByteWriter: Sendable {
     @inlinable
     public mutating func field(_ tag: UInt64, _ write: (inout ByteWriter) -> Void) {
         varint(tag)
+        counted(write)
+    }
+
+    /// Writes what `write` writes as a blob: its size first.
+    @inlinable
+    public mutating func counted(_ write: (inout ByteWriter) -> Void) {
         // Most contents are short: room for a size of one byte, which moves over for a longer one.
         written.append(0)
         let start = written.count
