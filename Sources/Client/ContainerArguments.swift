@@ -22,6 +22,8 @@ struct ContainerArguments: ParsableArguments {
     var network: String?
     @Option(help: "PATH[:size=SIZE]: an empty file system in memory; may be repeated.")
     var tmpfs: [String] = []
+    @Flag(help: "Its users are its own: root in it is nobody on the node.")
+    var userns = false
     @Flag(help: "It can't write to its root file system.")
     var readOnly = false
     @Option(help: "A capability that it goes without, such as CHOWN, or ALL; may be repeated.")
@@ -48,6 +50,7 @@ struct ContainerArguments: ParsableArguments {
         spec.network = network
         if !tmpfs.isEmpty { spec.tmpfs = tmpfs }
         if readOnly { spec.readOnly = true }
+        if userns { spec.userns = true }
         if !capDrop.isEmpty { spec.capDrop = capDrop }
         if !capAdd.isEmpty { spec.capAdd = capAdd }
         if !ulimit.isEmpty { spec.ulimits = ulimit }

@@ -52,6 +52,12 @@ extension SpecView {
         }
         options.isBestEffort = bestEffort ?? false
         options.hasInput = stdin ?? false
+        options.hasUserNamespace = userns ?? false
+        guard !options.hasUserNamespace || options.network == .none else {
+            throw InvalidInput(
+                "userns: users of its own and the node's network do not go together; take it without "
+                    + "network")
+        }
         options.terminal = terminal.map { TerminalSize(rows: $0.rows, columns: $0.columns) }
         try SpecView.checkCounts(of: options)
     }

@@ -136,13 +136,15 @@ package struct SpecView: Codable, Hashable, Sendable {
     package var bestEffort: Bool?
     /// Whether it reads what its client sends by way of `/attach`.
     package var stdin: Bool?
+    /// Whether its users are its own: root in it is nobody outside.
+    package var userns: Bool?
     /// The size of its terminal; without one it has no terminal.
     package var terminal: TerminalView?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case command, environment, workdir, rootfs, image, cpus, memory, pids, volumes, restart
         case constraints
-        case entrypoint, user, hostname, network, tmpfs, ulimits, disk, stdin, terminal
+        case entrypoint, user, hostname, network, tmpfs, ulimits, disk, stdin, terminal, userns
         case stopSignal = "stop_signal"
         case readOnly = "read_only"
         case capAdd = "cap_add"

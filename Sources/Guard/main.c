@@ -10,8 +10,9 @@
 // Requests are packets on a SOCK_SEQPACKET socket, each answered by one packet:
 //
 //     arm NANOSECONDS    the timer's instant on CLOCK_BOOTTIME      armed
-//     open 1|0           a namespace that dies with this process,   opened PID INODE
-//                        or one that does not
+//     open 1|0 [1]       a namespace that dies with this process,   opened PID INODE
+//                        or one that does not; with users of its
+//                        own if there is a second 1
 //     watch PID MONITOR  end the namespace when its monitor ends    watching
 //     ping                                                          alive
 //
@@ -45,6 +46,12 @@
 #include <time.h>
 #include <unistd.h>
 
+// Where the users of namespaces of their own begin on the host, how many each has, and how many
+// ranges there are. A range is chosen by the first process, so that tasks share one only when their
+// first processes are as many processes apart.
+#define USERS_FIRST 0x40000000u
+#define USERS_COUNT 0x10000u
+#define USERS_RANGES 0x4000u
 // The most namespaces at a time; more are refused.
 #define SANDBOXES_MAX 4096
 
@@ -148,12 +155,29 @@ static void arm(long long nanoseconds) {
     answer("armed");
 }
 
-static void open_sandbox(bool is_bound) {
+// Says which of the host's users those of a namespace are.
+static bool map_users(pid_t init) {
+    unsigned first = USERS_FIRST + (unsigned)init % USERS_RANGES * USERS_COUNT;
+    char text[64], path[64];
+    int length = snprintf(text, sizeof text, "0 %u %u", first, USERS_COUNT);
+    for (int kind = 0; kind < 2; kind++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", init, kind == 0 ? "uid_map" : "gid_map");
+        int map = open(path, O_WRONLY | O_CLOEXEC);
+        if (map < 0) return false;
+        bool is_written = write(map, text, (size_t)length) == length;
+        close(map);
+        if (!is_written) return false;
+    }
+    return true;
+}
+
+static void open_sandbox(bool is_bound, bool has_users) {
     if (is_bound && !is_armed) return answer("refused open: no lease");
     if (count == SANDBOXES_MAX) return answer("refused open: too many namespaces");
     int go[2];
     if (pipe2(go, O_CLOEXEC) != 0) return refuse("open: pipe");
-    pid_t init = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+    unsigned long flags = CLONE_NEWPID | SIGCHLD | (has_users ? CLONE_NEWUSER : 0);
+    pid_t init = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     if (init == 0) {
         close(go[1]);
         be_init(go[0], is_bound);
@@ -164,7 +188,8 @@ static void open_sandbox(bool is_bound) {
         return refuse("open: clone");
     }
     sandboxes[count++] = (struct sandbox){.init = init, .monitor = -1};
-    bool is_going = write(go[1], "", 1) == 1;
+    // Before it goes: from then on it can do nothing more than wait.
+    bool is_going = (!has_users || map_users(init)) && write(go[1], "", 1) == 1;
     close(go[1]);
     char path[64], text[128];
     struct stat status;
@@ -193,7 +218,8 @@ static void handle(char *text) {
     long long nanoseconds;
     int first, second;
     if (sscanf(text, "arm %lld", &nanoseconds) == 1) arm(nanoseconds);
-    else if (sscanf(text, "open %d", &first) == 1) open_sandbox(first != 0);
+    else if (sscanf(text, "open %d %d", &first, &second) == 2) open_sandbox(first != 0, second != 0);
+    else if (sscanf(text, "open %d", &first) == 1) open_sandbox(first != 0, false);
     else if (sscanf(text, "watch %d %d", &first, &second) == 2) watch(first, second);
     else if (strcmp(text, "ping") == 0) answer("alive");
     else answer("refused: unknown request");
@@ -272,7 +298,7 @@ static bool make_nowhere(void) {
     int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
     if (context < 0) return false;
     if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "4k", 0) == 0 &&
-        syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "0", 0) == 0 &&
+        syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "0111", 0) == 0 &&
         syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
         nowhere = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
                                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |

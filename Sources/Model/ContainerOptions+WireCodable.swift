@@ -1,4 +1,4 @@
-/// The options as fields 20…48 of a spec.
+/// The options as fields 20…52 of a spec.
 extension ContainerOptions {
     /// Writes the fields that are not at their default, in rising order of their tags.
     func encode(into content: inout ByteWriter) {
@@ -38,7 +38,8 @@ extension ContainerOptions {
         if isBestEffort { content.field(43) { $0.byte(1) } }
         if hasInput { content.field(44) { $0.byte(1) } }
         if let terminal { content.field(46) { terminal.encode(into: &$0) } }
-        if let entrypoint { content.field(48) { $0.list(entrypoint) { $0.string($1) } } }
+        if hasUserNamespace { content.field(48) { $0.byte(1) } }
+        if let entrypoint { content.field(52) { $0.list(entrypoint) { $0.string($1) } } }
     }
 
     /// Reads one field.
@@ -71,7 +72,10 @@ extension ContainerOptions {
             guard try content.byte() == 1 else { throw .malformed }
             hasInput = true
         case 46: terminal = try TerminalSize(from: &content)
-        case 48: entrypoint = try ContainerOptions.texts(from: &content)
+        case 48:
+            guard try content.byte() == 1 else { throw .malformed }
+            hasUserNamespace = true
+        case 52: entrypoint = try ContainerOptions.texts(from: &content)
         default: return false
         }
         return true

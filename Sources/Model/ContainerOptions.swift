@@ -35,6 +35,9 @@ package struct ContainerOptions: Hashable, Sendable {
     /// The size of the program's terminal, at which its client sits; `nil` when it has none.
     package var terminal: TerminalSize?
 
+    /// Whether its users are its own: root in the container is nobody outside of it.
+    package var hasUserNamespace = false
+
     /// How many mounts, capabilities or limits a task may ask for, of each.
     package static let listCountMax = 64
     /// The longest user, host name or path among them, in bytes.

@@ -25,6 +25,12 @@ extension BundleWriter {
         for volume in spec.volumes { _ = try source(of: volume) }
         let tree = try tree(of: spec)
         let user = try user(of: spec)
+        let ids = [user.uid, user.gid] + user.additionalGids
+        if spec.options.hasUserNamespace, let highest = ids.max(), highest >= Self.usersCount {
+            throw RunnerError(
+                "the user or group \(highest) does not exist among users of the task's own "
+                    + "(--userns), which are \(Self.usersCount)")
+        }
         // Below a mount only the runtime can tell.
         let mounts = spec.volumes.map(\.target) + spec.options.tmpfs.map(\.target)
         try BundleWriter.find(
@@ -71,6 +77,10 @@ extension BundleWriter {
                 "the node's network is not given to tasks here; its operator can allow it with "
                     + "--allow-host-network")
         }
+        guard !options.hasUserNamespace || options.network == .none else {
+            throw RunnerError(
+                "users of its own (--userns) and the node's network do not go together")
+        }
         for mount in options.tmpfs where !ContainerOptions.isMountTarget(mount.target) {
             throw RunnerError("nothing can be mounted at \(mount.target)")
         }
@@ -85,6 +95,9 @@ extension BundleWriter {
             }
         }
     }
+
+    /// How many users and groups a task has that has some of its own; the guard makes as many.
+    static let usersCount: UInt32 = 65_536
 
     private static func isPath(_ path: String, below mounts: [String]) -> Bool {
         mounts.contains { path.hasPrefix($0 == "/" ? "/" : $0 + "/") }

@@ -212,7 +212,9 @@ struct BundleWriter {
         let kinds =
             ["ipc", "uts", "mount"] + (spec.options.network == .host ? [] : ["network"])
             + (cgroups.isUnified ? ["cgroup"] : [])
+        let users = spec.options.hasUserNamespace
         return kinds.map { ["type": $0] } + [["type": "pid", "path": sandbox.path]]
+            + (users ? [["type": "user", "path": sandbox.usersPath]] : [])
     }
 
     private func resources(_ spec: TaskSpec) -> [String: Any] {

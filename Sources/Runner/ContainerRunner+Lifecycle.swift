@@ -23,6 +23,7 @@ extension ContainerRunner {
         creates.wait()
         defer { creates.signal() }
         do {
+            if spec.options.hasUserNamespace { letThrough(to: paths) }
             try bundles.check(spec)
             try makeLayer(spec, paths)
         } catch {
@@ -56,6 +57,17 @@ extension ContainerRunner {
         }
     }
 
+    /// Lets users of the task's own pass through the directories above its root file system.
+    ///
+    /// What lies beside it there is for the node's user alone.
+    private func letThrough(to paths: ContainerPaths) {
+        var directory = paths.bundle
+        while directory.count > "/run".count, let slash = directory.lastIndex(of: "/") {
+            chmod(directory, 0o711)
+            directory = String(directory[..<slash])
+        }
+    }
+
     /// The writable layer; a limit on it comes first, since what is in it inherits the limit.
     private func makeLayer(
         _ spec: TaskSpec, _ paths: ContainerPaths
@@ -82,7 +94,8 @@ extension ContainerRunner {
         _ spec: TaskSpec, _ paths: ContainerPaths
     ) throws(RunnerError) -> Sandbox {
         let isLeaseBound = spec.onPartition == .rerun
-        let (sandbox, life) = try guardian.open(isLeaseBound: isLeaseBound)
+        let (sandbox, life) = try guardian.open(
+            isLeaseBound: isLeaseBound, hasUsers: spec.options.hasUserNamespace)
         update(paths.id) { $0.guardLife = isLeaseBound ? life : nil }
         do {
             try Files.write(Array("\(sandbox) \(isLeaseBound ? 1 : 0)".utf8), to: paths.sandboxFile)
@@ -109,7 +122,7 @@ extension ContainerRunner {
                     close(errors)
                 }
                 launcher = try Spawner.spawn(
-                    configuration.launcher, try launchArguments(spec, paths),
+                    configuration.launcher, try launchArguments(spec, paths, sandbox),
                     directory: paths.bundle, output: errors, inherited: writer,
                     environment: ["_OCI_SYNCPIPE=3"])
             }
@@ -164,11 +177,12 @@ extension ContainerRunner {
     }
 
     private func launchArguments(
-        _ spec: TaskSpec, _ paths: ContainerPaths
+        _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws(RunnerError) -> [String] {
         let id = "\(paths.id)"
         var arguments: [String] = []
         if let hidden = cgroups.hidden { arguments += ["--hide", hidden] }
+        if spec.options.hasUserNamespace { arguments += ["--users", "/proc/\(sandbox.process)"] }
         arguments += [
             "--overlay", try bundles.lower(of: spec), "\(paths.layer)/upper",
             "\(paths.layer)/work", paths.rootfs, "--",

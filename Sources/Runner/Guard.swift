@@ -48,10 +48,12 @@ final class Guard: @unchecked Sendable {
         }
     }
 
-    /// Makes a PID namespace for a container.
+    /// Makes a PID namespace for a container; with a user namespace above it, if wanted.
     ///
     /// - Throws: `RunnerError` when the lease is over, or there is no guard to be had.
-    func open(isLeaseBound: Bool) throws(RunnerError) -> (sandbox: Sandbox, life: Life) {
+    func open(
+        isLeaseBound: Bool, hasUsers: Bool = false
+    ) throws(RunnerError) -> (sandbox: Sandbox, life: Life) {
         lock.lock()
         defer { lock.unlock() }
         try connect()
@@ -62,7 +64,8 @@ final class Guard: @unchecked Sendable {
             }
             try armAsWanted()
         }
-        let words = try request("open \(isLeaseBound ? 1 : 0)").split(separator: " ")
+        let words = try request("open \(isLeaseBound ? 1 : 0) \(hasUsers ? 1 : 0)").split(
+            separator: " ")
         guard words.count == 3, words[0] == "opened", let process = pid_t(words[1]),
             let namespace = UInt64(words[2])
         else {
@@ -174,6 +177,8 @@ struct Sandbox: Hashable, Sendable, LosslessStringConvertible {
 
     var description: String { "\(process) \(namespace)" }
     var path: String { "/proc/\(process)/ns/pid" }
+    /// The user namespace that goes with it, if it has one of its own.
+    var usersPath: String { "/proc/\(process)/ns/user" }
 
     /// Whether the process is still the first one of its namespace.
     var isAlive: Bool { contains(process) }

@@ -333,6 +333,7 @@ import Testing
             1, 1, 1, 1, 1
         )
         (spec.maxAttempts, spec.retainSeconds) = (1, 1)
+        spec.userns = true
         (spec.stdin, spec.terminal) = (true, TerminalView(rows: 1, columns: 1))
         #expect(try SpecView.fieldNames.isSuperset(of: keys(spec)))
         #expect(try SpecView.fieldNames == schema("Spec"))

@@ -47,6 +47,14 @@ struct ContainerOptionTests {
         Row(
             options: ["--ulimit", "nofile=64:128"], script: "ulimit -Sn; ulimit -Hn",
             output: "64\n128\n"),
+        Row(
+            options: ["--userns"],
+            script:
+                "id -u; echo x > /srv/x; stat -c %u /srv/x; wc -l < /proc/self/uid_map; id -u nobody",
+            output: "0\n0\n1\n65534\n"),
+        Row(
+            options: ["--userns", "--network", "host"], script: "true", code: 125,
+            words: "userns"),
         Row(options: ["--disk", "1G", "--best-effort"], script: "echo ran", output: "ran\n"),
     ]
 

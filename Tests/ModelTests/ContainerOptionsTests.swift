@@ -17,6 +17,7 @@ import Testing
         spec.options.diskBytes = 1 << 30
         spec.options.isBestEffort = true
         spec.options.hasInput = true
+        spec.options.hasUserNamespace = true
         spec.options.terminal = TerminalSize(rows: 24, columns: 80)
         return spec
     }

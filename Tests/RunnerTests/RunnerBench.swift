@@ -118,7 +118,9 @@ final class RunnerBench: @unchecked Sendable {
 
     func create(_ id: ContainerID, _ spec: TaskSpec) async throws {
         runner.perform(id, .create(spec))
-        try await self.await(id) { $0 == .created }
+        try await self.await(id) { $0 == .created || $0.isEnd }
+        let end = lock.withLock { seen[id]?.last { $0.isEnd } }
+        if case .failed(let failure) = end { throw Timeout(description: failure.message) }
     }
 
     func start(_ id: ContainerID, _ spec: TaskSpec) async throws {
