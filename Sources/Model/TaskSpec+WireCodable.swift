@@ -40,7 +40,7 @@ extension TaskSpec: WireCodable {
         if let attemptsMax { content.field(14) { $0.varint(UInt64(attemptsMax)) } }
         options.encode(into: &content)
         if case .image(let name, let digest) = rootfs {
-            content.field(50) {
+            content.field(54) {
                 name.encode(into: &$0)
                 $0.bool(digest != nil)
                 digest?.encode(into: &$0)
@@ -102,7 +102,7 @@ extension TaskSpec: WireCodable {
         case 12: constraints = try texts(&content)
         case 13: retention = .nanoseconds(try content.signed())
         case 14: attemptsMax = try content.varint32()
-        case 50:
+        case 54:
             let name = try ImageName(from: &content)
             rootfs = .image(name, try content.bool() ? try ImageDigest(from: &content) : nil)
         default: return try options.read(tag, from: &content)

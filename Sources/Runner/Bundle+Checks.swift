@@ -25,7 +25,7 @@ extension BundleWriter {
         for volume in spec.volumes { _ = try source(of: volume) }
         let tree = try tree(of: spec)
         let user = try user(of: spec)
-        let ids = [user.uid, user.gid] + user.additionalGids
+        let ids = [user.user, user.group] + user.otherGroups
         if spec.options.hasUserNamespace, let highest = ids.max(), highest >= Self.usersCount {
             throw RunnerError(
                 "the user or group \(highest) does not exist among users of the task's own "
