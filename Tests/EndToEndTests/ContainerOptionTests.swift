@@ -55,6 +55,9 @@ struct ContainerOptionTests {
         Row(
             options: ["--userns", "--network", "host"], script: "true", code: 125,
             words: "userns"),
+        Row(
+            options: ["--memory", "32M"], script: "head -c 200M /dev/zero | tail", code: 137,
+            words: "ran out of memory"),
         Row(options: ["--disk", "1G", "--best-effort"], script: "echo ran", output: "ran\n"),
     ]
 
