@@ -54,10 +54,8 @@ struct ContainerArguments: ParsableArguments {
         if !capDrop.isEmpty { spec.capDrop = capDrop }
         if !capAdd.isEmpty { spec.capAdd = capAdd }
         if !ulimit.isEmpty { spec.ulimits = ulimit }
-        spec.shmSize = try shmSize.map { (text) throws(InvalidInput) in
-            try Quantities.bytes(text)
-        }
-        spec.disk = try disk.map { (text) throws(InvalidInput) in try Quantities.bytes(text) }
+        spec.shmSize = try RunCommand.reading("--shm-size", shmSize, Quantities.bytes)
+        spec.disk = try RunCommand.reading("--disk", disk, Quantities.bytes)
         if bestEffort { spec.bestEffort = true }
     }
 }

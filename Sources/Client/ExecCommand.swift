@@ -106,7 +106,12 @@ struct ExecCommand: AsyncParsableCommand {
         request.workdir = workdir
         request.user = user
         if stdin { request.stdin = true }
-        _ = try request.program()
+        do {
+            _ = try request.program()
+        } catch {
+            let subject = error.field.map(RunCommand.option) ?? "the command"
+            throw ClientFailure("exec: \(subject): \(error.cause)", code: 125)
+        }
         return (task, request)
     }
 }

@@ -141,7 +141,7 @@ struct RunCommand: AsyncParsableCommand {
             throw ClientFailure("run: give a command, such as: client run ls -l", code: 125)
         }
         spec.cpus = cpus
-        spec.memory = try reading("--memory", memory, Quantities.bytes)
+        spec.memory = try Self.reading("--memory", memory, Quantities.bytes)
         spec.pids = pids
         spec.environment = try environment()
         spec.workdir = workdir
@@ -151,15 +151,15 @@ struct RunCommand: AsyncParsableCommand {
         spec.restart = restart
         spec.maxAttempts = maxAttempts
         spec.onPartition = onPartition
-        spec.retainSeconds = try reading("--retain", retain, Quantities.seconds)
-        spec.timeoutSeconds = try reading("--timeout", timeout, Quantities.seconds)
-        spec.graceSeconds = try reading("--grace", grace, Quantities.seconds)
+        spec.retainSeconds = try Self.reading("--retain", retain, Quantities.seconds)
+        spec.timeoutSeconds = try Self.reading("--timeout", timeout, Quantities.seconds)
+        spec.graceSeconds = try Self.reading("--grace", grace, Quantities.seconds)
         spec.constraints = constraint
         if stdin { spec.stdin = true }
         if tty { spec.terminal = Terminal.sizeHere ?? TerminalView(rows: 24, columns: 80) }
         try container.read(into: &spec)
         // Checked here as well as by the node: the error comes sooner, and without a network.
-        _ = try reading("--ack", ack, Quantities.ack)
+        _ = try Self.reading("--ack", ack, Quantities.ack)
         do {
             _ = try spec.spec()
         } catch {
@@ -170,7 +170,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// Reads an option's value, when there is one; an error names the option.
-    private func reading<Value>(
+    static func reading<Value>(
         _ option: String, _ text: String?, _ read: (String) throws(InvalidInput) -> Value
     ) throws -> Value? {
         guard let text else { return nil }
@@ -188,6 +188,7 @@ struct RunCommand: AsyncParsableCommand {
         case "environment": "--env"
         case "volumes": "--volume"
         case "constraints": "--constraint"
+        case "ulimits": "--ulimit"
         default:
             "--" + field.replacing("_seconds", with: "").replacing("_", with: "-")
         }

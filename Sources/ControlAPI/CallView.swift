@@ -34,22 +34,22 @@ package struct ExecRequest: Codable, Hashable, Sendable {
     /// - Throws: `InvalidInput` naming the field and what it takes.
     package func program() throws(InvalidInput) -> CallProgram {
         guard let first = command.first, !first.isEmpty else {
-            throw InvalidInput("command: give a program to run")
+            throw InvalidInput(field: "command", "give a program to run")
         }
         var program = CallProgram(command: command)
         program.environment = environment ?? []
         for setting in program.environment where !setting.dropFirst().contains("=") {
-            throw InvalidInput("environment: \(setting) is not KEY=VALUE")
+            throw InvalidInput(field: "environment", "\(setting) is not KEY=VALUE")
         }
         if let workdir {
             guard workdir.hasPrefix("/") else {
-                throw InvalidInput("workdir: \(workdir) is not an absolute path")
+                throw InvalidInput(field: "workdir", "\(workdir) is not an absolute path")
             }
             program.workingDirectory = workdir
         }
         if let user {
             guard SpecView.isUser(user) else {
-                throw InvalidInput("user: \(user) is not USER[:GROUP], names or numbers")
+                throw InvalidInput(field: "user", "\(user) is not USER[:GROUP], names or numbers")
             }
             program.user = user
         }

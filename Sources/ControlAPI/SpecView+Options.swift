@@ -6,29 +6,37 @@ extension SpecView {
     func readOptions(into options: inout ContainerOptions) throws(InvalidInput) {
         if let user {
             guard SpecView.isUser(user) else {
-                throw InvalidInput("user: \(user) is not USER[:GROUP], names or numbers")
+                throw InvalidInput(field: "user", "\(user) is not USER[:GROUP], names or numbers")
             }
             options.user = user
         }
         if let hostname {
             guard SpecView.isHostname(hostname) else {
                 throw InvalidInput(
-                    "hostname: \(hostname) is none; take 1 to "
+                    field: "hostname",
+                    "\(hostname) is none; take 1 to "
                         + "\(ContainerOptions.hostnameSizeBytesMax) letters, digits, . and -")
             }
             options.hostname = hostname
         }
         if let entrypoint {
             guard image != nil else {
-                throw InvalidInput("entrypoint: only an image has one; give the command instead")
+                throw InvalidInput(
+                    field: "entrypoint", "only an image has one; give the command instead")
             }
             options.entrypoint = entrypoint == [""] ? [] : entrypoint
         }
-        if let stopSignal { options.stopSignal = try Quantities.signal(stopSignal) }
+        if let stopSignal {
+            do {
+                options.stopSignal = try Quantities.signal(stopSignal)
+            } catch {
+                throw InvalidInput(field: "stop_signal", error.cause)
+            }
+        }
         switch network {
         case nil, "none"?: options.network = .none
         case "host"?: options.network = .host
-        case let other?: throw InvalidInput("network: \(other) is neither none nor host")
+        case let other?: throw InvalidInput(field: "network", "\(other) is neither none nor host")
         }
         for mount in tmpfs ?? [] { options.tmpfs.append(try Quantities.tmpfs(mount)) }
         options.isRootReadOnly = readOnly ?? false
@@ -36,17 +44,17 @@ extension SpecView {
         options.capabilitiesAdded = try SpecView.capabilities(capAdd, field: "cap_add")
         for limit in ulimits ?? [] { options.ulimits.append(try Quantities.ulimit(limit)) }
         guard Set(options.ulimits.map(\.kind)).count == options.ulimits.count else {
-            throw InvalidInput("ulimits: one of them is given twice")
+            throw InvalidInput(field: "ulimits", "one of them is given twice")
         }
         if let shmSize {
             guard shmSize >= 4_096 else {
-                throw InvalidInput("shm_size: \(shmSize) bytes is less than 4K")
+                throw InvalidInput(field: "shm_size", "\(shmSize) bytes is less than 4K")
             }
             options.shmSizeBytes = shmSize
         }
         if let disk {
             guard disk >= SpecView.diskBytesMin else {
-                throw InvalidInput("disk: \(disk) bytes is less than 1M")
+                throw InvalidInput(field: "disk", "\(disk) bytes is less than 1M")
             }
             options.diskBytes = disk
         }
@@ -55,7 +63,8 @@ extension SpecView {
         options.hasUserNamespace = userns ?? false
         guard !options.hasUserNamespace || options.network == .none else {
             throw InvalidInput(
-                "userns: users of its own and the node's network do not go together; take it without "
+                field: "userns",
+                "users of its own and the node's network do not go together; take it without "
                     + "network")
         }
         options.terminal = terminal.map { TerminalSize(rows: $0.rows, columns: $0.columns) }
@@ -89,7 +98,8 @@ extension SpecView {
         for text in wanted ?? [] {
             guard let name = Capabilities.name(text) else {
                 throw InvalidInput(
-                    "\(field): there is no capability \(text); write one such as NET_RAW, or ALL")
+                    field: field,
+                    "there is no capability \(text); write one such as NET_RAW, or ALL")
             }
             names.insert(name)
         }
@@ -98,7 +108,7 @@ extension SpecView {
 
     private static func checkCounts(of options: ContainerOptions) throws(InvalidInput) {
         guard options.tmpfs.count <= ContainerOptions.listCountMax else {
-            throw InvalidInput("tmpfs: more than \(ContainerOptions.listCountMax) mounts")
+            throw InvalidInput(field: "tmpfs", "more than \(ContainerOptions.listCountMax) mounts")
         }
     }
 }
@@ -121,16 +131,22 @@ extension Quantities {
             parts[0].utf8.count <= ContainerOptions.textSizeBytesMax
         else {
             throw InvalidInput(
-                "tmpfs \(text): write PATH[:size=SIZE] with an absolute path outside of /proc and "
+                field: "tmpfs",
+                "\(text): write PATH[:size=SIZE] with an absolute path outside of /proc and "
                     + "/sys, such as /scratch:size=64M")
         }
         guard parts.count == 2 else { return TmpfsMount(target: parts[0]) }
         guard parts[1].hasPrefix("size=") else {
-            throw InvalidInput("tmpfs \(text): the one option is size=SIZE")
+            throw InvalidInput(field: "tmpfs", "\(text): the one option is size=SIZE")
         }
-        let size = try bytes(String(parts[1].dropFirst(5)))
+        let size: UInt64
+        do {
+            size = try bytes(String(parts[1].dropFirst(5)))
+        } catch {
+            throw InvalidInput(field: "tmpfs", "\(text): \(error.cause)")
+        }
         guard size >= 4_096 else {
-            throw InvalidInput("tmpfs \(text): \(size) bytes is less than 4K")
+            throw InvalidInput(field: "tmpfs", "\(text): \(size) bytes is less than 4K")
         }
         return TmpfsMount(target: parts[0], sizeBytes: size)
     }
@@ -138,7 +154,8 @@ extension Quantities {
     /// `NAME=SOFT[:HARD]`, numbers or `unlimited`.
     package static func ulimit(_ text: String) throws(InvalidInput) -> Ulimit {
         let problem = InvalidInput(
-            "ulimit \(text): write NAME=SOFT[:HARD], such as nofile=1024:2048; the names are "
+            field: "ulimits",
+            "\(text): write NAME=SOFT[:HARD], such as nofile=1024:2048; the names are "
                 + Ulimit.Kind.allCases.map(\.name).joined(separator: ", "))
         let sides = text.split(separator: "=", omittingEmptySubsequences: false)
         guard sides.count == 2, let kind = Ulimit.Kind(name: sides[0]) else { throw problem }
@@ -149,7 +166,8 @@ extension Quantities {
             let hard = values.count == 2 ? values[1] : soft
         else { throw problem }
         guard soft <= hard else {
-            throw InvalidInput("ulimit \(text): the soft limit is higher than the hard one")
+            throw InvalidInput(
+                field: "ulimits", "\(text): the soft limit is higher than the hard one")
         }
         return Ulimit(kind: kind, soft: soft, hard: hard)
     }

@@ -225,7 +225,8 @@ package struct SpecView: Codable, Hashable, Sendable {
         try readOptions(into: &spec.options)
         guard !spec.options.hasInput || [nil, "never"].contains(restart) else {
             throw InvalidInput(
-                "stdin: input is there once, so that such a task can't run again; take it without "
+                field: "stdin",
+                "input is there once, so that such a task can't run again; take it without "
                     + "restart, or with never")
         }
         if spec.options.hasInput { spec.restart = .never }

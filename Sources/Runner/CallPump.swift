@@ -60,6 +60,7 @@ final class CallPump: @unchecked Sendable {
     private let endpoint: any CallEndpoint
     /// Whether the call ends when nobody asks; else its input does.
     private let endsWithSilence: Bool
+    private let silenceMax: Duration
     private let wake = magpie_eventfd()
     private let lock = NSLock()
     private let over = DispatchSemaphore(value: 0)
@@ -79,8 +80,9 @@ final class CallPump: @unchecked Sendable {
     private var pendingEnd: CallEnd?
     private var drainUntil: ContinuousClock.Instant?
 
-    init(_ endpoint: any CallEndpoint, endsWithSilence: Bool) {
+    init(_ endpoint: any CallEndpoint, endsWithSilence: Bool, silenceMax: Duration) {
         self.endpoint = endpoint
+        self.silenceMax = silenceMax
         self.endsWithSilence = endsWithSilence
     }
 
@@ -229,7 +231,7 @@ final class CallPump: @unchecked Sendable {
     private func isOver() -> Bool {
         lock.withLock {
             if isClosing { return true }
-            guard ContinuousClock.now - lastHeard > CallCommand.silenceMax else { return false }
+            guard ContinuousClock.now - lastHeard > silenceMax else { return false }
             // A task's input has no end of its own, but the monitor's: only it ends.
             if !endsWithSilence, end == nil, ends.inputKind == .packets { input.abandon() }
             return endsWithSilence || end != nil

@@ -55,7 +55,8 @@ extension ContainerRunner {
             lastCall += 1
             let endpoint = ProgramCall(
                 self, ContainerPaths(id, configuration), program, number: lastCall)
-            let pump = CallPump(endpoint, endsWithSilence: true)
+            let pump = CallPump(
+                endpoint, endsWithSilence: true, silenceMax: configuration.callSilenceMax)
             calls[key] = RunningCall(container: id, pump: pump)
             return pump
         }
@@ -93,7 +94,9 @@ extension ContainerRunner {
     func beginInput(_ paths: ContainerPaths) {
         guard let kind = Files.text(paths.inputMark).flatMap({ TaskInput.Kind(rawValue: $0) })
         else { return }
-        let pump = CallPump(TaskInput(paths, kind), endsWithSilence: false)
+        let pump = CallPump(
+            TaskInput(paths, kind), endsWithSilence: false,
+            silenceMax: configuration.callSilenceMax)
         lock.withLock { inputs[paths.id] = pump }
         pump.start {}
     }

@@ -6,6 +6,8 @@ import Model
 /// One container's life. Every function here runs on the container's own queue.
 extension ContainerRunner {
     func create(_ id: ContainerID, _ wanted: TaskSpec) {
+        // One that is there, or was, is not made again: nobody may take its place.
+        guard let entry = entry(id), !entry.isCreated, !entry.hasEnded else { return }
         let paths = ContainerPaths(id, configuration)
         let spec: TaskSpec
         do {

@@ -88,6 +88,12 @@ final class ProgramCall: CallEndpoint {
     }
 
     private func spawnWithTerminal(_ arguments: [String]) throws(RunnerError) -> CallPump.Ends {
+        // runc hands a terminal over only when it does not wait for the program's end.
+        guard !runner.configuration.runtime.hasSuffix("runc") else {
+            throw RunnerError(
+                "the task's node runs containers by runc, which gives further programs no terminal; "
+                    + "take it without -t, or have its daemon use crun (--runtime)")
+        }
         let listener = magpie_listen(file("sock"))
         guard listener >= 0 else { throw Files.failure("listen at", file("sock")) }
         defer { Glibc.close(listener) }

@@ -1,3 +1,5 @@
+import Model
+
 /// What a runner needs to know about its machine and its operator's wishes.
 package struct RunnerConfiguration: Sendable {
     /// The node's data directory; logs and writable layers live below it.
@@ -26,6 +28,9 @@ package struct RunnerConfiguration: Sendable {
     package var nodeName: String
     /// How much of each task's output is kept, in bytes of its log; older output goes first.
     package var logSizeBytesMax = RunnerConfiguration.logSizeBytesUsual
+
+    /// How long nobody may ask for anything before a call ends by itself.
+    var callSilenceMax = CallCommand.silenceMax
 
     /// Where the seccomp profile is.
     static let seccompProfileUsual = "/usr/share/containers/seccomp.json"

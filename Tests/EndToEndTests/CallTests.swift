@@ -58,7 +58,7 @@ struct CallTests {
             Row(arguments: [id, "no-such"], errors: "no-such", code: 127),
             Row(arguments: [id, "/etc/passwd"], errors: "/etc/passwd", code: 126),
             Row(arguments: ["-u", "whoever", id, "true"], errors: "whoever", code: 125),
-            Row(arguments: ["-w", "usr", id, "true"], errors: "workdir", code: 125),
+            Row(arguments: ["-w", "usr", id, "true"], errors: "exec: --workdir", code: 125),
             Row(arguments: [id], errors: "give a task and a command", code: 125),
             Row(arguments: ["--what", id, "true"], errors: "--what", code: 125),
             Row(arguments: ["abc", "true"], errors: "abc", code: 125),

@@ -22,7 +22,7 @@ struct ContainerOptionTests {
         Row(options: ["--user", "4711:12"], script: "id -u; id -g", output: "4711\n12\n"),
         Row(options: ["--user", "no-such"], script: "true", code: 125, words: "no-such"),
         Row(options: ["--hostname", "box"], script: "uname -n", output: "box\n"),
-        Row(options: ["--hostname", "b_x"], script: "true", code: 125, words: "hostname"),
+        Row(options: ["--hostname", "b_x"], script: "true", code: 125, words: "run: --hostname"),
         Row(options: ["--init"], script: "cat /proc/1/comm", output: "magpie-init\n"),
         Row(options: ["--no-init"], script: "true", code: 125, words: "--no-init"),
         Row(
@@ -43,7 +43,14 @@ struct ContainerOptionTests {
             options: ["--network", "host"],
             script: "ls /sys/class/net | grep -c . > /dev/null && echo up",
             output: "up\n"),
-        Row(options: ["--network", "bridge"], script: "true", code: 125, words: "network"),
+        Row(
+            options: ["--network", "bridge"], script: "true", code: 125,
+            words: "run: --network"),
+        Row(options: ["--shm-size", "x"], script: "true", code: 125, words: "run: --shm-size"),
+        Row(options: ["--ulimit", "x"], script: "true", code: 125, words: "run: --ulimit"),
+        Row(
+            options: ["--stop-signal", "X"], script: "true", code: 125,
+            words: "run: --stop-signal"),
         Row(
             options: ["--ulimit", "nofile=64:128"], script: "ulimit -Sn; ulimit -Hn",
             output: "64\n128\n"),
@@ -55,6 +62,9 @@ struct ContainerOptionTests {
         Row(
             options: ["--userns", "--network", "host"], script: "true", code: 125,
             words: "userns"),
+        Row(
+            options: ["--memory", "32M"], script: "head -c 200M /dev/zero | tail", code: 137,
+            words: "ran out of memory"),
         Row(options: ["--disk", "1G", "--best-effort"], script: "echo ran", output: "ran\n"),
     ]
 

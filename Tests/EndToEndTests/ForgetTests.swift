@@ -26,9 +26,12 @@ struct ForgetTests {
             let holder = cluster.nodes[index]
             let asker = cluster.nodes[(index + 1) % 3]
 
+            // Before anybody could take it for dead.
             let early = try await asker.client("nodes", "forget", holder.name)
             #expect(early.code == 1)
-            #expect(early.errors.contains("\(holder.name) is alive; stop its daemon"))
+            #expect(
+                early.errors.contains("\(holder.name) is alive; stop its daemon"),
+                "\(early.errors)")
             await holder.kill()
             try await forget(holder, asking: asker) {
                 let seen = try await cluster.tasks(seenBy: asker).first

@@ -280,7 +280,9 @@ struct CallTests {
     }
 
     @Test func `programs are started up to their bound, and not one more`() async throws {
-        try await RunnerBench.run { bench in
+        try await RunnerBench.run {
+            $0.callSilenceMax = .seconds(3_600)
+        } _: { bench in
             let id = bench.newID()
             try await bench.start(id, Self.sleeper { $0.resources.memoryBytes = 512 << 20 })
             let program = CallTarget.program(CallProgram(command: ["sleep", "100"]))
@@ -297,6 +299,25 @@ struct CallTests {
             try await bench.eventually("there is room again") { bench.runner.callCount == 0 }
             #expect(Files.names(in: bench.callsDirectory).isEmpty)
             #expect(try await bench.exec(id, CallProgram(command: ["true"])).end == .exited(0))
+        }
+    }
+
+    @Test func `a call that nobody asks about any more ends by itself`() async throws {
+        try await RunnerBench.run {
+            $0.callSilenceMax = .milliseconds(500)
+        } _: { bench in
+            let id = bench.newID()
+            var spec = TaskSpec(command: ["sh", "-c", "cat; echo over; sleep 100"])
+            spec.options.hasInput = true
+            try await bench.start(id, spec)
+            _ = try await bench.open(id, .program(CallProgram(command: ["sleep", "100"])))
+            try await bench.eventually("its program has ended") {
+                bench.runner.callCount == 0
+                    && bench.runner.cgroups.processes(in: bench.paths(id).group).count == 2
+            }
+            // Nor does a task wait for input that nobody will send.
+            try await bench.wrote(id)
+            #expect(Files.names(in: bench.callsDirectory).isEmpty)
         }
     }
 

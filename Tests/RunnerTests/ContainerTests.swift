@@ -283,7 +283,8 @@ struct ContainerTests {
             try await bench.start(
                 flood,
                 TaskSpec(command: [
-                    "sh", "-c", "yes 0123456789012345678901234567890 | head -c 300M",
+                    "sh", "-c",
+                    "yes 0123456789012345678901234567890 | head -c \(RunnerBench.isThorough ? "1G" : "200M")",
                 ]))
             #expect(try await bench.end(of: quiet) == .exited(ExitStatus(code: 0)))
             #expect(await bench.log(quiet).map(\.text) == ["quiet\n"])

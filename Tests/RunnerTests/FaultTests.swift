@@ -124,6 +124,90 @@ struct FaultTests {
         }
     }
 
+    @Test func `a container that is there already is not made twice, nor harmed`() async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(
+                id, TaskSpec(command: ["sh", "-c", "echo once; sleep 1; exit 6"]))
+            let process = bench.runner.program(of: bench.paths(id))
+            bench.runner.perform(id, .create(TaskSpec(command: ["sh", "-c", "echo twice"])))
+            bench.runner.perform(id, .start)
+            #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 6)))
+            #expect(process != nil)
+            #expect(await bench.log(id).map(\.text) == ["once\n"])
+            bench.runner.perform(id, .create(TaskSpec(command: ["true"])))
+            try await bench.leavesNothing(id)
+        }
+    }
+
+    @Test func `short tasks come and go in great number, and nothing of them stays`() async throws {
+        try await RunnerBench.run { bench in
+            let count = RunnerBench.isThorough ? 1_000 : 120
+            for batch in 0..<count / 8 {
+                let ids = (0..<8).map { _ in bench.newID() }
+                for (index, id) in ids.enumerated() {
+                    let spec = TaskSpec(command: ["sh", "-c", "exit \(batch % 16 * 8 + index)"])
+                    bench.runner.perform(id, .create(spec))
+                    bench.runner.perform(id, .start)
+                }
+                for (index, id) in ids.enumerated() {
+                    let code = Int32(batch % 16 * 8 + index)
+                    #expect(
+                        try await bench.end(of: id, within: .seconds(60))
+                            == .exited(ExitStatus(code: code)))
+                    bench.runner.perform(id, .remove)
+                    bench.runner.perform(id, .removeLog)
+                }
+            }
+            let directories = ["bundles", "exits", "runtime", "calls"].map {
+                "\(bench.runner.configuration.runDirectory)/\($0)"
+            }
+            let places = directories + ["\(bench.folder)/layers", "\(bench.folder)/logs"]
+            try await bench.eventually("all is removed") {
+                places.allSatisfy { Files.names(in: $0).isEmpty }
+                    && bench.runner.cgroups.names(below: bench.group).isEmpty
+            }
+            #expect(bench.runner.lock.withLock { bench.runner.entries.isEmpty })
+        }
+    }
+
+    @Test func `a disk that tasks have filled harms their neighbours' ends as little as can be`()
+        async throws
+    {
+        let disk = FileManager.default.temporaryDirectory.path + "/magpie-disk-\(getpid())"
+        try Files.makeDirectory(disk)
+        try #require(mount("tmpfs", disk, "tmpfs", 0, "size=24m") == 0)
+        defer {
+            umount2(disk, Int32(MNT_DETACH))
+            rmdir(disk)
+        }
+        try await RunnerBench.run(in: disk) { bench in
+            let neighbour = bench.newID()
+            let script = "echo begun; until [ -e /tmp/go ]; do sleep 0.05; done; exit 5"
+            try await bench.start(neighbour, TaskSpec(command: ["sh", "-c", script]))
+            // Its root file system and its log lie on the same disk.
+            let hog = bench.newID()
+            let fill = "head -c 100M /dev/zero > /home/x; echo $?; yes | head -c 1M; exit 7"
+            #expect(
+                try await bench.finish(hog, TaskSpec(command: ["sh", "-c", fill]))
+                    == .exited(ExitStatus(code: 7)))
+            let program = try #require(bench.runner.program(of: bench.paths(neighbour)))
+            // A third one runs if it needs no room; else it is said what is missing.
+            switch try await bench.finish(bench.newID(), TaskSpec(command: ["true"])) {
+            case .exited(let status): #expect(status.code == 0)
+            case .failed(let failure):
+                #expect(failure.code == 125 && failure.message.contains("No space left"))
+            case let other: Issue.record("\(other)")
+            }
+            try Files.write([], to: "/proc/\(program)/root/tmp/go")
+            #expect(try await bench.end(of: neighbour) == .exited(ExitStatus(code: 5)))
+            try await bench.leavesNothing(hog)
+            #expect(
+                try await bench.finish(bench.newID(), TaskSpec(command: ["true"]))
+                    == .exited(ExitStatus(code: 0)))
+        }
+    }
+
     @Test func `a fork bomb is held, ended, and harms nobody`() async throws {
         try await RunnerBench.run { bench in
             let neighbour = bench.newID()
@@ -184,6 +268,9 @@ struct FaultTests {
 }
 
 extension RunnerBench {
+    /// The group of all containers.
+    var group: String { "/magpie-\(runner.configuration.groupName)" }
+
     /// Removes a container, and waits until neither directory, group nor process is left of it.
     func leavesNothing(_ id: ContainerID) async throws {
         let paths = paths(id)

@@ -39,6 +39,56 @@ struct LimitTests {
         }
     }
 
+    /// Makes a runtime that takes less care of limits than it is told.
+    private func carelessRuntime(in folder: String) throws -> String {
+        let script = """
+            #!/bin/sh
+            case " $* " in
+            *" create "*)
+                sed -i -e 's/"pids":{"limit":17}/"pids":{"limit":400}/' \
+                    -e 's/"limit":50331648/"limit":100663296/;s/"swap":50331648/"swap":100663296/' \
+                    config.json ;;
+            esac
+            exec \(try Programs.runtime(nil)) "$@"
+
+            """
+        try Files.makeDirectory(folder)
+        try Files.write(Array(script.utf8), to: folder + "/runtime")
+        chmod(folder + "/runtime", 0o755)
+        return folder + "/runtime"
+    }
+
+    @Test func `limits that the kernel did not take are refused, or it is said`() async throws {
+        let folder =
+            FileManager.default.temporaryDirectory.path + "/magpie-limit-\(UUID().uuidString)"
+        defer { Files.remove(folder) }
+        let runtime = try carelessRuntime(in: folder)
+        try await RunnerBench.run {
+            $0.runtime = runtime
+        } _: { bench in
+            var spec = TaskSpec(command: ["sh", "-c", "exit 4"])
+            spec.pidsMax = 17
+            let failure = try await bench.failure(spec)
+            #expect(failure.code == 125)
+            #expect(failure.message.contains("processes"), "\(failure.message)")
+            #expect(
+                failure.message.contains("--best-effort") && !failure.message.contains("memory"))
+            spec.resources.memoryBytes = 48 << 20
+            spec.options.isBestEffort = true
+            let id = bench.newID()
+            #expect(try await bench.finish(id, spec) == .exited(ExitStatus(code: 4)))
+            #expect(bench.notes(of: id) == ["not limited on this node: memory, processes"])
+            spec.options.isBestEffort = false
+            let second = bench.newID()
+            guard case .failed(let both) = try await bench.finish(second, spec) else {
+                Issue.record("it must fail")
+                return
+            }
+            #expect(both.message.contains("memory, processes"))
+            try await bench.leavesNothing(second)
+        }
+    }
+
     @Test(.enabled(if: LimitTests.disks != nil, "no file system here has project quotas"))
     func `a limit on disk space holds, and is gone with its task`() async throws {
         let disks = try #require(LimitTests.disks)

@@ -69,6 +69,9 @@ final class RunnerBench: @unchecked Sendable {
         Files.remove(folder)
     }
 
+    /// Whether tests that take much of the machine are to take all that they can use.
+    static let isThorough = ProcessInfo.processInfo.environment["MAGPIE_TEST_THOROUGH"] != nil
+
     /// A new runner on the same folder, as after a restart of the daemon.
     func restart() throws {
         runner = try RunnerBench.runner(folder, settings)
