@@ -88,6 +88,7 @@ extension RuleSchedules {
     }
 
     /// One voter lags, one has its disk restored from a copy, and the complete one stops.
+    ///
     /// The copy is one from a moment before, or from before its node had a vote.
     func rolledBackVoter() -> [String] {
         rolledBackVoter(isEarly: false) + rolledBackVoter(isEarly: true)
