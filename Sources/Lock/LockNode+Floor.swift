@@ -72,14 +72,42 @@ extension LockNode {
     /// Somebody tells of a floor: only voters are believed, and only if they have signed it.
     mutating func heardFloor(_ heard: LockFloor, emit: (LockEffect) -> Void) {
         guard heard.mark.generation == generation, heard.mark > floor?.mark ?? .zero,
-            voters.contains(heard.signer)
+            voters.contains(heard.signer) || isUnproven(heard)
         else { return }
         emit(.checkFloor(heard))
+    }
+
+    /// Whether a floor counts for votes only, since this node does not know who votes: its log may be
+    /// older than that.
+    private func isUnproven(_ heard: LockFloor) -> Bool {
+        voters.isEmpty && members[heard.signer] != nil
+            && heard.mark > unprovenFloors[heard.signer]?.mark ?? .zero
+    }
+
+    /// It is known now who votes: their floors are believed, the others never were.
+    mutating func proveFloors(emit: (LockEffect) -> Void) {
+        guard !unprovenFloors.isEmpty, !voters.isEmpty else { return }
+        let heard = unprovenFloors.values.sorted { $0.mark < $1.mark }
+        unprovenFloors = [:]
+        if let highest = heard.last(where: { voters.contains($0.signer) }) {
+            take(highest, emit: emit)
+        }
+    }
+
+    /// What a candidate's log must reach.
+    private var markForVotes: FencingToken? {
+        let unproven = voters.isEmpty ? unprovenFloors.values.map(\.mark).max() : nil
+        return [floor?.mark, unproven].compactMap { $0 }.max()
     }
 
     /// The signature is good.
     mutating func take(_ checked: LockFloor, emit: (LockEffect) -> Void) {
         guard checked.mark.generation == generation, checked.mark > floor?.mark ?? .zero else {
+            return
+        }
+        guard !voters.isEmpty else {
+            // One for each member.
+            if isUnproven(checked) { unprovenFloors[checked.signer] = checked }
             return
         }
         floor = checked
@@ -94,7 +122,7 @@ extension LockNode {
         switch content {
         case .preVoteRequest(let lastIndex, _), .voteRequest(let lastIndex, _, _):
             guard configuration.mutation != .leadsBehind else { return true }
-            if let floor, lastIndex < floor.mark.index {
+            if let mark = markForVotes, lastIndex < mark.index {
                 tellFloor(to: sender, at: now, emit: emit)
                 return false
             }

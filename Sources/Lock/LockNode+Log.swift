@@ -47,6 +47,7 @@ extension LockNode {
         case .leaderChanged(let leader, _):
             leaderChanged(to: leader, at: now, emit: emit)
         case .membersChanged:
+            proveFloors(emit: emit)
             tellVoters(emit: emit)
             depart(at: now, emit: emit)
         }

@@ -19,6 +19,8 @@ package struct LockNode: Sendable {
     var members: [NodeID: LockMember] = [:]
     /// Who votes, as a leader told; and as this node told last.
     var toldVoters: [NodeID] = []
+    /// Floors that members have signed, as long as this node knows nobody who votes.
+    var unprovenFloors: [NodeID: LockFloor] = [:]
     var knownVoters: [NodeID] = []
 
     var client = LockClient()
@@ -106,7 +108,8 @@ package struct LockNode: Sendable {
             let stored = try LockFloor(decoding: row)
             if stored.mark.generation == generation { floor = stored }
         }
-        if engine.members.isVoter(id), engine.members.voters.count > 1 {
+        // Who is no voter by its own log may be one all the same: its disk may be older than that.
+        if !founds, !engine.members.isVoter(id) || engine.members.voters.count > 1 {
             quietUntil = now + configuration.requestTimeout * LockNode.quietRequests
         }
         if LockNode.isQuietCopy(restored, image, of: id, on: machine) {
@@ -294,6 +297,7 @@ package struct LockNode: Sendable {
             guard isBeliever || renewal.waits(for: sender, number) else { return }
             leaderHint = sender
             toldVoters = voters
+            proveFloors(emit: emit)
             tellVoters(emit: emit)
             renewed(session, number, leaseLength, at: now, emit: emit)
         case .renewalRefused(let id, let number):

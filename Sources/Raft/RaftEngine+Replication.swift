@@ -110,6 +110,13 @@ extension RaftEngine {
                 progress.matchIndex + 1, min(previousIndex, hintIndex.saturatingSuccessor))
             progress.isProbing = true
             progress.inflight = []
+        } else if hintIndex < progress.matchIndex, previousIndex == progress.matchIndex {
+            // It denies what it has confirmed: its disk is an older one. (Or this is old news: then
+            // it confirms again.) What is committed stays so; who must not vote is the lock's matter.
+            progress.matchIndex = 0
+            progress.nextIndex = hintIndex + 1
+            progress.isProbing = true
+            progress.inflight = []
         }
         leading?.progress[peer] = progress
         sendAppend(to: peer, isHeartbeat: false, emit: emit)
