@@ -192,11 +192,12 @@ package struct SpecView: Codable, Hashable, Sendable {
         }
         if let image {
             guard rootfs == nil else {
-                throw InvalidInput("image: a task has either an image or a rootfs")
+                throw InvalidInput(field: "image", "a task has either an image or a rootfs")
             }
             guard let name = ImageName(image) else {
                 throw InvalidInput(
-                    "image: \(image) is no name of an image: write NAME or NAME:TAG, in lower case")
+                    field: "image",
+                    "\(image) is no name of an image; write NAME or NAME:TAG, in lower case")
             }
             spec.rootfs = .image(name, nil)
         }
