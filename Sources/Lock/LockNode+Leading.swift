@@ -68,9 +68,14 @@ extension LockNode {
 
     /// How long somebody may still trust the lease of a session that is being replaced.
     ///
-    /// The leader's own daemon is beyond doubt: it is the one that reads this.
+    /// The leader's own daemon is beyond doubt: it is the one that reads this. A copy of it on another
+    /// machine is not.
     private func leaseRest(of session: SessionID, at now: Instant) -> UInt64 {
-        if table.sessions[session]?.node == id { return 0 }
+        if let replaced = table.sessions[session], replaced.node == id, machine != .unknown,
+            replaced.machine == machine
+        {
+            return 0
+        }
         if configuration.mutation == .freesAtOpening { return 0 }
         return UInt64(clamping: max(expiry(of: session) - now, .zero).nanoseconds)
     }
