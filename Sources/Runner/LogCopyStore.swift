@@ -1,3 +1,4 @@
+import CShims
 import Dispatch
 import Glibc
 package import Model
