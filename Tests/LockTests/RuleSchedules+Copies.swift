@@ -43,6 +43,45 @@ extension RuleSchedules {
         return bench.record.violations + (wasHeld ? [] : ["nobody ever held the task"])
     }
 
+    /// A copy of the leader's data directory claims while the leader stands still; then the leader leads
+    /// again, and opens a session in place of the copy's.
+    func copyOfTheLeader() -> [String] {
+        // So long that no lease ends by itself.
+        let bench = LockBench(seed: 31, configuration: configuration(leaseLength: .seconds(60)))
+        bench.knowsCopies = true
+        bench.found(3)
+        let original = leader(of: bench)
+        let copy = original + 100
+        bench.isolate(original)
+        bench.run(for: .seconds(3))
+        bench.mailboxes[original] = copy
+        bench.clone(original)
+        bench.run(for: .seconds(2))
+        claim(bench, copy)
+        guard bench.machines[copy]?.running[RuleSchedules.task] != nil else {
+            return ["the copy never held the task"]
+        }
+        bench.crash(copy)
+        bench.mailboxes = [:]
+        // It opens no session before it leads: then the request does not travel.
+        _ = capture(bench, letsPass: false) { $0.from == original && isRequest($1) }
+        for _ in 0..<20 where leader(of: bench) != original {
+            bench.heal()
+            bench.run(for: .seconds(1))
+            let other = leader(of: bench)
+            if other != original, other != 0 { bench.isolate(other) }
+            bench.run(for: .seconds(1))
+        }
+        bench.heal()
+        guard leader(of: bench) == original else { return ["the original never led again"] }
+        for _ in 0..<4 {
+            bench.openSession(original)
+            bench.run(for: .milliseconds(500))
+            claim(bench, original)
+        }
+        return bench.record.violations
+    }
+
     /// A copy of a holder's data directory asks while the holder is cut off and runs on: its task
     /// waits, before and after the lease; or the copy names the claim, and gives it back.
     func copyOfACutOffHolder() -> [String] {

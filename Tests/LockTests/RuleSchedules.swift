@@ -26,7 +26,7 @@ struct RuleSchedules {
         case .expiresAtOnce: failOver()
         case .forgetsLongLeases: mixedLengths()
         case .renewsExpiring: renewalAfterTheProposal()
-        case .freesAtOpening: clonedDirectory() + goldenImage()
+        case .freesAtOpening: clonedDirectory() + goldenImage() + copyOfTheLeader()
         case .freesForCopies: copyOfACutOffHolder()
         case .renewsReplaced: renewalWhileReplaced()
         case .skipsUnreadable: entryOfANewerVersion()
