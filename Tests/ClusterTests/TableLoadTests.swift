@@ -150,6 +150,37 @@ import Testing
         #expect(bench.sentSizeBytes - sentBefore <= tableSizeBytes * 5 / 2)
     }
 
+    @Test func `an answer has time to arrive, and longer after each that did not`() {
+        func page(_ lower: Dot = .first, knows dot: Dot? = nil) -> DotPage {
+            var set = DotSet()
+            if let dot { set.insert(dot) }
+            return DotPage(lower: lower, upper: .last, set: set)
+        }
+        let last = Dot(origin: 5, sequence: 7)
+        var supply = SupplyUnderWay()
+        var now = Instant.zero
+        func isAllowed(_ page: DotPage, after wait: Duration) -> Bool {
+            now = now + wait
+            return supply.allowsAnother(after: page, at: now)
+        }
+        #expect(isAllowed(page(), after: .zero))
+        var wait = SupplyUnderWay.waitMin
+        for _ in 0..<8 {
+            supply.begin(last, at: now)
+            #expect(!isAllowed(page(), after: wait - .nanoseconds(1)))
+            // A page about other dots says nothing about the last one.
+            #expect(!isAllowed(page(Dot(origin: 9, sequence: 0)), after: .zero))
+            #expect(isAllowed(page(), after: .nanoseconds(1)))
+            wait = min(wait * 2, SupplyUnderWay.waitMax)
+        }
+        supply.begin(last, at: now)
+        #expect(isAllowed(page(Dot(origin: 9, sequence: 0)), after: wait))
+        supply.begin(last, at: now)
+        #expect(isAllowed(page(knows: last), after: .zero))
+        supply.begin(last, at: now)
+        #expect(isAllowed(page(), after: SupplyUnderWay.waitMin))
+    }
+
     @Test func `tasks that others have collected are not waited for until their own time is over`()
     {
         var bench = TableBench(seed: 3, count: 2, retention: .seconds(5))

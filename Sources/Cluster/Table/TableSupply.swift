@@ -78,7 +78,10 @@ struct SupplyUnderWay: Sendable {
             return true
         }
         guard now >= until else { return false }
-        wait = min(wait * 2, SupplyUnderWay.waitMax)
+        // A page about other dots does not tell that the last one is lost.
+        if page.lower <= last, last <= page.upper {
+            wait = min(wait * 2, SupplyUnderWay.waitMax)
+        }
         return true
     }
 
