@@ -190,6 +190,34 @@ import Testing
         }
     }
 
+    @Test func `what a newer node alone wrote of a task reaches those who took it in, too`()
+        throws
+    {
+        var bench = TableBench(seed: 1, count: 3)
+        bench.configuration.newerFields = [7, 7, 7]
+        bench.restart(0)
+        bench.submit(1, at: 0)
+        bench.persistAll(0)
+        // Nobody hears of it: the client asks another node, which is older.
+        bench.packets = []
+        bench.configuration.newerFields = []
+        bench.submit(1, at: 1)
+        bench.attempt(1, token: 5, at: 1)
+        bench.persistAll(1)
+        for packet in bench.packets where packet.to == 2 {
+            bench.step(2, .received(packet.bytes, from: packet.from))
+        }
+        bench.packets = []
+        bench.persistAll(2)
+        #expect(bench.replicas[2].record(TableBench.task(1))?.unknown.isEmpty == true)
+        // The newer one comes back, as an older version.
+        bench.restart(0)
+        bench.settle(rounds: 4)
+        for index in bench.replicas.indices { bench.restart(index) }
+        let first = try #require(bench.replicas[0].record(TableBench.task(1)))
+        #expect(bench.isConverged && !first.unknown.isEmpty && first.births.count == 2)
+    }
+
     @Test func `beyond the bounds, a newer version's record is left to newer versions`() {
         for (tail, field) in [
             (UnknownFields.tailSizeBytesMax + 1, 1), (0, UnknownFields.sizeBytesMax + 1),

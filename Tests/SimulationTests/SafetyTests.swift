@@ -13,6 +13,16 @@ import Testing
         #expect(report.counts.events > 1_000)
     }
 
+    /// Found by a soak: what a newer node wrote is demanded of all once it is back, and not before.
+    ///
+    /// Nobody hears the newer node; it acknowledges a task by itself, a client asks another node for
+    /// the same task, and a majority without the newer one goes on.
+    @Test func `what a node that is away alone wrote is not lost before it is back`() {
+        let report = World.run(Scenario(seed: 4_129, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+        #expect(report.counts.minorities == 1)
+    }
+
     @Test func `the same seed plays the same, another one does not`() {
         func hash(_ seed: UInt64) -> UInt64 {
             World.run(Scenario(seed: seed, nodeCount: 3, taskCount: 20)).traceHash

@@ -39,10 +39,20 @@ struct Job: Sendable {
     var ended: Int64?
     /// The machine that it was last submitted to.
     var machine: Int?
-    /// Whether it was acknowledged with fields that the current version does not know.
-    var carriesNewerFields = false
     /// The disks that held it when it was acknowledged.
     var disks: Set<DiskIdentity> = []
+    /// Those of them that held it with fields that the current version does not know.
+    ///
+    /// Two nodes that can't hear each other may both acknowledge a task: what the newer of them wrote
+    /// is then on its own disk alone, however many others hold the task.
+    var newerDisks: Set<DiskIdentity> = []
+
+    /// Whether everybody must have what a newer version wrote of it.
+    ///
+    /// One disk that held it is enough: records only grow, and comparing them brings it to all.
+    func mustShowNewerFields(unlessAway isAway: (DiskIdentity) -> Bool) -> Bool {
+        !newerDisks.allSatisfy(isAway)
+    }
 }
 
 /// A disk in a machine; a lost one is replaced by another.
@@ -245,15 +255,12 @@ extension World {
                 "task \(task) is acknowledged by \(machine.name) with \(copies) copies, but "
                     + "\(holders.count) disks hold it", at: now)
         }
-        if let node = machine.node, !node.newerFields(of: task).isEmpty {
-            // A disk that has the task from an older node's hands promises nothing about the rest.
-            clients.jobs[number].carriesNewerFields = holders.allSatisfy { holder in
-                holder.disk[.task, task.value.bytes].map(World.holdsNewerFields) == true
-            }
-        }
         for holder in holders {
-            clients.jobs[number].disks.insert(
-                DiskIdentity(machine: holder.index, incarnation: holder.incarnation))
+            let disk = DiskIdentity(machine: holder.index, incarnation: holder.incarnation)
+            clients.jobs[number].disks.insert(disk)
+            if holder.disk[.task, task.value.bytes].map(World.holdsNewerFields) == true {
+                clients.jobs[number].newerDisks.insert(disk)
+            }
         }
     }
 }

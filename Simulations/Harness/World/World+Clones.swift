@@ -16,6 +16,15 @@ extension World {
     /// Whether the daemon of a copy runs, or is about to.
     var isCopyAround: Bool { impostor?.isEnded == false }
 
+    /// Whether a copy's daemon runs, or has run so shortly before that its last answers may be on their
+    /// way: who hears them stops, and is started again.
+    var wasCopyAround: Bool {
+        isCopyAround || impostor?.endedAt.map { now - $0 < World.lastWordsMax } ?? false
+    }
+
+    /// How long packets are on their way at most, connections that hang included, in nanoseconds.
+    private static let lastWordsMax: Int64 = 10_000_000_000
+
     /// Copies a disk, and starts a daemon with it.
     func clone(_ original: Machine) -> Bool {
         guard machines.count > 2, !isCopyAround, impostor?.runtime.isEmpty ?? true,
@@ -63,7 +72,7 @@ extension World {
 
     /// A daemon ends since another one has its key; there must be one.
     func stopped(_ machine: Machine, _ reason: String) {
-        guard let impostor, isCopyAround else {
+        guard let impostor, wasCopyAround else {
             return checker.fail("\(machine.name) stops without a clone: \(reason)", at: now)
         }
         counts.clonesStopped += 1
@@ -74,13 +83,14 @@ extension World {
         // The copy has lived for longer: a person ends it, and starts the original again.
         crash(machine)
         restart(machine, after: span(.seconds(1), .seconds(4)))
-        end(impostor)
+        if isCopyAround { end(impostor) }
     }
 
     /// The copy's daemon has ended for good; what it has started ends with its lease, or when a
     /// person has removed it.
     private func end(_ copy: Machine) {
         copy.isEnded = true
+        copy.endedAt = now
         crash(copy)
         // What was to start it is void.
         copy.life += 1

@@ -24,7 +24,7 @@ extension World {
         case .lockLeader(let isLeader):
             machine.isLeader = isLeader
         case .notice(.error, let text):
-            if text.contains("key"), !isCopyAround {
+            if text.contains("key"), !wasCopyAround {
                 checker.fail("\(machine.name) believes in a clone: \(text)", at: now)
             }
         case .memberChanged, .dropped, .leaseExtended, .votersChanged, .notice:

@@ -52,7 +52,9 @@ extension World {
                     + "on \(status.nodeName ?? "no node"), "
                     + (status.isUnconfirmed ? "unconfirmed" : "")
             }
-            if job.carriesNewerFields, machine.node?.newerFields(of: job.id).isEmpty == true {
+            if job.mustShowNewerFields(unlessAway: isAway),
+                machine.node?.newerFields(of: job.id).isEmpty == true
+            {
                 return "\(machine.name) has lost what a newer version wrote of task \(job.id)"
             }
         }
