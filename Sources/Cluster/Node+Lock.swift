@@ -120,6 +120,8 @@ extension Node {
             recordOutcome(task, token, outcome, at: now, emit: emit)
         case .collected:
             queue.remove(task)
+            // Perhaps under a birth that this node does not know.
+            table(.collectedElsewhere(task), at: now, emit: emit)
         case .noSession:
             reconsider(task, at: now, emit: emit)
             queue.postpone(task, until: now + Node.retryAfterMin)

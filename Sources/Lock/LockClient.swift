@@ -166,6 +166,8 @@ extension LockNode {
         case .close(let task, let token, _, _):
             if case .closed(let outcome, let first) = result {
                 emit(.closed(task, first, outcome))
+            } else if result == .collected {
+                emit(.denied(task, .collected))
             }
             if let token { emit(.released(task, token)) }
         case .forget(let node):

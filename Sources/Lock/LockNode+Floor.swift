@@ -13,8 +13,8 @@ extension LockNode {
 
     /// Whether the log lacks entries that are known to be committed.
     package var isBehind: Bool {
-        guard let floor, configuration.mutation != .leadsBehind else { return false }
-        return engine.lastIndex < floor.mark.index
+        guard let mark = markForVotes, configuration.mutation != .leadsBehind else { return false }
+        return engine.lastIndex < mark.index
     }
 
     /// When the engine wants to be called; a voter that may not lead has no reason to campaign.
@@ -34,6 +34,11 @@ extension LockNode {
 
     /// Time has come: what was asked after the start has had its time to be answered.
     mutating func endQuiet(at now: Instant, emit: (LockEffect) -> Void) {
+        if let until = heedsMembersUntil, until <= now {
+            heedsMembersUntil = nil
+            // Who knows of no other voter can't tell whether it still is the only one.
+            if !knowsNoOtherVoter { unprovenFloors = [:] }
+        }
         guard let until = quietUntil, until <= now else { return }
         quietUntil = nil
         floorAsked = []
@@ -77,27 +82,29 @@ extension LockNode {
         emit(.checkFloor(heard))
     }
 
-    /// Whether a floor counts for votes only, since this node does not know who votes: its log may be
-    /// older than that.
+    /// Whether a floor counts for votes alone, and for a lease after the start.
+    ///
+    /// Its signer is a member,
+    /// and may have become a voter since this node's log was written. In that time a leader makes the
+    /// log whole; a member that lies holds a voter up no longer.
     private func isUnproven(_ heard: LockFloor) -> Bool {
-        voters.isEmpty && members[heard.signer] != nil
+        heedsMembersUntil != nil && members[heard.signer] != nil
             && heard.mark > unprovenFloors[heard.signer]?.mark ?? .zero
     }
 
-    /// It is known now who votes: their floors are believed, the others never were.
+    private var knowsNoOtherVoter: Bool { voters.allSatisfy { $0 == id } }
+
+    /// It is known better now who votes: their floors are believed.
     mutating func proveFloors(emit: (LockEffect) -> Void) {
-        guard !unprovenFloors.isEmpty, !voters.isEmpty else { return }
-        let heard = unprovenFloors.values.sorted { $0.mark < $1.mark }
-        unprovenFloors = [:]
-        if let highest = heard.last(where: { voters.contains($0.signer) }) {
-            take(highest, emit: emit)
+        guard !unprovenFloors.isEmpty else { return }
+        for voter in voters {
+            if let proven = unprovenFloors.removeValue(forKey: voter) { take(proven, emit: emit) }
         }
     }
 
-    /// What a candidate's log must reach.
+    /// What a candidate's log must reach, this node's own included.
     private var markForVotes: FencingToken? {
-        let unproven = voters.isEmpty ? unprovenFloors.values.map(\.mark).max() : nil
-        return [floor?.mark, unproven].compactMap { $0 }.max()
+        [floor?.mark, unprovenFloors.values.map(\.mark).max()].compactMap { $0 }.max()
     }
 
     /// The signature is good.
@@ -105,7 +112,7 @@ extension LockNode {
         guard checked.mark.generation == generation, checked.mark > floor?.mark ?? .zero else {
             return
         }
-        guard !voters.isEmpty else {
+        guard voters.contains(checked.signer) else {
             // One for each member.
             if isUnproven(checked) { unprovenFloors[checked.signer] = checked }
             return

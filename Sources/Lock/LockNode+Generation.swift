@@ -128,6 +128,8 @@ extension LockNode {
         leaderHint = nil
         lastSession = nil
         floor = nil
+        unprovenFloors = [:]
+        heedsMembersUntil = nil
         quietUntil = nil
         table = LockTable(generation: newer)
         table.mutation = configuration.mutation

@@ -19,7 +19,11 @@ package struct LockNode: Sendable {
     var members: [NodeID: LockMember] = [:]
     /// Who votes, as a leader told; and as this node told last.
     var toldVoters: [NodeID] = []
-    /// Floors that members have signed, as long as this node knows nobody who votes.
+    /// Whether nobody needs to be asked after the start if there is nobody else.
+    var endsQuietAlone = false
+    /// Until when floors of members count that are no voters by this node's log.
+    var heedsMembersUntil: Instant?
+    /// Such floors, one for each member at most: the log may be older than their signers' votes.
     var unprovenFloors: [NodeID: LockFloor] = [:]
     var knownVoters: [NodeID] = []
 
@@ -109,10 +113,15 @@ package struct LockNode: Sendable {
             if stored.mark.generation == generation { floor = stored }
         }
         // Who is no voter by its own log may be one all the same: its disk may be older than that.
-        if !founds, !engine.members.isVoter(id) || engine.members.voters.count > 1 {
+        if !founds {
             quietUntil = now + configuration.requestTimeout * LockNode.quietRequests
+            endsQuietAlone = engine.members.voters == [id]
+            heedsMembersUntil =
+                now
+                + LockConfiguration.leaderLease(max(configuration.leaseLength, table.leaseLength))
         }
         if LockNode.isQuietCopy(restored, image, of: id, on: machine) {
+            endsQuietAlone = false
             quietUntil =
                 now
                 + LockConfiguration.leaderLease(max(configuration.leaseLength, table.leaseLength))
@@ -168,6 +177,8 @@ package struct LockNode: Sendable {
             members = Dictionary(list.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
             if let hint = leaderHint, members[hint]?.isInReach == false { leaderHint = nil }
             announceGeneration(at: now, emit: emit)
+            if endsQuietAlone, members.keys.allSatisfy({ $0 == id }) { quietUntil = nil }
+            endsQuietAlone = false
             askForFloors(at: now, emit: emit)
             if isLeader { upkeep(at: now, emit: emit) }
         case .openSession(let kept):
@@ -205,7 +216,8 @@ package struct LockNode: Sendable {
     /// When the lock next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         [
-            isSilent ? nil : engineDeadline, quietUntil, session?.leaseUntil, renewal.due,
+            isSilent ? nil : engineDeadline, quietUntil, heedsMembersUntil, session?.leaseUntil,
+            renewal.due,
             client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
         ].compactMap { $0 }.min()
     }

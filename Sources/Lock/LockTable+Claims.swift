@@ -6,7 +6,7 @@ extension LockTable {
         _ request: AcquireRequest, for session: SessionID, of client: NodeID, token: FencingToken
     ) -> LockResult {
         guard sessions[session]?.node == client else { return .noSession }
-        guard !collected.contains(request.birth) || mutation == .grantsCollected else {
+        guard !isCollected(request.task, request.birth) || mutation == .grantsCollected else {
             return .collected
         }
         if isRecovering, !isOwnClaim(request.task, of: session) {
@@ -92,7 +92,7 @@ extension LockTable {
             put(.closed(outcome, nil, birth: birth), for: task)
         case nil:
             // It may have ended so long ago that only its birth is remembered.
-            if let birth, collected.contains(birth) { return .collected }
+            if isCollected(task, birth) { return .collected }
             guard !isFull else { return .resting(LockTable.fullRest) }
             put(.closed(outcome, nil, birth: birth), for: task)
         }
@@ -118,7 +118,8 @@ extension LockTable {
         let dots = Set(dots)
         for dot in dots.sorted() { collected.insert(dot) }
         let gone = entries.filter { _, entry in entry.birthUnlessHeld.map(dots.contains) ?? false }
-        for task in gone.keys { put(nil, for: task) }
+        // By way of `put`, which remembers them.
+        for (task, entry) in gone.sorted(by: { $0.key < $1.key }) { put(entry, for: task) }
         return .done
     }
 

@@ -19,6 +19,7 @@ extension LockTable: WireCodable {
         writer.rows(lastSessions) { $1.encode(into: &$0) }
         writer.rows(clients) { $1.encode(into: &$0) }
         collected.encode(into: &writer)
+        collectedTasks.encode(into: &writer)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
@@ -50,6 +51,7 @@ extension LockTable: WireCodable {
         }
         for (node, client) in clients { put(client, for: node) }
         collected = try BirthIntervals(from: &reader)
+        restore(try CollectedTasks(from: &reader))
     }
 
     /// Files an entry, and with it what is derived from the entries.

@@ -64,6 +64,7 @@ struct LockTable: Hashable, Sendable {
     var waiting: [NodeID: Set<TaskID>] = [:]
     private(set) var clients: [NodeID: Client] = [:]
     var collected = BirthIntervals()
+    private(set) var collectedTasks = CollectedTasks()
     /// About how many bytes entries, and clients, take in a snapshot; never too few.
     private(set) var entriesSizeBytes = 0
     private(set) var clientsSizeBytes = 0
@@ -165,7 +166,10 @@ struct LockTable: Hashable, Sendable {
     /// Changes an entry; one that nobody holds and whose task is collected goes instead.
     mutating func put(_ entry: Entry?, for task: TaskID) {
         var entry = entry
-        if let birth = entry?.birthUnlessHeld, collected.contains(birth) { entry = nil }
+        if let birth = entry?.birthUnlessHeld, collected.contains(birth) {
+            entry = nil
+            collectedTasks.insert(task)
+        }
         entriesSizeBytes += (entry?.sizeBytes ?? 0) - (entries[task]?.sizeBytes ?? 0)
         entries[task] = entry
     }
@@ -179,7 +183,16 @@ struct LockTable: Hashable, Sendable {
     /// About how many bytes the table takes in a snapshot; never too few.
     var sizeBytes: Int {
         entriesSizeBytes + clientsSizeBytes + collected.sizeBytes
-            + 64 * (1 + sessions.count + lastSessions.count)
+            + 64 * (1 + sessions.count + lastSessions.count) + 16 * collectedTasks.count
+    }
+
+    /// Takes the tasks of a snapshot.
+    mutating func restore(_ tasks: CollectedTasks) { collectedTasks = tasks }
+
+    /// Whether a task is known to be collected, by its birth or by itself.
+    func isCollected(_ task: TaskID, _ birth: BirthDot?) -> Bool {
+        if let birth, collected.contains(birth) { return true }
+        return entries[task] == nil && collectedTasks.contains(task)
     }
 
     /// Whether a task that has no entry must wait for one.

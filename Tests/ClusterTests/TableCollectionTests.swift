@@ -142,6 +142,36 @@ import Testing
         #expect(gone(1, in: bench))
     }
 
+    @Test func `a task that comes back under a birth that nobody knew is collected, too`() {
+        var bench = TableBench(seed: 7, count: 3, retention: .seconds(10))
+        let before = bench.replicas[1]
+        // The client repeats itself at replica 1, which is cut off from then on.
+        bench.submit(1, at: 1)
+        bench.persistAll(1)
+        let away = bench.replicas[1]
+        bench.replicas[1] = before
+        bench.packets = []
+        bench.submit(1, at: 0)
+        bench.settle(rounds: 3)
+        bench.close(1, at: 0)
+        bench.settle(rounds: 60)
+        #expect(gone(1, in: bench))
+        bench.replicas[1] = away
+        #expect(!gone(1, in: bench))
+        bench.settle(rounds: 10)
+        #expect(gone(1, in: bench))
+        #expect(bench.isConverged)
+    }
+
+    @Test func `a task that the lock calls collected goes, and no other`() {
+        var bench = bench(seed: 12)
+        bench.submit(2, at: 0)
+        bench.step(0, .collectedElsewhere(task(1)))
+        bench.settle(rounds: 10)
+        #expect(gone(1, in: bench))
+        #expect(!gone(2, in: bench))
+    }
+
     @Test func `a crash between the collection and its write brings nothing back`() {
         for survivors in 0...3 {
             var bench = bench(seed: 8)

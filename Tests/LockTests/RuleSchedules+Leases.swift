@@ -91,7 +91,35 @@ extension RuleSchedules {
     ///
     /// The copy is one from a moment before, or from before its node had a vote.
     func rolledBackVoter() -> [String] {
-        rolledBackVoter(isEarly: false) + rolledBackVoter(isEarly: true)
+        rolledBackVoter(isEarly: false) + rolledBackVoter(isEarly: true) + rolledBackFounder()
+    }
+
+    /// The founder's disk comes back from when it voted alone, and no log reaches it at first.
+    private func rolledBackFounder() -> [String] {
+        let bench = LockBench(seed: 31, configuration: configuration(leaseLength: .seconds(60)))
+        bench.found(2)
+        let copy = bench.machines[1]?.disk ?? Machine.Disk()
+        bench.add(3)
+        bench.run(for: .seconds(6))
+        claim(bench, 2)
+        guard bench.machines[2]?.running[RuleSchedules.task] != nil,
+            bench.machines[2]?.node?.voters.count == 3
+        else { return ["nobody ever held the task"] }
+        bench.crash(1)
+        bench.machines[1]?.disk = copy
+        bench.run(for: .seconds(3))
+        bench.filter = { wire, message in
+            if wire.to == 1, case .raft = message { nil } else { message }
+        }
+        bench.start(1)
+        for _ in 0..<8 {
+            bench.run(for: .milliseconds(500))
+            claim(bench, 1)
+        }
+        bench.filter = nil
+        bench.run(for: .seconds(4))
+        let isWhole = bench.machines[1]?.node?.isBehind == false
+        return bench.record.violations + (isWhole ? [] : ["it never caught up"])
     }
 
     private func rolledBackVoter(isEarly: Bool) -> [String] {

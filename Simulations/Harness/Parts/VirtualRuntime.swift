@@ -141,7 +141,10 @@ package struct VirtualRuntime: Sendable {
         case (.kill, .running):
             containers[id]?.isBusy = true
             return [step(id, .exited(ExitStatus(code: 137)), draw(latency.kill))]
-        case (.kill, .created):
+        case (.kill, .created), (.kill, .starting):
+            // The kernel ends its first process: a start that is under way comes to nothing.
+            lastGeneration += 1
+            containers[id]?.generation = lastGeneration
             containers[id]?.isBusy = true
             let killed = ContainerFailure(code: 137, message: "killed before it was started")
             return [step(id, .failed(killed), draw(latency.kill))]
@@ -229,6 +232,8 @@ package struct VirtualRuntime: Sendable {
     package mutating func daemonCrashed() {
         for id in ids {
             containers[id]?.commands = []
+            // The runtime may go on starting it; the next daemon does not wait for that.
+            if containers[id]?.phase == .starting { containers[id]?.isBusy = false }
             guard containers[id]?.phase == .creating else { continue }
             // Half of what was being made is complete enough to be found.
             if random.happens(0.5) {

@@ -73,6 +73,13 @@ extension TableReplica {
         }
     }
 
+    /// A task was collected under a birth that this node never heard of: what it has of it is another
+    /// submission of the same.
+    mutating func collectedElsewhere(_ id: TaskID, emit: (TableEffect) -> Void) {
+        guard let record = tasks[id], hasRoom(forCollected: record.births) else { return }
+        drop(record, emit: emit)
+    }
+
     /// Puts a birth into the set of those that are done with.
     mutating func collect(_ birth: BirthDot) {
         guard configuration.mutation != .forgetsCollected else { return }
@@ -83,6 +90,7 @@ extension TableReplica {
     /// Drops a record; all its births are collected with it.
     mutating func drop(_ record: TaskRecord, emit: (TableEffect) -> Void) {
         tasks.remove(record.id)
+        if configuration.mutation != .forgetsCollected { collectedTasks.insert(record.id) }
         for dot in record.dots { forget(dot, of: record.id) }
         for birth in record.births {
             collect(birth)

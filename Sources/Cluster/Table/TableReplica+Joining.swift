@@ -122,7 +122,9 @@ extension TableReplica {
             for birth in births {
                 heed(birth.sequence, of: birth.origin.value, isBirth: true, at: now, emit: emit)
             }
-            if births.contains(where: { collected.contains($0.dot) }) {
+            if births.contains(where: { collected.contains($0.dot) })
+                || collectedTasks.contains(delta.id)
+            {
                 discard(delta, births: births, emit: emit)
                 taken.isAnyNews = true
                 return

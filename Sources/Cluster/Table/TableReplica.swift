@@ -26,6 +26,8 @@ package struct TableReplica: Sendable {
     /// The mutations whose effects are on this disk.
     var context = DotSet()
     var collected = DotSet()
+    /// What was collected here last; others may bring it back under a birth that nobody here knows.
+    var collectedTasks = CollectedTasks()
 
     /// Counts the changes of this replica.
     var revision: UInt64 = 0
@@ -98,6 +100,8 @@ package struct TableReplica: Sendable {
                 delta.rows = [row]
                 delta.patches[row.key] = patch
             }
+        case .collectedElsewhere(let id):
+            collectedElsewhere(id, emit: emit)
         case .close(let id, let outcome, let token, let wall):
             guard let record = tasks[id], record.close == nil else { break }
             mutate(id, at: now, emit: emit) {

@@ -12,6 +12,8 @@ package enum TableEvent: Sendable {
     case writeAttempt(TaskID, AttemptRow)
     /// Write down the end that the lock committed.
     case close(TaskID, TaskOutcome, token: FencingToken?, wall: WallTime)
+    /// The lock says that the task was collected: it goes, with the births that are known here.
+    case collectedElsewhere(TaskID)
     /// A message of another node's table arrived; the sender is verified, the content is not.
     case received([UInt8], from: NodeID)
     /// Who can be reached now.
