@@ -84,9 +84,8 @@ extension LockNode {
 
     /// Whether a floor counts for votes alone, and for a lease after the start.
     ///
-    /// Its signer is a member,
-    /// and may have become a voter since this node's log was written. In that time a leader makes the
-    /// log whole; a member that lies holds a voter up no longer.
+    /// Its signer is a member, and may have become a voter since this node's log was written. In that
+    /// time a leader makes the log whole; a member that lies holds a voter up no longer.
     private func isUnproven(_ heard: LockFloor) -> Bool {
         heedsMembersUntil != nil && members[heard.signer] != nil
             && heard.mark > unprovenFloors[heard.signer]?.mark ?? .zero

@@ -24,7 +24,8 @@ extension World {
         guard !namedImages.contains(number) else { return }
         queue.insert(.client(.importImage(number)), at: now + 5_000_000_000)
         let machine = machines[clients.random.index(below: machines.count)]
-        guard machine.node?.isMember == true else { return }
+        // Nobody gets it from a machine that stays away.
+        guard machine.node?.isMember == true, !absentees.contains(machine.index) else { return }
         let image = library.images[number]
         machine.images.add(image)
         ask(

@@ -12,7 +12,9 @@ extension World {
         endFaults()
         if !absentees.isEmpty {
             counts.minorities += 1
-            settle()
+            run(until: now + World.changeMax)
+            // A change of voters that had begun may need those that just went away.
+            if isMajorityPresent { settle() }
             guard checker.violation == nil else { return }
             bringBack()
         }
@@ -90,6 +92,18 @@ extension World {
             if isEnough { chosen.insert(index) }
         }
         return chosen
+    }
+
+    /// How long a change of voters that has begun may take to be written down, in nanoseconds: nobody
+    /// can have noticed before who is away.
+    private static let changeMax: Int64 = 2_000_000_000
+
+    /// Whether a majority of every set of voters that a present node believes in is present.
+    private var isMajorityPresent: Bool {
+        let here = Set(present.map { machines[$0].key.id })
+        return present.flatMap { voterSets(of: machines[$0]) }.allSatisfy { set in
+            set.count { here.contains($0) } > set.count / 2
+        }
     }
 
     /// The voters as a machine knows them: its daemon, or else its disk.
