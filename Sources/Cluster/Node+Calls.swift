@@ -21,17 +21,7 @@ extension Node {
         _ request: RequestID, _ task: TaskID, _ target: CallTarget, at now: Instant,
         emit: (NodeEffect) -> Void
     ) {
-        guard let record = table.record(task) else {
-            return emit(.reply(request, .refused(.noSuchTask(task))))
-        }
-        guard record.state == .running, let attempt = record.latestAttempt else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(
-                        Refusal(
-                            .conflict, "task \(task) does not run (\(record.state.rawValue))"))))
-        }
+        guard let attempt = attempt(of: task, for: request, emit: emit) else { return }
         if case .program(let program) = target, !program.isReadable || program.command.isEmpty {
             return emit(
                 .reply(

@@ -227,22 +227,15 @@ extension Node {
         _ request: RequestID, _ signal: Int32, to task: TaskID, at now: Instant,
         emit: (NodeEffect) -> Void
     ) {
-        guard let record = table.record(task) else {
-            return emit(.reply(request, .refused(.noSuchTask(task))))
-        }
         guard (1...64).contains(signal) else {
             return emit(
                 .reply(request, .refused(Refusal(.invalid, "there is no signal \(signal)"))))
         }
         // A program may write, and be answered, before its node knows that it runs.
-        guard [.claimed, .running].contains(record.state), let attempt = record.latestAttempt else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(
-                        Refusal(
-                            .conflict, "task \(task) does not run (\(record.state.rawValue))"))))
-        }
+        guard
+            let attempt = attempt(
+                of: task, in: [.claimed, .running], for: request, emit: emit)
+        else { return }
         let container = ContainerID(task: task, token: attempt.token)
         if attempt.node == id {
             self.signal(container, signal, emit: emit)
@@ -252,6 +245,23 @@ extension Node {
                 at: now, emit: emit)
         }
         emit(.reply(request, .accepted))
+    }
+
+    /// The attempt that a task is at in one of these states; refuses the request otherwise.
+    func attempt(
+        of task: TaskID, in states: Set<TaskState> = [.running], for request: RequestID,
+        emit: (NodeEffect) -> Void
+    ) -> AttemptRow? {
+        guard let record = table.record(task) else {
+            emit(.reply(request, .refused(.noSuchTask(task))))
+            return nil
+        }
+        guard states.contains(record.state), let attempt = record.latestAttempt else {
+            let conflict = "task \(task) does not run (\(record.state.rawValue))"
+            emit(.reply(request, .refused(Refusal(.conflict, conflict))))
+            return nil
+        }
+        return attempt
     }
 
     mutating func signal(_ container: ContainerID, _ signal: Int32, emit: (NodeEffect) -> Void) {

@@ -19,17 +19,7 @@ extension Node {
     mutating func measure(
         _ request: RequestID, _ task: TaskID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        guard let record = table.record(task) else {
-            return emit(.reply(request, .refused(.noSuchTask(task))))
-        }
-        guard record.state == .running, let attempt = record.latestAttempt else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(
-                        Refusal(
-                            .conflict, "task \(task) does not run (\(record.state.rawValue))"))))
-        }
+        guard let attempt = attempt(of: task, for: request, emit: emit) else { return }
         guard measurements.count < Node.measurementsMax else {
             return emit(
                 .reply(request, .refused(Refusal(.overloaded, "too many tasks are being measured")))

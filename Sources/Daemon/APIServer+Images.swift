@@ -100,6 +100,9 @@ extension APIServer {
 
     /// Tells the cluster, once all of the image is on this node's disk.
     private func announce(_ image: ImageDigest, as name: ImageName) async throws -> Response {
+        // Until then nobody but this request needs it.
+        try await imageWork { try await $0.desk.store.hold(image) }
+        defer { driver.images.store.letGo(image) }
         let here = try await imageWork { try await $0.desk.store.list() }
         let sizeBytes = here.first { $0.digest == image }?.sizeBytes ?? 0
         _ = try await ask(.nameImage(name, image, sizeBytes: sizeBytes))

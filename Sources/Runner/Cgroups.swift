@@ -10,7 +10,7 @@ struct Cgroups: Sendable {
     /// Whether swap is counted.
     let countsSwap: Bool
 
-    private static let root = "/sys/fs/cgroup"
+    static let root = "/sys/fs/cgroup"
 
     init() {
         isUnified = Files.exists("\(Cgroups.root)/cgroup.controllers")
@@ -140,7 +140,8 @@ struct Cgroups: Sendable {
     func processes(in group: String) -> [pid_t] {
         for hierarchy in hierarchies {
             guard let text = Files.text("\(hierarchy)\(group)/cgroup.procs") else { continue }
-            let found = text.split(separator: "\n").compactMap { pid_t($0) }
+            // One of another PID namespace shows as 0, which `kill` takes for the caller's own group.
+            let found = text.split(separator: "\n").compactMap { pid_t($0) }.filter { $0 > 0 }
             if !found.isEmpty { return found }
         }
         return []
@@ -156,13 +157,18 @@ struct Cgroups: Sendable {
         return Set(names).sorted()
     }
 
-    /// Lets a frozen group go on: a frozen process of v1 does not even die.
-    func thaw(_ group: String) {
+    /// Ends a frozen group: what is in it runs not one instruction more. One that runs is left alone.
+    ///
+    /// A frozen process of v1 does not even die before the thaw, and whoever is to kill it along with
+    /// itself, such as the first process of its PID namespace, may do so only after it: so each is
+    /// killed here before.
+    func endFrozen(_ group: String, where belongs: (pid_t) -> Bool) {
         let (path, word) =
             isUnified
             ? ("\(Cgroups.root)\(group)/cgroup.freeze", "0")
             : ("\(Cgroups.root)/freezer\(group)/freezer.state", "THAWED")
         guard let state = Files.text(path), state != word else { return }
+        for process in processes(in: group) where belongs(process) { Glibc.kill(process, SIGKILL) }
         Files.overwrite(path, word)
     }
 

@@ -14,8 +14,8 @@ extension ContainerRunner {
 
     /// What a task is once its image has spoken: a plain spec on a plain directory.
     ///
-    /// Unpacks the image if that was not done before, and waits for it. Leaves the stop signal that
-    /// the image names where `stop` finds it.
+    /// Holds the image until the container is forgotten, unpacks it if that was not done before, and
+    /// waits for it. Leaves the stop signal that the image names where `stop` finds it.
     func resolve(
         _ spec: TaskSpec, _ paths: ContainerPaths
     ) throws(ImageTrouble) -> TaskSpec {
@@ -27,6 +27,11 @@ extension ContainerRunner {
         let root: String
         let image: ImageConfiguration
         do {
+            // Before it is known to be whole: from here on nobody removes it to make room.
+            try ContainerRunner.wait { [images] () throws(ImageError) in
+                try await images.hold(digest)
+            }
+            update(paths.id) { $0.image = digest }
             root = try ContainerRunner.wait { [images] () throws(ImageError) in
                 try await images.unpack(digest)
             }
@@ -50,6 +55,12 @@ extension ContainerRunner {
         } catch {
             throw .failed(ContainerFailure(code: 125, message: "the image \(name): \(error)"))
         }
+    }
+
+    /// Forgets a container, and lets go of its image.
+    func forget(_ id: ContainerID) {
+        let entry = lock.withLock { entries.removeValue(forKey: id) }
+        if let image = entry?.image { images.letGo(image) }
     }
 
     /// Waits for the store, on a thread that may.

@@ -256,10 +256,12 @@ extension ContainerRunner {
 
     func signalContainer(_ id: ContainerID, _ signal: Int32) {
         let paths = ContainerPaths(id, configuration)
-        guard entry(id)?.hasEnded == false, let process = program(of: paths) else { return }
+        guard entry(id)?.hasEnded == false, let sandbox = sandbox(of: paths),
+            let process = program(of: paths)
+        else { return }
         Glibc.kill(process, signal)
         // Who was killed is not to stay frozen: in a v1 group the kill would wait for the thaw.
-        if signal == SIGKILL { cgroups.thaw(paths.group) }
+        if signal == SIGKILL { cgroups.endFrozen(paths.group, where: sandbox.contains) }
     }
 
     /// Asks the program to end: by the task's own signal, by its image's, or by SIGTERM.
@@ -276,12 +278,10 @@ extension ContainerRunner {
     }
 
     /// Ends all processes of a container, those too that are stopped or frozen.
-    ///
-    /// The kill comes before the thaw: what was frozen runs not one instruction more.
     func endAll(_ paths: ContainerPaths) {
         guard let sandbox = sandbox(of: paths) else { return }
         sandbox.kill()
-        cgroups.thaw(paths.group)
+        cgroups.endFrozen(paths.group, where: sandbox.contains)
         sandbox.end()
     }
 
@@ -390,13 +390,13 @@ extension ContainerRunner {
         Files.remove(paths.layer)
         Files.remove(paths.exitFile)
         watcher?.forget(id)
-        lock.withLock { entries[id] = nil }
+        forget(id)
         logChanges.forget(id)
     }
 
     func removeLog(_ id: ContainerID) {
         Files.remove(ContainerPaths(id, configuration).log)
-        if entry(id)?.isCreated == false { lock.withLock { entries[id] = nil } }
+        if entry(id)?.isCreated == false { forget(id) }
         logChanges.forget(id)
     }
 

@@ -31,6 +31,8 @@ package final class ContainerRunner: @unchecked Sendable {
         var isCreated = false
         var isStarted = false
         var hasEnded = false
+        /// The image that stays for it, whoever wants room.
+        var image: ImageDigest?
         /// Which guard it hangs on; `nil` when it does not end with one.
         var guardLife: Guard.Life?
     }

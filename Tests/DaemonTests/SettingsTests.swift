@@ -107,6 +107,7 @@ extension DataDirectoryTests {
         ["name": [String(repeating: "n", count: 64)]], ["log-level": ["loud"]],
         ["no-tasks": ["maybe"]], ["rootfs": ["relative"]], ["rootfs": ["/nonexistent"]],
         ["allow-cap": ["FLY"]], ["allow-host-network": ["maybe"]],
+        ["image-max": ["67108863"]], ["image-max": ["all"]],
     ])
     func `a setting that makes no sense is refused`(values: [String: [String]]) {
         #expect(throws: StartFailure.self) { _ = try DaemonSettings(values) }
@@ -116,7 +117,9 @@ extension DataDirectoryTests {
         let settings = try DaemonSettings([
             "name": ["a"], "cpus": ["1.5"], "memory": ["1G"], "label": ["z=1", "a=2"],
             "api": ["127.0.0.1:8080"], "no-tasks": ["true"],
+            "image-max": ["64M"],
         ])
+        #expect(settings.imageSizeBytesMax == ImageUpkeep.limitBytesMin)
         #expect(settings.capacity == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
         #expect(settings.labels == ["a=2", "z=1"])
         #expect(settings.api == PeerAddress("127.0.0.1:8080"))

@@ -69,6 +69,40 @@ struct ContainerTests {
         }
     }
 
+    @Test func `an image stays as long as a container of it is known`() async throws {
+        try await RunnerBench.run { bench in
+            let root = bench.folder + "/root"
+            try Files.makeDirectory(root + "/bin", mode: 0o755)
+            try FileManager.default.copyItem(
+                atPath: "/sbin/ldconfig", toPath: root + "/bin/program")
+            let images = bench.runner.images
+            let image = try await images.import(root, as: imageName("box"))
+            func spec(_ command: String) throws -> TaskSpec {
+                var spec = TaskSpec(command: [command, "--version"])
+                spec.rootfs = .image(try imageName("box"), image)
+                return spec
+            }
+            let good = bench.newID()
+            #expect(
+                try await bench.finish(good, spec("program")) == .exited(ExitStatus(code: 0)))
+            let bad = bench.newID()
+            _ = try await bench.finish(bad, spec("no-such-program"))
+            for id in [good, bad] {
+                #expect(try await images.prune(keeping: [], limitBytes: 0).images.isEmpty)
+                bench.runner.perform(id, .remove)
+                try await bench.eventually("\(id) is forgotten") { bench.runner.entry(id) == nil }
+            }
+            #expect(try await images.prune(keeping: [], limitBytes: 0).images == [image])
+            // Without it there is nothing to hold.
+            let late = bench.newID()
+            guard case .vanished = try await bench.finish(late, spec("program")) else {
+                Issue.record("a container needs its image")
+                return
+            }
+            #expect(images.holds.isEmpty)
+        }
+    }
+
     @Test func `a killed program shows its signal, and init forwards SIGTERM`() async throws {
         try await RunnerBench.run { bench in
             let patient = bench.newID()

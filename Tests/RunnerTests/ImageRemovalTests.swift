@@ -123,6 +123,25 @@ import Testing
         #expect(bench.store.holds.isEmpty)
     }
 
+    @Test(arguments: [(4_096, nil), (4_097, ImageError.Code.tooLarge)])
+    func `what is sent has a bound, and is gone afterwards`(
+        size: Int, refusal: ImageError.Code?
+    ) async throws {
+        let bench = try ImageBench()
+        let pieces = AsyncThrowingStream<[UInt8], any Error> { pieces in
+            pieces.yield([UInt8](repeating: 1, count: 4_000))
+            pieces.yield([UInt8](repeating: 1, count: size - 4_000))
+            pieces.finish()
+        }
+        let code = await imageFailure {
+            try await bench.store.withUpload(of: pieces, sizeBytesMax: 4_096) { path in
+                #expect(Files.read(path)?.count == size)
+            }
+        }
+        #expect(code == refusal)
+        #expect(Files.names(in: bench.store.directory + "/work").isEmpty)
+    }
+
     @Test func `removing, unpacking and importing at the same time end in one of two ways`()
         async throws
     {
