@@ -129,51 +129,6 @@ struct TableBenchmark: ParsableCommand {
         return cluster.replicas[0]
     }
 
-    /// Deltas of one field as they travel, read before, joined into a replica with all tasks.
-    ///
-    /// In the order of submission, as tasks mostly start, and in any order; then the same once more.
-    private func measureMerges(into report: inout [String: Double]) {
-        var random = SeededGenerator(seed: 3)
-        var cluster = TableCluster(count: 2)
-        for number in 0..<tasks { submit(number, at: 0, in: &cluster) }
-        _ = cluster.converge(roundsMax: 100)
-        cluster.keepsPackets = true
-        let phases: [(AttemptRow.Phase, [Int])] = [
-            (.claimed, Array(0..<tasks)), (.starting, Array(0..<tasks)),
-            (.running, (0..<tasks).shuffled(using: &random)),
-        ]
-        for (phase, numbers) in phases {
-            for number in numbers {
-                cluster.step(0, .writeAttempt(id(number), row(number, phase)))
-            }
-            cluster.wait(.milliseconds(10))
-            let deltas = cluster.takeKept().map(DecodedDeltas.init(table:))
-            let news = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: tasks)
-            let known = mergesPerSecond(of: deltas, into: &cluster.replicas[1], expected: 0)
-            switch phase {
-            case .claimed: report["merges_new_row_per_cpu_s"] = news
-            case .starting: report["merges_new_field_per_cpu_s"] = news
-            default:
-                report["merges_new_field_any_order_per_cpu_s"] = news
-                report["merges_known_field_any_order_per_cpu_s"] = known
-            }
-        }
-    }
-
-    private func mergesPerSecond(
-        of batches: [DecodedDeltas], into replica: inout TableReplica, expected: Int
-    ) -> Double {
-        var found = 0
-        let elapsed = cpuSeconds {
-            for batch in batches {
-                found += replica.merge(batch, from: TableCluster.id(0), at: .zero)
-            }
-        }
-        precondition(found == expected, "each delta is news once")
-        replica.settle()
-        return (Double(batches.map(\.count).reduce(0, +)) / elapsed).rounded()
-    }
-
     private func measureFields(into report: inout [String: Double]) {
         var cluster = TableCluster(count: 2)
         submit(1, at: 0, in: &cluster)

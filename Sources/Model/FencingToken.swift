@@ -2,10 +2,11 @@
 ///
 /// Source: `Docs/Safety.md`, rule "Token"; Kleppmann, "How to do distributed locking" (2016).
 public struct FencingToken: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// The lock's generation; rises only when a lost majority is given up for good.
-    public var generation: UInt32
+    // In this order, what follows a token in memory begins right behind it.
     /// The index of the log entry that granted the claim.
     public var index: UInt64
+    /// The lock's generation; rises only when a lost majority is given up for good.
+    public var generation: UInt32
 
     /// Makes a token.
     public init(generation: UInt32, index: UInt64) {

@@ -62,6 +62,50 @@ import Testing
         }
     }
 
+    @Test(arguments: 0..<60 as Range<UInt64>)
+    func `guesses find what a search finds, whatever is done in between`(seed: UInt64) {
+        var generator = Splitmix(state: seed)
+        var map = RangedMap<Int, Word>(chunkCountMax: Int.random(in: 2...9, using: &generator))
+        var guesses = RangedMap<Int, Word>.Guesses()
+        // Of few hashes, or of one alone: keys that take each other's place are found all the same.
+        let hashesCount = [.max, 5, 1][Int(seed % 3)] as UInt64
+        for _ in 0..<100 {
+            for _ in 0..<Int.random(in: 0..<6, using: &generator) {
+                let key = Int.random(in: 0..<90, using: &generator)
+                if Int.random(in: 0..<3, using: &generator) == 0 {
+                    map.remove(key)
+                } else {
+                    map.set(Word(fingerprint: UInt64(key)), for: key)
+                }
+            }
+            let keys = (0..<20).map { _ in Int.random(in: 0..<90, using: &generator) }
+            let places = map.positions(of: keys, guesses: &guesses) {
+                Fingerprint.mix(UInt64($0)) % hashesCount &* (.max / hashesCount)
+            }
+            for (key, place) in zip(keys, places) {
+                #expect(place.map { map[$0] } == map[key], "key \(key)")
+                if let place { #expect(map.position(of: key, before: place) != nil) }
+            }
+        }
+    }
+
+    @Test func `guesses take a bounded room, and grow when one key more needs it`() {
+        var map = RangedMap<Int, Word>()
+        var guesses = RangedMap<Int, Word>.Guesses()
+        func look(at key: Int) { _ = map.positions(of: [key], guesses: &guesses) { UInt64($0) } }
+        look(at: 1)
+        #expect(guesses.places.isEmpty, "there is nothing to be found")
+        for key in 0..<1_000 { map.set(Word(fingerprint: 1), for: key) }
+        look(at: 1)
+        #expect(guesses.places.count == 3_000)
+        for key in 1_000..<1_500 { map.set(Word(fingerprint: 1), for: key) }
+        look(at: 1)
+        #expect(guesses.places.count == 3_000)
+        map.set(Word(fingerprint: 1), for: 1_500)
+        look(at: 1)
+        #expect(guesses.places.count == 4_503)
+    }
+
     @Test func `keys that rise almost always leave few holes`() {
         var generator = Splitmix(state: 3)
         var map = RangedMap<Int, Word>(chunkCountMax: 64)

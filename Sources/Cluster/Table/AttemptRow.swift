@@ -44,14 +44,14 @@ package struct AttemptRow: Hashable, Sendable {
 
     /// The claim's token.
     package var token: FencingToken
-    /// The session that claimed it.
-    package var session: SessionID
-    /// The holder.
-    package var node: NodeID
     /// How far it has come.
     package var phase: Phase
     /// Which of the times there are, by the bits of `Part`.
     private var times: UInt8 = 0
+    /// The session that claimed it.
+    package var session: SessionID
+    /// The holder.
+    package var node: NodeID
     /// How often the task was tried, this attempt included unless it never ran.
     package var count = AttemptCount.first
     /// The process's exit, once there is one.

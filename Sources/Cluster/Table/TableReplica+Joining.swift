@@ -23,18 +23,25 @@ extension TableReplica {
     /// Joins a delta, own or another's.
     ///
     /// The dots of a delta are taken in with it, or not at all: a delta that can't be placed
-    /// leaves no trace, and comes again by anti-entropy.
+    /// leaves no trace, and comes again by anti-entropy. What a first look has found is believed as
+    /// far as it still holds; a repetition stays one.
     mutating func join(
-        _ delta: inout TaskDelta, from source: TaskRecord.Source, at now: Instant
+        _ delta: inout TaskDelta, from source: TaskRecord.Source, at now: Instant,
+        seen sight: Sight? = nil
     ) -> Joined {
+        if let sight, sight.fit == .repeated { return .known }
         let next = revision + 1
         let taken: TaskRecord.Taken
-        if let position = tasks.position(of: delta.id) {
+        let found =
+            sight.map { tasks.position(of: delta.id, before: $0.place) }
+            ?? tasks.position(of: delta.id)
+        if let position = found {
             if configuration.mutation == .replacesByOlder, let theirs = delta.boxedSubmission {
                 tasks.set(TaskRecord(id: delta.id, submission: theirs), for: delta.id)
             }
             taken = tasks.modify(position) {
-                $0.content.take(&delta, from: source, revision: next)
+                let fit = sight?.revision == $0.content.revision ? sight?.fit : nil
+                return $0.content.take(&delta, from: source, revision: next, fit: fit)
             }
         } else {
             guard let submission = delta.boxedSubmission, tasks.count < heldMax else {
@@ -97,21 +104,64 @@ extension TableReplica {
 
     /// Takes in what a peer sent; news are passed on as rumours when `hops` says how far.
     mutating func take(
-        _ deltas: TableDeltas, from sender: NodeID, hops: UInt8?, at now: Instant,
+        _ deltas: consuming TableDeltas, from sender: NodeID, hops: UInt8?, at now: Instant,
         emit: (TableEffect) -> Void
     ) -> TakenDeltas {
         var taken = TakenDeltas(isComplete: deltas.unreadableCount == 0)
-        var readable = deltas.readable
-        for index in readable.indices {
-            take(&readable[index], from: sender, hops: hops, at: now, &taken, emit: emit)
+        let source = TaskRecord.Source(
+            sender: sender, keepsPatches: hops != nil,
+            isStrict: configuration.mutation != .mergesWithGaps)
+        // They are changed in their places: nobody else has this message any more.
+        let count = deltas.readable.count
+        for first in stride(from: 0, to: count, by: TableReplica.soughtTogetherMax) {
+            let group = first..<min(first + TableReplica.soughtTogetherMax, count)
+            let sights = sights(of: deltas.readable[group], isStrict: source.isStrict)
+            for index in group {
+                take(
+                    &deltas.readable[index], sight: sights[index - first], from: source,
+                    hops: hops, at: now, &taken, emit: emit)
+            }
         }
         taken.isComplete = taken.isComplete && taken.unplaced.isEmpty
         return taken
     }
 
+    /// What a first look at a delta finds, before it or its neighbours are joined.
+    struct Sight {
+        /// Where its task is.
+        var place: Tasks.Position
+        /// How it fits the record of this revision.
+        var fit: TaskRecord.Fit
+        var revision: UInt64
+    }
+
+    /// So many deltas are looked at before the first of them is joined.
+    static let soughtTogetherMax = 128
+    /// Fewer are not worth a first look.
+    static let soughtTogetherMin = 8
+
+    /// Looks up the tasks of some deltas; `nil` for those that are not here.
+    ///
+    /// Tasks that change together are anywhere in memory. Each by itself would wait for it several
+    /// times; looked at together, one step of all after the other, they wait at the same time.
+    private mutating func sights(of deltas: ArraySlice<TaskDelta>, isStrict: Bool) -> [Sight?] {
+        guard deltas.count >= TableReplica.soughtTogetherMin else { return deltas.map { _ in nil } }
+        let places = tasks.positions(of: deltas.map(\.id), guesses: &guesses) {
+            // Above the last 62 bits, which are drawn at random, are two that never change.
+            $0.value.low << 2
+        }
+        let revisions = places.map { $0.map { tasks[$0].revision } }
+        return places.indices.map { index in
+            guard let place = places[index], let revision = revisions[index] else { return nil }
+            let fit = tasks[place].content.fit(
+                of: deltas[deltas.startIndex + index], isStrict: isStrict)
+            return Sight(place: place, fit: fit, revision: revision)
+        }
+    }
+
     private mutating func take(
-        _ delta: inout TaskDelta, from sender: NodeID, hops: UInt8?, at now: Instant,
-        _ taken: inout TakenDeltas, emit: (TableEffect) -> Void
+        _ delta: inout TaskDelta, sight: Sight?, from source: TaskRecord.Source, hops: UInt8?,
+        at now: Instant, _ taken: inout TakenDeltas, emit: (TableEffect) -> Void
     ) {
         for index in delta.dots.indices {
             let dot = delta.dots[index]
@@ -130,10 +180,7 @@ extension TableReplica {
                 return
             }
         }
-        let source = TaskRecord.Source(
-            sender: sender, keepsPatches: hops != nil,
-            isStrict: configuration.mutation != .mergesWithGaps)
-        let joined = join(&delta, from: source, at: now)
+        let joined = join(&delta, from: source, at: now, seen: sight)
         switch joined {
         case .grown, .named:
             taken.isAnyNews = true
@@ -163,7 +210,7 @@ extension TableReplica {
     ///
     /// - Returns: How many deltas were news.
     package mutating func merge(
-        _ deltas: DecodedDeltas, from sender: NodeID, at now: Instant
+        _ deltas: consuming DecodedDeltas, from sender: NodeID, at now: Instant
     ) -> Int {
         take(deltas.deltas, from: sender, hops: nil, at: now) { _ in }.newsCount
     }

@@ -26,7 +26,7 @@ extension TableReplica {
         _ bytes: [UInt8], from sender: NodeID, at now: Instant, emit: (TableEffect) -> Void
     ) {
         guard let message = try? TableMessage(decoding: bytes) else { return }
-        switch message {
+        switch consume message {
         case .push(let ack, let hops, let deltas):
             let taken = take(
                 deltas, from: sender, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)

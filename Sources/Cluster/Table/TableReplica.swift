@@ -18,7 +18,11 @@ package struct TableReplica: Sendable {
     var lastSequence: UInt64 = 0
     var lastBirth: UInt64 = 0
 
-    var tasks = RangedMap<TaskID, TaskRecord>()
+    /// All tasks that are known and were not collected.
+    typealias Tasks = RangedMap<TaskID, TaskRecord>
+    var tasks = Tasks()
+    /// Where tasks were found last.
+    var guesses = Tasks.Guesses()
     /// Which task a mutation belongs to.
     var index = DotIndex()
     /// Which task a birth belongs to.

@@ -25,6 +25,16 @@ extension TaskRecord {
         var isNews: Bool { hasGrown || !newDots.isEmpty }
     }
 
+    /// How a delta fits a record.
+    enum Fit {
+        /// It has been taken in before.
+        case repeated
+        /// It builds upon a row that is not here.
+        case baseless
+        /// It can be joined.
+        case open
+    }
+
     /// Where a delta comes from, and what becomes of it.
     struct Source {
         /// Who sent it.
@@ -44,20 +54,37 @@ extension TaskRecord {
 }
 
 extension TaskRecord.Content {
+    /// How a delta fits, before anything is changed.
+    @inline(__always)
+    func fit(of delta: TaskDelta, isStrict: Bool) -> TaskRecord.Fit {
+        guard !delta.unplaced.isEmpty else { return .open }
+        // The row that it builds upon has been replaced by what it makes of it.
+        if delta.dots.isSubset(of: dots) { return .repeated }
+        let hasBases = delta.unplaced.indices.allSatisfy {
+            delta.unplaced[$0].isNew
+                || delta.unplaced[$0].base(in: rows, isStrict: isStrict) != nil
+        }
+        return hasBases ? .open : .baseless
+    }
+
     /// Joins a delta of this task, and takes note of its dots.
     ///
     /// With news, the record gets the revision. Rows that patches stand for are put into the delta
     /// when it is passed on.
     mutating func take(
-        _ delta: inout TaskDelta, from source: TaskRecord.Source, revision: UInt64
+        _ delta: inout TaskDelta, from source: TaskRecord.Source, revision: UInt64,
+        fit: TaskRecord.Fit? = nil
     ) -> TaskRecord.Taken {
         var taken = TaskRecord.Taken()
         taken.revisionBefore = self.revision
-        if !delta.unplaced.isEmpty {
-            // A repetition: the row that it builds upon has been replaced by what it makes of it.
-            if delta.dots.isSubset(of: dots) { return taken }
-            guard place(&delta, from: source, &taken) else { return taken }
+        switch fit ?? self.fit(of: delta, isStrict: source.isStrict) {
+        case .repeated: return taken
+        case .baseless:
+            taken.isUnplaced = true
+            return taken
+        case .open: break
         }
+        place(&delta, from: source, &taken)
         let wasClosed = close != nil
         join(delta, &taken)
         for index in delta.dots.indices where !dots.contains(delta.dots[index]) {
@@ -74,15 +101,11 @@ extension TaskRecord.Content {
         return taken
     }
 
-    /// Finds the rows that patches build upon and joins what they make of them, or does nothing.
+    /// Joins what patches make of the rows that they build upon.
     private mutating func place(
         _ delta: inout TaskDelta, from source: TaskRecord.Source, _ taken: inout TaskRecord.Taken
-    ) -> Bool {
-        for patch in delta.unplaced where !patch.isNew {
-            guard patch.base(in: rows, isStrict: source.isStrict) == nil else { continue }
-            taken.isUnplaced = true
-            return false
-        }
+    ) {
+        guard !delta.unplaced.isEmpty else { return }
         var isRowNew = false
         for patch in delta.unplaced {
             if source.keepsPatches {
@@ -97,7 +120,6 @@ extension TaskRecord.Content {
             taken.hasGrown = true
             updatePrints(isRestNew: false)
         }
-        return true
     }
 
     private func made(by patch: RowPatch, from source: TaskRecord.Source) -> AttemptRow? {

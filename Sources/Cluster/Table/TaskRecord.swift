@@ -26,21 +26,28 @@ package struct TaskRecord: Sendable {
         var unknownTail: [UInt8] = []
     }
 
-    /// What a record holds; small parts stand together, so that padding takes little room.
+    /// What a record holds; what every change touches stands together, so that few lines of memory
+    /// are waited for.
     struct Content: Sendable {
-        let id: TaskID
-        var submission: Box<Submission>
         var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
         var cancel = RaisedFlag()
-        var close: Box<Close>?
-        /// All births, sorted; none while the submission's is the only one.
-        var manyBirths: [BirthDot] = []
-        var unknown = UnknownFields()
         var revision: UInt64 = 0
         /// The fingerprint of all but the rows, and of the whole.
         var restPrint: UInt64 = 0
         var print: UInt64 = 0
         var dots = DotList()
+
+        let id: TaskID
+        var submission: Box<Submission>
+        var close: Box<Close>?
+        /// All births, sorted; none while the submission's is the only one.
+        var manyBirths: [BirthDot] = []
+        var unknown = UnknownFields()
+
+        init(id: TaskID, submission: Box<Submission>) {
+            self.id = id
+            self.submission = submission
+        }
 
         /// All births of the task, sorted; all are collected with it.
         ///
@@ -53,7 +60,8 @@ package struct TaskRecord: Sendable {
 
     /// Where the content is; changed only while one record alone refers to it.
     private final class Storage: @unchecked Sendable {
-        var content: Content
+        // The record that refers to it is itself accessed by one at a time.
+        @exclusivity(unchecked) var content: Content
 
         init(_ content: Content) {
             self.content = content
@@ -151,8 +159,8 @@ extension TaskRecord: Fingerprinted {}
 
 /// A row as a record holds it: with the fingerprint of its bytes.
 struct HeldRow: KeyedLattice, Hashable, Sendable {
-    private(set) var row: AttemptRow
     private(set) var print: UInt64
+    private(set) var row: AttemptRow
 
     init(_ row: AttemptRow) {
         self.row = row
