@@ -179,11 +179,11 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func eventually(
-        _ what: String, within limit: Duration = .seconds(60), _ condition: () -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ condition: () async -> Bool
     ) async throws {
         let clock = ContinuousClock()
         let end = clock.now + limit
-        while !condition() {
+        while await !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))
         }
