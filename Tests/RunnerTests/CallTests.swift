@@ -195,6 +195,14 @@ struct CallTests {
             program.hasInput = true
             program.terminal = TerminalSize(rows: 33, columns: 77)
             let key = try await bench.open(id, .program(program))
+            guard !bench.runner.configuration.isRunc else {
+                guard case .failed(let failure) = try await bench.output(of: id, key).end else {
+                    Issue.record("runc has given a further program a terminal")
+                    return
+                }
+                #expect(failure.message.contains("runc"))
+                return
+            }
             var heard = try await bench.listen(id, key) { $0.contains("ready") }
             #expect(heard.text.hasPrefix("33 77\r\nxterm\r\n/dev/pts/"))
             let size = TerminalSize(rows: 44, columns: 88)

@@ -36,6 +36,7 @@ final class RunnerBench: @unchecked Sendable {
         try Files.makeDirectory(folder)
         var configuration = try RunnerConfiguration(
             dataDirectory: folder, nodeName: "bench",
+            runtime: ProcessInfo.processInfo.environment["MAGPIE_TEST_RUNTIME"],
             volumesAllowed: [folder + "/allowed", "/usr"])
         settings(&configuration)
         return try ContainerRunner(configuration: configuration)
