@@ -140,7 +140,8 @@ struct BundleWriter {
         return [
             "ociVersion": "1.0.2", "hostname": spec.options.hostname ?? "magpie",
             "root": ["path": paths.rootfs, "readonly": spec.options.isRootReadOnly],
-            "process": try process(spec, paths.id), "mounts": try mounts(spec), "linux": linux,
+            "process": try process(spec, paths.id), "mounts": try mounts(spec),
+            "linux": linux.merging(userMappings(spec, sandbox)) { $1 },
             "annotations": rights.compiled.map { [SeccompFilter.annotation: $0] } ?? [:],
         ]
     }
@@ -219,6 +220,20 @@ struct BundleWriter {
         let users = spec.options.hasUserNamespace
         return kinds.map { ["type": $0] } + [["type": "pid", "path": sandbox.path]]
             + (users ? [["type": "user", "path": sandbox.usersPath]] : [])
+    }
+
+    /// runc 1.1 joins no user namespace without being told what is mapped in it.
+    private func userMappings(_ spec: TaskSpec, _ sandbox: Sandbox) -> [String: Any] {
+        guard spec.options.hasUserNamespace, configuration.isRunc else { return [:] }
+        return ["uidMappings": "uid_map", "gidMappings": "gid_map"].mapValues { name in
+            let lines = (Files.text("/proc/\(sandbox.process)/\(name)") ?? "").split(
+                separator: "\n")
+            return lines.map { line in
+                let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+                return Dictionary(
+                    uniqueKeysWithValues: zip(["containerID", "hostID", "size"], numbers))
+            }
+        }
     }
 
     private func resources(_ spec: TaskSpec) -> [String: Any] {

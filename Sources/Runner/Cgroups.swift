@@ -162,11 +162,11 @@ struct Cgroups: Sendable {
         return Set(names).sorted()
     }
 
-    /// Ends a frozen group: what is in it runs not one instruction more. One that runs is left alone.
+    /// Ends a frozen group: what is in it runs not one instruction more.
     ///
-    /// A frozen process of v1 does not even die before the thaw, and whoever is to kill it along with
-    /// itself, such as the first process of its PID namespace, may do so only after it: so each is
-    /// killed here before.
+    /// A group that runs is left alone. A frozen process of v1 does not even die before the thaw, and
+    /// whoever kills it along with itself, such as the first process of its PID namespace, may do so
+    /// only after it: so each is killed here before.
     func endFrozen(_ group: String, where belongs: (pid_t) -> Bool) {
         let (path, word) =
             isUnified

@@ -212,7 +212,7 @@ extension ContainerRunner {
     var runtimeOptions: [String] {
         let root = "--root=\(configuration.runDirectory)/runtime"
         // runc knows no such option; its default is the same.
-        return configuration.runtime.hasSuffix("runc")
+        return configuration.isRunc
             ? [root] : [root, "--cgroup-manager=\(cgroups.isUsable ? "cgroupfs" : "disabled")"]
     }
 

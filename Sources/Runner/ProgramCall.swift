@@ -90,7 +90,7 @@ final class ProgramCall: CallEndpoint {
 
     private func spawnWithTerminal(_ arguments: [String]) throws(RunnerError) -> CallPump.Ends {
         // runc hands a terminal over only when it does not wait for the program's end.
-        guard !runner.configuration.runtime.hasSuffix("runc") else {
+        guard !runner.configuration.isRunc else {
             throw RunnerError(
                 "the task's node runs containers by runc, which gives further programs no terminal; "
                     + "take it without -t, or have its daemon use crun (--runtime)")
@@ -160,6 +160,8 @@ final class ProgramCall: CallEndpoint {
             endProcesses()
         }
         for ending in ["json", "pid", "log", "sock", "err"] { Files.remove(file(ending)) }
+        // What runc leaves when it is killed while it writes the process ID.
+        Files.remove("\(runner.configuration.runDirectory)/calls/.\(number).pid")
     }
 
     func resize(_ size: TerminalSize) {

@@ -8,6 +8,8 @@ package struct RunnerConfiguration: Sendable {
     package var runDirectory: String
     /// The OCI runtime.
     package var runtime: String
+    /// Whether it is runc, which differs from crun here and there.
+    var isRunc: Bool { runtime.hasSuffix("runc") }
     /// The container monitor.
     package var conmon: String
     /// The launcher that gives the monitor a mount namespace.

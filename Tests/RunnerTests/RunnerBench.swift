@@ -36,6 +36,7 @@ final class RunnerBench: @unchecked Sendable {
         try Files.makeDirectory(folder)
         var configuration = try RunnerConfiguration(
             dataDirectory: folder, nodeName: "bench",
+            runtime: ProcessInfo.processInfo.environment["MAGPIE_TEST_RUNTIME"],
             volumesAllowed: [folder + "/allowed", "/usr"])
         settings(&configuration)
         return try ContainerRunner(configuration: configuration)
@@ -185,11 +186,11 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func eventually(
-        _ what: String, within limit: Duration = .seconds(60), _ condition: () -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ condition: () async -> Bool
     ) async throws {
         let clock = ContinuousClock()
         let end = clock.now + limit
-        while !condition() {
+        while await !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))
         }

@@ -163,11 +163,14 @@ extension RunnerBench {
         return (id, allowed + "/woke")
     }
 
-    /// Waits until a task has written something.
-    func wrote(_ id: ContainerID) async throws {
-        let chunk = await runner.readLog(id, from: .at(.beginning), waitAtMost: .seconds(60))
-        guard chunk?.entries.isEmpty == false else {
-            throw Timeout(description: "\(id) wrote nothing")
+    /// Waits until a task has written something, or this.
+    func wrote(_ id: ContainerID, _ text: String = "") async throws {
+        try await eventually("\(id) has written: \(text)") {
+            let chunk = await runner.readLog(
+                id, from: .at(.beginning), waitAtMost: .milliseconds(500))
+            let bytes = chunk?.entries.flatMap(\.bytes) ?? []
+            guard !text.isEmpty else { return !bytes.isEmpty }
+            return String(decoding: bytes, as: UTF8.self).contains(text)
         }
     }
 }
