@@ -5,7 +5,7 @@ import Model
 /// Where one container keeps its things.
 struct ContainerPaths: Sendable {
     let id: ContainerID
-    /// Bundle, sockets and marks; below `/run`.
+    /// Bundle, sockets and marks; below the run directory.
     let bundle: String
     /// The writable layer.
     let layer: String
@@ -20,7 +20,7 @@ struct ContainerPaths: Sendable {
         layer = "\(configuration.dataDirectory)/layers/\(id)"
         log = "\(configuration.dataDirectory)/logs/\(id)"
         exits = "\(configuration.runDirectory)/exits"
-        group = "/magpie-\(configuration.groupName)/\(id)"
+        group = "\(configuration.nodeGroup)/\(id)"
     }
 
     /// The group above it, that of the node.
@@ -118,9 +118,8 @@ struct BundleWriter {
         _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws -> [String: Any] {
         let rights = seccomp.rights(for: Capabilities.effective(spec.options))
-        let linux: [String: Any] = [
-            "namespaces": namespaces(spec, sandbox), "resources": resources(spec),
-            "cgroupsPath": paths.group,
+        var linux: [String: Any] = [
+            "namespaces": namespaces(spec, sandbox),
             "maskedPaths": [
                 "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
                 "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
@@ -133,6 +132,11 @@ struct BundleWriter {
             ],
             "seccomp": rights.object,
         ]
+        // Without a group there is nothing that could hold a limit, and runtimes say nothing of it.
+        if cgroups.isUsable {
+            linux["cgroupsPath"] = paths.group
+            linux["resources"] = resources(spec)
+        }
         return [
             "ociVersion": "1.0.2", "hostname": spec.options.hostname ?? "magpie",
             "root": ["path": paths.rootfs, "readonly": spec.options.isRootReadOnly],

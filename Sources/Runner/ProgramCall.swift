@@ -43,7 +43,8 @@ final class ProgramCall: CallEndpoint {
                 throw RunnerError("the task does not run any more")
             }
             let specification = try ProgramSpecification(
-                program, in: paths, beside: process, mark: "\(ProgramCall.mark)=\(number)")
+                program, in: paths, beside: process, mark: "\(ProgramCall.mark)=\(number)",
+                on: runner.configuration.ordinaryUser)
             try Files.write(Array(specification.json), to: file("json"))
             return try spawn()
         } catch let failure as ContainerFailure {
@@ -227,7 +228,7 @@ extension ContainerRunner {
     /// Ends those processes of a container of which this is true, until there are none.
     func endProcesses(of paths: ContainerPaths, where isMeant: (CallProcess) -> Bool) {
         for _ in 0..<ContainerRunner.endRoundsMax {
-            let found = cgroups.processes(in: paths.group).compactMap { CallProcess($0) }
+            let found = processes(of: paths).compactMap { CallProcess($0) }
                 .filter { $0.isAlive && isMeant($0) }
             if found.isEmpty { return }
             let sandbox = sandbox(of: paths)

@@ -97,6 +97,12 @@ final class RunnerBench: @unchecked Sendable {
 
     func paths(_ id: ContainerID) -> ContainerPaths { ContainerPaths(id, runner.configuration) }
 
+    /// The processes of a container, without the first one of its namespace.
+    func processes(_ id: ContainerID) -> [pid_t] { runner.processes(of: paths(id)) }
+
+    /// What tests skip that make groups for tasks and look at them.
+    static let hasGroups = OrdinaryUser.current == nil
+
     /// The guard that listens on this runner's socket, if one does.
     var guardProcess: pid_t? {
         let socket = Array("\(runner.configuration.runDirectory)/guard.sock".utf8)

@@ -178,7 +178,7 @@ struct UserNamespaceTests {
             for id in [killed, lapsed] {
                 try await bench.start(id, Self.spec("sh", "-c", script))
             }
-            let processes = bench.runner.cgroups.processes(in: bench.paths(killed).group)
+            let processes = bench.processes(killed)
             bench.runner.perform(killed, .kill)
             #expect(try await bench.end(of: killed) == .exited(ExitStatus(code: 137)))
             #expect(!processes.contains(where: RunnerBench.isRunning))
