@@ -139,7 +139,7 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "Model", "Gossip", "Daemon", "Lock", "Cluster", "NodeIO", "ControlAPI",
+                "Model", "Gossip", "Daemon", "Lock", "Cluster", "NodeIO", "Runner", "ControlAPI",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -7,8 +7,9 @@ MAGPIE_PACKAGES=(
     skopeo xz-utils zstd docker-registry openssl
 )
 
-# Debian packages that make tests tell more: isolation is compared with podman's.
-MAGPIE_TEST_PACKAGES=(podman)
+# Debian packages that make tests tell more: isolation is compared with podman's, and ordinary users
+# have other users for their tasks.
+MAGPIE_TEST_PACKAGES=(podman uidmap)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -41,7 +42,7 @@ install_test_packages() {
         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
             >/dev/null 2>&1 && return
     fi
-    echo "NOT INSTALLED: ${missing[*]}. Tests that want it are skipped: isolation is checked, but compared with nobody's." >&2
+    echo "NOT INSTALLED: ${missing[*]}. Tests that want it are skipped: isolation is checked, but compared with nobody's (podman), nodes of ordinary users are not tried out (uidmap)." >&2
 }
 
 # Installs the Debian packages that are missing; asks for nothing when all are there.

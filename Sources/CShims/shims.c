@@ -63,43 +63,63 @@ int magpie_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); 
 
 int magpie_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
-int magpie_connect(const char *path, int timeout) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = timeout};
-    if (strlen(path) >= sizeof address.sun_path) {
+// The address of a socket. Where its path is too long for one, it goes by way of its directory, which is
+// to be closed afterwards; -1 and errno when there is no such directory, or the name alone is too long.
+static int find_socket(const char *path, struct sockaddr_un *address, int *directory) {
+    const char *slash = strrchr(path, '/');
+    *directory = -1;
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) < sizeof address->sun_path) {
+        strcpy(address->sun_path, path);
+        return 0;
+    }
+    if (slash == NULL || strlen(slash) > sizeof address->sun_path - sizeof "/proc/self/fd/0123456789") {
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(address.sun_path, path);
+    char *above = strndup(path, (size_t)(slash - path));
+    if (above == NULL) return -1;
+    *directory = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    free(above);
+    if (*directory < 0) return -1;
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d%s", *directory, slash);
+    return 0;
+}
+
+static void close_quietly(int descriptor) {
+    int error = errno;
+    if (descriptor >= 0) close(descriptor);
+    errno = error;
+}
+
+int magpie_connect(const char *path, int timeout) {
+    struct sockaddr_un address;
+    struct timeval limit = {.tv_sec = timeout};
+    int directory;
+    if (find_socket(path, &address, &directory) != 0) return -1;
     int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return -1;
-    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
-        connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
-        int error = errno;
-        close(descriptor);
-        errno = error;
-        return -1;
+    if (descriptor >= 0 &&
+        (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
+         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
+         connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0)) {
+        close_quietly(descriptor);
+        descriptor = -1;
     }
+    close_quietly(directory);
     return descriptor;
 }
 
 int magpie_listen(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    strcpy(address.sun_path, path);
+    struct sockaddr_un address;
+    int directory;
+    if (find_socket(path, &address, &directory) != 0) return -1;
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) return -1;
-    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(descriptor, 1) != 0) {
-        int error = errno;
-        close(descriptor);
-        errno = error;
-        return -1;
+    if (descriptor >= 0 && (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0 ||
+                            listen(descriptor, 1) != 0)) {
+        close_quietly(descriptor);
+        descriptor = -1;
     }
+    close_quietly(directory);
     return descriptor;
 }
 

@@ -203,8 +203,9 @@ struct ImportSource: AsyncSequence, Sendable {
 
     func makeAsyncIterator() -> Reader { Reader(path, isDirectory: isDirectory) }
 
-    /// Reads on a thread that may block.
-    final class Reader: AsyncIteratorProtocol {
+    /// Reads on a thread that may block; its state belongs to its queue.
+    final class Reader: AsyncIteratorProtocol, @unchecked Sendable {
+        private let queue = DispatchQueue(label: "import")
         private let path: String
         private let isDirectory: Bool
         private var file: FileHandle?
@@ -216,6 +217,12 @@ struct ImportSource: AsyncSequence, Sendable {
         }
 
         func next() async throws -> ByteBuffer? {
+            try await withCheckedThrowingContinuation { continuation in
+                queue.async { continuation.resume(with: Result { try self.read() }) }
+            }
+        }
+
+        private func read() throws -> ByteBuffer? {
             let handle = try file ?? open()
             file = handle
             let data = try handle.read(upToCount: ImportSource.chunkSizeBytes) ?? Data()

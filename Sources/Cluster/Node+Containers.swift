@@ -210,7 +210,21 @@ extension Node {
     private func rest(after holding: Holding, at now: Instant) -> Duration {
         let ran = holding.started.map { wallTime(at: now).milliseconds - $0.milliseconds } ?? 0
         guard ran < Node.calmMilliseconds else { return Node.restMin }
-        return min(Node.restMin * (1 << min(Int(holding.count.used) - 1, 6)), Node.restMax)
+        return Node.rest(doubled: Int(holding.count.used) - 1)
+    }
+
+    /// The same for a container that could not be made, which is no attempt: doubled with each that
+    /// could not be made just before, by whomever.
+    private func restUnmade(_ holding: Holding) -> Duration {
+        let earlier = table.record(holding.id.task)?.attempts.filter {
+            $0.token < holding.id.token
+        }
+        let unmade = (earlier ?? []).reversed().prefix { $0.phase == .lost && $0.started == nil }
+        return Node.rest(doubled: unmade.count)
+    }
+
+    private static func rest(doubled count: Int) -> Duration {
+        min(restMin * (1 << min(count, 6)), restMax)
     }
 
     /// The shortest rest between two attempts.
@@ -233,8 +247,7 @@ extension Node {
             // It never ran, but may elsewhere; not here at once, though. What must not run twice
             // is closed as lost by whoever claims it next: a row can't tell that it never ran.
             giveBack(
-                holding, nil, reason: reason, rest: rest(after: holding, at: now), at: now,
-                emit: emit)
+                holding, nil, reason: reason, rest: restUnmade(holding), at: now, emit: emit)
         case .canceled:
             close(holding, .canceled, exit: nil, reason: reason, at: now, emit: emit)
         case .timedOut, .handedBack, nil:

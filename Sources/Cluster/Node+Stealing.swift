@@ -97,6 +97,9 @@ extension Node {
         if let forbidden {
             return "does not allow the volume \(forbidden.source) (--allow-volume)"
         }
+        if !configuration.limitsResources, spec.asksForLimits, !spec.options.isBestEffort {
+            return "can't limit memory, processors or processes: an ordinary user runs it"
+        }
         return hindrance(to: spec.options)
             ?? spec.fieldsNotUnderstood.first.map {
                 "runs an older version, which does not know all that the task asks for (field \($0))"
@@ -114,6 +117,13 @@ extension Node {
         }
         if options.diskBytes != nil, !options.isBestEffort, !configuration.limitsDisk {
             return "can't limit what tasks write to disk: its data directory has no project quotas"
+        }
+        if options.hasUserNamespace, !configuration.hasUsersToGive {
+            return "has no users to give that are a task's own (--userns): an ordinary user runs it"
+        }
+        let roots: Set<String> = ["root", "0", "root:root", "0:0"]
+        if let user = options.user, !configuration.hasOtherUsers, !roots.contains(user) {
+            return "has no other users than root: an ordinary user without more runs it"
         }
         return nil
     }

@@ -28,6 +28,7 @@ enum Daemon {
         OpenFiles.raise()
         umask(0o022)
         let directory = try DataDirectory(settings.dataDirectory)
+        if settings.takesTasks { try becomeRoot(for: settings.dataDirectory) }
         let path = "\(settings.dataDirectory)/state.sqlite"
         if !FileManager.default.fileExists(atPath: path) { try directory.checkRoom() }
         let logger = makeLogger(settings)
@@ -88,6 +89,7 @@ enum Daemon {
             throw StartFailure("--data-dir \(dataDirectory): there is no such directory")
         }
         let directory = try DataDirectory(dataDirectory)
+        try becomeRoot(for: dataDirectory)
         let configuration: RunnerConfiguration
         do {
             configuration = try RunnerConfiguration(
@@ -102,6 +104,16 @@ enum Daemon {
     }
 
     // MARK: Start
+
+    /// Begins anew as root of a user namespace, if an ordinary user is to make containers.
+    private static func becomeRoot(for dataDirectory: String) throws {
+        do {
+            try OrdinaryUser.enter(
+                for: dataDirectory, arguments: Array(CommandLine.arguments.dropFirst()))
+        } catch {
+            throw StartFailure(error.description)
+        }
+    }
 
     private static func makeLogger(_ settings: DaemonSettings) -> Logger {
         var logger = Logger(label: "magpie") { StreamLogHandler.standardError(label: $0) }
@@ -121,11 +133,6 @@ enum Daemon {
         _ settings: DaemonSettings, _ images: ImageStore
     ) throws -> ContainerRunner? {
         guard settings.takesTasks else { return nil }
-        guard geteuid() == 0 else {
-            throw StartFailure(
-                "running containers needs root for now; start as root, or with --no-tasks for a "
-                    + "node that runs nothing")
-        }
         do {
             var configuration = try RunnerConfiguration(
                 dataDirectory: settings.dataDirectory, nodeName: settings.name,
@@ -189,6 +196,9 @@ enum Daemon {
         configuration.capabilitiesAllowed = settings.capabilitiesAllowed
         configuration.allowsHostNetwork = settings.allowsHostNetwork
         configuration.limitsDisk = runner?.limitsDisk ?? false
+        configuration.limitsResources = runner?.limitsResources ?? true
+        configuration.hasOtherUsers = runner?.ordinaryUser?.hasOtherUsers ?? true
+        configuration.hasUsersToGive = runner?.ordinaryUser == nil
         configuration.takesTasks = settings.takesTasks
         return configuration
     }

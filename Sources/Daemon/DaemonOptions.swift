@@ -3,6 +3,7 @@ import ControlAPI
 import Foundation
 import Glibc
 import Model
+import Runner
 
 /// Options that `start` and `join` share.
 struct DaemonOptions: ParsableArguments {
@@ -46,7 +47,7 @@ struct DaemonOptions: ParsableArguments {
         let environment = ProcessInfo.processInfo.environment
         let chosen = wanted ?? environment["MAGPIE_DATA_DIR"]
         if let chosen, !chosen.isEmpty { return absolute(chosen) }
-        if geteuid() == 0 { return "/var/lib/magpie" }
+        if geteuid() == 0, OrdinaryUser.current == nil { return "/var/lib/magpie" }
         return "\(environment["HOME"] ?? "/")/.local/share/magpie"
     }
 

@@ -101,7 +101,7 @@ struct DataDirectory: ~Copyable {
     private static func isOurs(_ name: String) -> Bool {
         let own: Set<String> = [
             "lock", "node.key", "node.key.new", "machine-boot", "machine-boot.new", "api.sock",
-            "host-rootfs", "layers", "logs", "log-copies", "lost+found",
+            "host-rootfs", "images", "layers", "logs", "run", "log-copies", "lost+found",
         ]
         return own.contains(name) || name.hasPrefix("state.sqlite")
     }

@@ -17,8 +17,11 @@ struct DoctorCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .long], help: "text (default) or json.")
     var output = Form.text
 
+    @Option(help: "Where the node is to keep its state (default: as for start).") var dataDir:
+        String?
+
     func run() throws {
-        let findings = Doctor.examine(Doctor.machine())
+        let findings = Doctor.examine(Doctor.machine(for: DaemonOptions.dataDirectory(dataDir)))
         print(try DoctorCommand.report(findings, as: output))
         if findings.contains(where: { $0.level == .error }) { throw ExitCode(1) }
     }

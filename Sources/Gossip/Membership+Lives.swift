@@ -16,16 +16,19 @@ extension Membership {
         }
         let life = lives[envelope.sender] ?? PeerLife()
         let isSettled = life.boot == envelope.boot
+        if case .challenge(let number, let questioned) = message {
+            // Answered to whoever asks, in no more bytes than the question: also to a life that is
+            // not believed any more. Two that lost each other to copies would else wait for ever,
+            // each for the other's answer.
+            answer(number, questioned, of: envelope.sender, packet, emit: emit)
+            if isSettled { lives[envelope.sender]?.take(envelope.counter, via: packet.channel) }
+        }
         if life.isRetired(envelope.boot) {
             settleFormer(message, envelope, packet, emit: emit)
             return false
         }
         switch message {
-        case .challenge(let number, let questioned):
-            // Answered to whoever asks, in no more bytes than the question.
-            answer(number, questioned, of: envelope.sender, packet, emit: emit)
-            if isSettled { lives[envelope.sender]?.take(envelope.counter, via: packet.channel) }
-            return false
+        case .challenge: return false
         case .challengeAnswer(let number, let floor)
         where vouches(number, floor, envelope, packet, emit: emit):
             return false
@@ -84,8 +87,9 @@ extension Membership {
         _ boot: BootID, of sender: NodeID, _ proof: PeerLife.Proof, emit: (GossipEffect) -> Void
     ) {
         inquiries.end(sender)
+        let former = incumbent(of: sender)?.address
         var life = lives[sender] ?? PeerLife()
-        let held = life.settle(boot, above: proof.floor)
+        let held = life.settle(boot, above: proof.floor, inPlaceOf: former)
         life.take(proof.counter, via: .datagram)
         life.take(proof.counter, via: .stream)
         life.lastHeard = now

@@ -144,5 +144,16 @@ extension Membership {
         // Now and then by stream, for networks that let nothing else through.
         let channel: Channel = random.next() % 4 == 0 ? .stream : .datagram
         probe(target, because: .reconnection, via: channel, emit: emit)
+        askFormer(target, emit: emit)
+    }
+
+    /// Looks for a dead member where it was before, too: the life that was believed last may have
+    /// been a copy, and who was there first knows a copy's address of this node, perhaps.
+    private mutating func askFormer(_ node: NodeID, emit: (GossipEffect) -> Void) {
+        let known = table[node]?.alive.address
+        let elsewhere = lives[node]?.retired.filter { $0.address != nil && $0.address != known }
+        guard let former = elsewhere?.randomElement(using: &random), let address = former.address
+        else { return }
+        question(former.boot, of: node, at: address, emit: emit)
     }
 }

@@ -141,13 +141,15 @@ extension Membership {
     /// Signs and sends a message; what does not fit a datagram goes by stream.
     ///
     /// A receiver whose living boot ID has not said yet where it listens is answered where it
-    /// asked from.
+    /// asked from, and reached where it has shown that it is alive.
     mutating func transmit(
         _ message: GossipMessage, to receiver: NodeID, via wish: Channel,
         at source: PeerAddress? = nil, emit: (GossipEffect) -> Void
     ) {
-        let known = table[receiver]?.alive.address
-        let target = wish == .datagram && isOutdated(receiver) ? source ?? known : known
+        var target = table[receiver]?.alive.address
+        if wish == .datagram, isOutdated(receiver) {
+            target = source ?? lives[receiver]?.source ?? target
+        }
         guard receiver != id, proving == nil, !isStopped, let address = target else { return }
         let payload = message.encoded
         let sizeBytes = payload.count + Envelope.overheadSizeBytes

@@ -30,6 +30,13 @@ struct PeerLife: Sendable {
         var channel: Channel
     }
 
+    /// A boot ID that was believed once.
+    struct Former: Hashable, Sendable {
+        var boot: BootID
+        /// Where it was, if that is known: it may be there again when its successor is gone.
+        var address: PeerAddress?
+    }
+
     /// A packet that waits for its life to be proven.
     struct Held: Sendable {
         var bytes: [UInt8]
@@ -50,7 +57,7 @@ struct PeerLife: Sendable {
     /// When it last answered a question that a newcomer had given cause for.
     var vouchedAt: Instant?
     /// Former boot IDs, the latest last.
-    private(set) var retired: [BootID] = []
+    private(set) var retired: [Former] = []
     private(set) var pending: [Pending] = []
     private var formerLimit: RateLimit?
     private var viewLimit: RateLimit?
@@ -82,7 +89,7 @@ struct PeerLife: Sendable {
         _ boot: BootID, _ counter: UInt64, via channel: Channel, at now: Instant
     ) -> Bool {
         if boot == self.boot { return window(channel).accepts(counter) }
-        guard retired.contains(boot) else { return true }
+        guard isRetired(boot) else { return true }
         // Streams prove nothing here: a busy one must not use up what its datagrams may.
         guard channel == .datagram else { return false }
         return PeerLife.admits(&formerLimit, PeerLife.formerPerSecondMax, at: now)
@@ -94,7 +101,7 @@ struct PeerLife: Sendable {
     }
 
     /// Whether a boot ID has been replaced by a newer one.
-    func isRetired(_ boot: BootID) -> Bool { retired.contains(boot) }
+    func isRetired(_ boot: BootID) -> Bool { retired.contains { $0.boot == boot } }
 
     /// Whether this member may see the whole view once more now.
     mutating func admitsView(at now: Instant) -> Bool {
@@ -130,13 +137,16 @@ struct PeerLife: Sendable {
     ///   - boot: The boot ID that is alive.
     ///   - floor: Counters up to this one are not believed: they may be replays from a time before
     ///     this node kept account.
+    ///   - address: Where the life was that it replaces.
     /// - Returns: What waited for this.
-    mutating func settle(_ boot: BootID, above floor: UInt64) -> [Held] {
+    mutating func settle(
+        _ boot: BootID, above floor: UInt64, inPlaceOf address: PeerAddress? = nil
+    ) -> [Held] {
         precondition(boot != self.boot, "a boot ID settles once")
-        if let place = retired.firstIndex(of: boot) {
+        if let place = retired.firstIndex(where: { $0.boot == boot }) {
             retired.removeSubrange(place...)
         } else if let former = self.boot {
-            retired.append(former)
+            retired.append(Former(boot: former, address: address))
             if retired.count > PeerLife.retiredMax { retired.removeFirst() }
         }
         let held = pending.first { $0.boot == boot }?.held ?? []

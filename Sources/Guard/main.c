@@ -21,6 +21,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -309,20 +310,32 @@ static bool make_nowhere(void) {
     return nowhere >= 0;
 }
 
-static int prepare(const char *path) {
+// Listens at a path of any length: one that is too long for an address goes by way of its directory.
+static bool make_listener(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
+    char above[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (strlen(path) < sizeof address.sun_path) {
+        strcpy(address.sun_path, path);
+    } else {
+        int length = slash == NULL ? 0 : (int)(slash - path);
         errno = ENAMETOOLONG;
-        return fail("listen", path);
+        if (length == 0 || length >= (int)sizeof above) return false;
+        snprintf(above, sizeof above, "%.*s", length, path);
+        int directory = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory < 0) return false;
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d%.64s", directory, slash);
     }
-    strcpy(address.sun_path, path);
-    umask(0177);
-    if (!make_nowhere()) return fail("make an empty file system for", path);
     unlink(path);
     listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(listener, 1) != 0)
-        return fail("listen", path);
+    return listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+           listen(listener, 1) == 0;
+}
+
+static int prepare(const char *path) {
+    umask(0177);
+    if (!make_nowhere()) return fail("make an empty file system for", path);
+    if (!make_listener(path)) return fail("listen", path);
     // From here in the background; who started it sees the parent's end as the sign.
     switch (fork()) {
     case -1: return fail("fork", path);

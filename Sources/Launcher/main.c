@@ -1,12 +1,17 @@
-// Starts the container monitor in a mount namespace of its own.
+// Starts the container monitor, or a whole daemon, in a mount namespace of its own.
 //
-//     magpie-launch [--hide DIR] [--users DIR] [--overlay LOWER UPPER WORK TARGET] -- PROGRAM ARGS…
+//     magpie-launch [--join PROCESS INODE] [--mappers NEWUIDMAP NEWGIDMAP] [--own-users UIDS GIDS]
+//                   [--hide DIR] [--users DIR] [--user-attributes] [--overlay LOWER UPPER WORK TARGET]
+//                   -- PROGRAM ARGS…
 //
+// --own-users makes the caller, who may be an ordinary user, root of a user namespace first; --mappers
+// write maps with more than the caller's own user in them. --join enters the user namespace of a
+// process instead, if that has it still: containers of an earlier life are in there.
 // --hide covers a directory with an empty tmpfs: crun refuses hybrid cgroup hosts when it sees
 // controllers in the unified hierarchy. --overlay mounts the task's root file system; it vanishes
 // with the namespace, so that nothing is left to be unmounted. --users names a process by its directory
 // in /proc, as whose namespace's users the overlay's files appear: on the disk they have the numbers that
-// are seen there.
+// are seen there. --user-attributes has the overlay keep its marks where a user namespace may set them.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +26,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "users.h"
+
 // The C library's own header does not go with the kernel's.
 int mount(const char *, const char *, const char *, unsigned long, const void *);
 
-static int fail(const char *operation, const char *subject) {
+int fail(const char *operation, const char *subject) {
     fprintf(stderr, "magpie-launch: %s %s: %s\n", operation, subject, strerror(errno));
     return 125;
 }
@@ -81,7 +88,7 @@ static int find_users(const char *process, struct users *users) {
 }
 
 // Upper and work directory lie side by side: overlays want them in one mount.
-static int overlay(struct users known, char **paths) {
+static int overlay(struct users known, bool has_user_attributes, char **paths) {
     const char *lower = paths[0], *upper = paths[1], *work = paths[2], *target = paths[3];
     int users = known.namespace;
     if (users >= 0) {
@@ -94,8 +101,8 @@ static int overlay(struct users known, char **paths) {
         if (!act_as(known.root)) return fail("act as the root of", target);
     }
     char options[16384];
-    int length = snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper,
-                          work);
+    int length = snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s%s", lower, upper,
+                          work, has_user_attributes ? ",userxattr" : "");
     if (length < 0 || (size_t)length >= sizeof options) {
         errno = ENAMETOOLONG;
         return fail("overlay", target);
@@ -105,31 +112,65 @@ static int overlay(struct users known, char **paths) {
     return 0;
 }
 
-int main(int argc, char **argv) {
-    if (unshare(CLONE_NEWNS) != 0) return fail("unshare", "mount namespace");
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-        return fail("make private", "/");
+// Enters the user namespace that the first options ask for.
+//
+// What is mounted on the host later is to be seen by a daemon, too, but not the other way round.
+static int enter_users(int argc, char **argv, int *index, bool *is_entered) {
+    struct mappers mappers = {NULL, NULL};
+    int status = 0;
+    *is_entered = false;
+    for (; status == 0 && *index + 2 < argc; *index += 3) {
+        char **words = argv + *index;
+        if (strcmp(words[0], "--join") == 0) status = join_users(words[1], words[2], is_entered);
+        else if (strcmp(words[0], "--mappers") == 0) mappers = (struct mappers){words[1], words[2]};
+        else if (strcmp(words[0], "--own-users") != 0) break;
+        else if (!*is_entered) {
+            status = own_users(mappers, words[1], words[2]);
+            *is_entered = true;
+        }
+    }
+    return status;
+}
+
+// Prepares the mount namespace as the other options say.
+static int prepare(int argc, char **argv, int *index) {
     struct users users = {.namespace = -1};
-    int index = 1;
-    for (; index < argc && strcmp(argv[index], "--") != 0;) {
-        if (strcmp(argv[index], "--hide") == 0 && index + 1 < argc) {
-            if (mount("tmpfs", argv[index + 1], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                      "size=64k") != 0)
-                return fail("cover", argv[index + 1]);
-            index += 2;
-        } else if (strcmp(argv[index], "--users") == 0 && index + 1 < argc) {
-            int status = find_users(argv[index + 1], &users);
-            if (status != 0) return status;
-            index += 2;
-        } else if (strcmp(argv[index], "--overlay") == 0 && index + 4 < argc) {
-            int status = overlay(users, argv + index + 1);
-            if (status != 0) return status;
-            index += 5;
+    bool has_user_attributes = false;
+    int status = 0;
+    while (status == 0 && *index < argc && strcmp(argv[*index], "--") != 0) {
+        char **words = argv + *index;
+        int left = argc - *index - 1;
+        if (strcmp(words[0], "--hide") == 0 && left >= 1) {
+            if (mount("tmpfs", words[1], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k") != 0)
+                return fail("cover", words[1]);
+            *index += 2;
+        } else if (strcmp(words[0], "--users") == 0 && left >= 1) {
+            status = find_users(words[1], &users);
+            *index += 2;
+        } else if (strcmp(words[0], "--user-attributes") == 0) {
+            has_user_attributes = true;
+            *index += 1;
+        } else if (strcmp(words[0], "--overlay") == 0 && left >= 4) {
+            status = overlay(users, has_user_attributes, words + 1);
+            *index += 5;
         } else {
-            fprintf(stderr, "magpie-launch: unknown option %s\n", argv[index]);
+            fprintf(stderr, "magpie-launch: unknown option %s\n", words[0]);
             return 125;
         }
     }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    int index = 1;
+    bool has_users;
+    int status = enter_users(argc, argv, &index, &has_users);
+    if (status != 0) return status;
+    if (unshare(CLONE_NEWNS) != 0) return fail("unshare", "mount namespace");
+    if (mount("none", "/", NULL, MS_REC | (has_users ? MS_SLAVE : MS_PRIVATE), NULL) != 0)
+        return fail("make private", "/");
+    status = prepare(argc, argv, &index);
+    if (status != 0) return status;
     if (index + 1 >= argc) {
         fprintf(stderr, "magpie-launch: no program\n");
         return 125;

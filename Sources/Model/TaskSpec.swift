@@ -35,6 +35,14 @@ package struct TaskSpec: Hashable, Sendable {
     /// Fields written by a newer version, kept as they came so that they are passed on.
     package var unknownFields: [UInt8] = []
 
+    /// Whether it has other limits of memory, processors or processes than those that every task has.
+    ///
+    /// Who asks for just what is usual asks for nothing.
+    package var asksForLimits: Bool {
+        let usual = TaskSpec(command: [])
+        return resources != usual.resources || pidsMax != usual.pidsMax
+    }
+
     /// Whether it is said what to run: by the task, or by its image.
     package var hasProgram: Bool {
         if case .image = rootfs, command.isEmpty { return true }

@@ -25,6 +25,7 @@ extension BundleWriter {
         for volume in spec.volumes { _ = try source(of: volume) }
         let tree = try tree(of: spec)
         let user = try user(of: spec)
+        try BundleWriter.checkUser(user, configuration.ordinaryUser)
         let ids = [user.user, user.group] + user.otherGroups
         if spec.options.hasUserNamespace, let highest = ids.max(), highest >= Self.usersCount {
             throw RunnerError(
@@ -63,6 +64,17 @@ extension BundleWriter {
         }
     }
 
+    /// Makes sure that a user and his groups are somebody on this node.
+    static func checkUser(
+        _ user: ProcessUser, _ node: OrdinaryUser?
+    ) throws(RunnerError) {
+        guard let node, !node.has(user) else { return }
+        throw RunnerError(
+            "the user \(user.user):\(user.group) or one of his groups is nobody on this node, which an "
+                + "ordinary user runs with \(node.users.count) users and \(node.groups.count) groups "
+                + "for tasks; `daemon doctor` says how he gets more")
+    }
+
     /// What the operator allows holds here too: a spec may come from a peer that thinks otherwise.
     private func checkOptions(_ options: ContainerOptions) throws(RunnerError) {
         let forbidden = Capabilities.forbidden(
@@ -76,6 +88,11 @@ extension BundleWriter {
             throw RunnerError(
                 "the node's network is not given to tasks here; its operator can allow it with "
                     + "--allow-host-network")
+        }
+        guard !options.hasUserNamespace || configuration.ordinaryUser == nil else {
+            throw RunnerError(
+                "this node is an ordinary user's, and has no users to give that are a task's own "
+                    + "(--userns); root in a task is that user here, and nobody more")
         }
         guard !options.hasUserNamespace || options.network == .none else {
             throw RunnerError(

@@ -39,9 +39,17 @@ extension BundleWriter {
                 "/dev/shm", "tmpfs", "shm",
                 ["nosuid", "noexec", "nodev", "mode=1777", "size=\(shmSize)"]),
             mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
-            mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"]),
+            systemMount(spec),
             mount("/tmp", "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]),
         ]
+    }
+
+    /// Who is not root may not mount the kernel's view of a network that is not his own.
+    private func systemMount(_ spec: TaskSpec) -> [String: Any] {
+        let options = ["nosuid", "noexec", "nodev"]
+        return spec.options.network == .host && configuration.ordinaryUser != nil
+            ? mount("/sys", "bind", "/sys", ["rbind", "rro"] + options)
+            : mount("/sys", "sysfs", "sysfs", options + ["ro"])
     }
 
     private func mount(

@@ -5,7 +5,7 @@ import Model
 /// Where one container keeps its things.
 struct ContainerPaths: Sendable {
     let id: ContainerID
-    /// Bundle, sockets and marks; below `/run`.
+    /// Bundle, sockets and marks; below the run directory.
     let bundle: String
     /// The writable layer.
     let layer: String
@@ -20,7 +20,7 @@ struct ContainerPaths: Sendable {
         layer = "\(configuration.dataDirectory)/layers/\(id)"
         log = "\(configuration.dataDirectory)/logs/\(id)"
         exits = "\(configuration.runDirectory)/exits"
-        group = "/magpie-\(configuration.groupName)/\(id)"
+        group = "\(configuration.nodeGroup)/\(id)"
     }
 
     /// The group above it, that of the node.
@@ -118,9 +118,8 @@ struct BundleWriter {
         _ spec: TaskSpec, _ paths: ContainerPaths, _ sandbox: Sandbox
     ) throws -> [String: Any] {
         let rights = seccomp.rights(for: Capabilities.effective(spec.options))
-        let linux: [String: Any] = [
-            "namespaces": namespaces(spec, sandbox), "resources": resources(spec),
-            "cgroupsPath": paths.group,
+        var linux: [String: Any] = [
+            "namespaces": namespaces(spec, sandbox),
             "maskedPaths": [
                 "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
                 "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
@@ -133,10 +132,16 @@ struct BundleWriter {
             ],
             "seccomp": rights.object,
         ]
+        // Without a group there is nothing that could hold a limit, and runtimes say nothing of it.
+        if cgroups.isUsable {
+            linux["cgroupsPath"] = paths.group
+            linux["resources"] = resources(spec)
+        }
         return [
             "ociVersion": "1.0.2", "hostname": spec.options.hostname ?? "magpie",
             "root": ["path": paths.rootfs, "readonly": spec.options.isRootReadOnly],
-            "process": try process(spec, paths.id), "mounts": try mounts(spec), "linux": linux,
+            "process": try process(spec, paths.id), "mounts": try mounts(spec),
+            "linux": linux.merging(userMappings(spec, sandbox)) { $1 },
             "annotations": rights.compiled.map { [SeccompFilter.annotation: $0] } ?? [:],
         ]
     }
@@ -215,6 +220,20 @@ struct BundleWriter {
         let users = spec.options.hasUserNamespace
         return kinds.map { ["type": $0] } + [["type": "pid", "path": sandbox.path]]
             + (users ? [["type": "user", "path": sandbox.usersPath]] : [])
+    }
+
+    /// runc 1.1 joins no user namespace without being told what is mapped in it.
+    private func userMappings(_ spec: TaskSpec, _ sandbox: Sandbox) -> [String: Any] {
+        guard spec.options.hasUserNamespace, configuration.isRunc else { return [:] }
+        return ["uidMappings": "uid_map", "gidMappings": "gid_map"].mapValues { name in
+            let lines = (Files.text("/proc/\(sandbox.process)/\(name)") ?? "").split(
+                separator: "\n")
+            return lines.map { line in
+                let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+                return Dictionary(
+                    uniqueKeysWithValues: zip(["containerID", "hostID", "size"], numbers))
+            }
+        }
     }
 
     private func resources(_ spec: TaskSpec) -> [String: Any] {

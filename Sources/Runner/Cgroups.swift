@@ -2,7 +2,11 @@ import Glibc
 import Model
 
 /// The control groups of this machine: pure v2, or v1 with or without v2 beside it.
+///
+/// An ordinary user's node makes none: nothing is found in them, and nothing enforced.
 struct Cgroups: Sendable {
+    /// Whether groups can be made for containers.
+    let isUsable: Bool
     /// Whether one unified hierarchy does it all.
     let isUnified: Bool
     /// The unified hierarchy of a hybrid host, which crun must not see controllers in.
@@ -12,7 +16,8 @@ struct Cgroups: Sendable {
 
     static let root = "/sys/fs/cgroup"
 
-    init() {
+    init(isRoot: Bool = true) {
+        isUsable = isRoot
         isUnified = Files.exists("\(Cgroups.root)/cgroup.controllers")
         let unified = "\(Cgroups.root)/unified"
         let controllers = Files.text("\(unified)/cgroup.controllers") ?? ""
@@ -157,11 +162,11 @@ struct Cgroups: Sendable {
         return Set(names).sorted()
     }
 
-    /// Ends a frozen group: what is in it runs not one instruction more. One that runs is left alone.
+    /// Ends a frozen group: what is in it runs not one instruction more.
     ///
-    /// A frozen process of v1 does not even die before the thaw, and whoever is to kill it along with
-    /// itself, such as the first process of its PID namespace, may do so only after it: so each is
-    /// killed here before.
+    /// A group that runs is left alone. A frozen process of v1 does not even die before the thaw, and
+    /// whoever kills it along with itself, such as the first process of its PID namespace, may do so
+    /// only after it: so each is killed here before.
     func endFrozen(_ group: String, where belongs: (pid_t) -> Bool) {
         let (path, word) =
             isUnified
@@ -189,6 +194,7 @@ struct Cgroups: Sendable {
     }
 
     private var hierarchies: [String] {
+        guard isUsable else { return [] }
         if isUnified { return [Cgroups.root] }
         return Files.names(in: Cgroups.root).map { "\(Cgroups.root)/\($0)" }
             .filter(Files.isDirectory)

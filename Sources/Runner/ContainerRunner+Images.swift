@@ -17,7 +17,7 @@ extension ContainerRunner {
     /// Holds the image until the container is forgotten, unpacks it if that was not done before, and
     /// waits for it. Leaves the stop signal that the image names where `stop` finds it.
     func resolve(
-        _ spec: TaskSpec, _ paths: ContainerPaths
+        _ spec: TaskSpec, _ paths: ContainerPaths, _ notes: inout [String]
     ) throws(ImageTrouble) -> TaskSpec {
         guard case .image(let name, let digest) = spec.rootfs else { return spec }
         guard let digest else {
@@ -45,6 +45,19 @@ extension ContainerRunner {
                 throw .failed(ContainerFailure(code: 125, message: message))
             default: throw .unavailable(message)
             }
+        }
+        if let foreigner = images.foreigner(in: digest) {
+            guard spec.options.isBestEffort else {
+                throw .failed(
+                    ContainerFailure(
+                        code: 125,
+                        message:
+                            "the image \(name) has files of its \(foreigner), who is nobody on this "
+                            + "node, which an ordinary user runs (`daemon doctor` says how he gets more "
+                            + "users); run it elsewhere, or with --best-effort: root has them then")
+                )
+            }
+            notes.append("files of the image's \(foreigner) and others are root's on this node")
         }
         do {
             let process = try ProcessDefaults(image, ProcessWishes(spec))

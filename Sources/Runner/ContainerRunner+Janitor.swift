@@ -14,7 +14,7 @@ extension ContainerRunner {
             Files.names(in: "\(configuration.runDirectory)/runtime"),
             Files.names(in: "\(configuration.runDirectory)/exits"),
             Files.names(in: "\(configuration.dataDirectory)/layers"),
-            cgroups.names(below: "/magpie-\(configuration.groupName)"),
+            cgroups.names(below: configuration.nodeGroup),
         ]
         let found = Set(places.joined().compactMap { ContainerID($0) })
         for id in found.subtracting(known).sorted() {
@@ -26,6 +26,30 @@ extension ContainerRunner {
             let mark = ContainerPaths(id, configuration).endedMark
             if !Files.exists(mark) { try? Files.write([], to: mark) }
         }
+    }
+
+    /// Makes the directory in which an ordinary user's node keeps what a reboot wipes out for root, and
+    /// removes those of earlier boots of the machine.
+    ///
+    /// - Throws: `RunnerError` for root where an ordinary user has containers: they would be nobody's.
+    static func claim(_ configuration: RunnerConfiguration) throws(RunnerError) {
+        let runDirectory = RunnerConfiguration.ordinaryRunDirectory(
+            for: configuration.dataDirectory)
+        guard configuration.ordinaryUser != nil else {
+            guard Files.names(in: "\(runDirectory)/bundles").isEmpty else {
+                throw RunnerError(
+                    "--data-dir \(configuration.dataDirectory): has containers of an ordinary user; run "
+                        + "the daemon as that user, or let him end them by `daemon purge`")
+            }
+            return
+        }
+        let parts = runDirectory.split(separator: "/", omittingEmptySubsequences: false)
+        let above = parts.dropLast().joined(separator: "/")
+        for name in Files.names(in: above) where name != parts.last.map(String.init) {
+            Files.remove("\(above)/\(name)")
+        }
+        try Files.makeDirectory(runDirectory)
+        try OrdinaryUser.leaveMark(in: runDirectory)
     }
 
     private func removeOrphan(_ paths: ContainerPaths) {

@@ -10,11 +10,12 @@ extension ContainerRunner {
         guard let entry = entry(id), !entry.isCreated, !entry.hasEnded else { return }
         let paths = ContainerPaths(id, configuration)
         let spec: TaskSpec
+        var notes: [String] = []
         do {
             // The log's directory first: whoever asks for the output of what failed finds it empty.
             try prepare(paths)
             // Large images take their time: others are made meanwhile.
-            spec = try resolve(wanted, paths)
+            spec = try resolve(wanted, paths, &notes)
         } catch let failure as ContainerFailure {
             return fail(id, failure)
         } catch ImageTrouble.failed(let failure) {
@@ -41,10 +42,11 @@ extension ContainerRunner {
         do {
             try bundles.write(spec, in: sandbox, to: paths)
             try launch(spec, paths, sandbox)
-            try checkLimits(spec, paths)
+            try checkLimits(spec, paths, &notes)
         } catch {
             return failUnlessUnguarded(id, error)
         }
+        if !notes.isEmpty { tell.yield((id, .noted(notes.joined(separator: "; ")))) }
         update(id) { $0.isCreated = true }
         tell.yield((id, .created))
     }
@@ -185,6 +187,7 @@ extension ContainerRunner {
         var arguments: [String] = []
         if let hidden = cgroups.hidden { arguments += ["--hide", hidden] }
         if spec.options.hasUserNamespace { arguments += ["--users", "/proc/\(sandbox.process)"] }
+        if configuration.ordinaryUser != nil { arguments += ["--user-attributes"] }
         arguments += [
             "--overlay", try bundles.lower(of: spec), "\(paths.layer)/upper",
             "\(paths.layer)/work", paths.rootfs, "--",
@@ -209,8 +212,8 @@ extension ContainerRunner {
     var runtimeOptions: [String] {
         let root = "--root=\(configuration.runDirectory)/runtime"
         // runc knows no such option; its default is the same.
-        return configuration.runtime.hasSuffix("runc")
-            ? [root] : [root, "--cgroup-manager=cgroupfs"]
+        return configuration.isRunc
+            ? [root] : [root, "--cgroup-manager=\(cgroups.isUsable ? "cgroupfs" : "disabled")"]
     }
 
     func start(_ id: ContainerID) {
@@ -302,7 +305,7 @@ extension ContainerRunner {
         // What the program started in the background ends with it.
         endAll(paths)
         let isOutOfMemory = ranOutOfMemory(paths, code: code)
-        if let usage = cgroups.sample(of: paths.group)?.usage { tell.yield((id, .used(usage))) }
+        if let usage = usage(of: paths) { tell.yield((id, .used(usage))) }
         if code == 137, !isOutOfMemory, hasLostGuard(id) {
             return end(id, .vanished(ContainerRunner.guardDied))
         }
@@ -313,7 +316,8 @@ extension ContainerRunner {
     ///
     /// The monitor's mark may be missing when the program dies with its child; the kernel counts.
     func ranOutOfMemory(_ paths: ContainerPaths, code: Int32) -> Bool {
-        guard code != 0 else { return false }
+        // Without a group of its own the monitor sees what befalls others.
+        guard code != 0, cgroups.isUsable else { return false }
         return Files.exists(paths.outOfMemoryMark)
             || cgroups.outOfMemoryKills(in: paths.group) > 0
     }
@@ -368,7 +372,7 @@ extension ContainerRunner {
     /// Ends all processes of a container whose monitor can't be relied on.
     func destroy(_ paths: ContainerPaths) {
         endAll(paths)
-        for process in cgroups.processes(in: paths.group) { Glibc.kill(process, SIGKILL) }
+        for process in processes(of: paths) { Glibc.kill(process, SIGKILL) }
         _ = try? Spawner.run(
             configuration.runtime, runtimeOptions + ["delete", "--force", "\(paths.id)"])
     }

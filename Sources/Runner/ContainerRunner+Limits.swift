@@ -5,19 +5,19 @@ import Model
 extension ContainerRunner {
     /// Refuses a container whose limits don't hold, or says so when its task takes that.
     func checkLimits(
-        _ spec: TaskSpec, _ paths: ContainerPaths
+        _ spec: TaskSpec, _ paths: ContainerPaths, _ notes: inout [String]
     ) throws(ContainerFailure) {
         let missing = unenforced(spec, paths)
         guard !missing.isEmpty else { return }
         let list = missing.joined(separator: ", ")
-        guard spec.options.isBestEffort else {
+        guard spec.options.isBestEffort || (!cgroups.isUsable && !spec.asksForLimits) else {
             destroy(paths)
             throw ContainerFailure(
                 code: 125,
                 message: "this node can't enforce the task's limits: \(list); run it elsewhere, or "
                     + "with --best-effort")
         }
-        tell.yield((paths.id, .noted("not limited on this node: \(list)")))
+        notes.append("not limited on this node: \(list)")
     }
 
     /// The limits that the kernel does not enforce as they were asked for.

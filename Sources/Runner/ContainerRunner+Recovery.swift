@@ -38,7 +38,7 @@ extension ContainerRunner {
             }
             if Files.isDirectory(paths.log) { try? Files.write([], to: paths.endedMark) }
             let isOutOfMemory = ranOutOfMemory(paths, code: code)
-            let usage = cgroups.sample(of: paths.group)?.usage
+            let usage = usage(of: paths)
             if code == 137, !isOutOfMemory, isLeaseBound(paths), guardian.wasKilled {
                 return AdoptedContainer(
                     id: id, state: .vanished(ContainerRunner.guardDied), usage: usage)
@@ -83,7 +83,7 @@ extension ContainerRunner {
             if let monitor = monitor(of: paths) { Glibc.kill(monitor, SIGKILL) }
             remove(id)
         }
-        cgroups.remove("/magpie-\(configuration.groupName)")
+        cgroups.remove(configuration.nodeGroup)
         Files.remove("\(configuration.dataDirectory)/layers")
         Files.remove(configuration.runDirectory)
     }

@@ -56,18 +56,21 @@ package final class ContainerRunner: @unchecked Sendable {
         configuration: RunnerConfiguration, images: ImageStore? = nil
     ) throws(RunnerError) {
         self.configuration = configuration
-        cgroups = Cgroups()
+        cgroups = Cgroups(isRoot: configuration.ordinaryUser == nil)
         bundles = try BundleWriter(configuration: configuration, cgroups: cgroups)
         guardian = Guard(
             program: configuration.guardProgram, socket: "\(configuration.runDirectory)/guard.sock")
         (events, tell) = AsyncStream.makeStream()
+        try ContainerRunner.claim(configuration)
         for name in ["bundles", "calls", "exits", "runtime"] {
             try Files.makeDirectory("\(configuration.runDirectory)/\(name)")
         }
         for name in ["layers", "logs"] {
             try Files.makeDirectory("\(configuration.dataDirectory)/\(name)")
         }
-        quota = DiskQuota(directory: "\(configuration.dataDirectory)/layers")
+        quota = DiskQuota(
+            directory: "\(configuration.dataDirectory)/layers",
+            isRoot: configuration.ordinaryUser == nil)
         if let images {
             self.images = images
         } else {
@@ -104,6 +107,12 @@ package final class ContainerRunner: @unchecked Sendable {
     /// Whether what tasks write to disk can be limited here.
     package var limitsDisk: Bool { quota.isEnforced }
 
+    /// Whether memory, processors and processes of tasks can be limited here.
+    package var limitsResources: Bool { cgroups.isUsable }
+
+    /// Whose node it is, when it is not root's.
+    package var ordinaryUser: OrdinaryUser? { configuration.ordinaryUser }
+
     /// Performs a command; returns at once.
     package func perform(_ id: ContainerID, _ command: ContainerCommand) {
         queue(of: id).async { [self] in
@@ -127,7 +136,7 @@ package final class ContainerRunner: @unchecked Sendable {
             guard let entry = entry(id), entry.isCreated, !entry.hasEnded else {
                 return handler(nil)
             }
-            handler(cgroups.sample(of: ContainerPaths(id, configuration).group))
+            handler(sample(of: ContainerPaths(id, configuration)))
         }
     }
 
@@ -156,7 +165,9 @@ package final class ContainerRunner: @unchecked Sendable {
     package func removeIfUnused() {
         let directory = configuration.runDirectory
         guard rmdir("\(directory)/bundles") == 0 else { return }
-        for name in ["/calls", "/exits", "/runtime", ""] { rmdir(directory + name) }
+        for name in ["/calls", "/exits", "/runtime"] { rmdir(directory + name) }
+        if configuration.ordinaryUser != nil { unlink(OrdinaryUser.mark(in: directory)) }
+        rmdir(directory)
     }
 
     // MARK: Bookkeeping

@@ -6,6 +6,8 @@ import Model
 struct DiskQuota: Sendable {
     /// The directory of the writable layers.
     let directory: String
+    /// Whether root sets the limits; nobody else may.
+    private let isRoot: Bool
     /// Whether the file system enforces such limits.
     let isEnforced: Bool
 
@@ -16,9 +18,10 @@ struct DiskQuota: Sendable {
     /// How many numbers are tried for one layer.
     private static let triesMax: UInt32 = 256
 
-    init(directory: String) {
+    init(directory: String, isRoot: Bool = true) {
+        self.isRoot = isRoot
         self.directory = directory
-        isEnforced = magpie_project_limits(directory) == 1
+        isEnforced = isRoot && magpie_project_limits(directory) == 1
     }
 
     /// Limits what is written below an empty directory, and reads the limit back.
@@ -27,8 +30,11 @@ struct DiskQuota: Sendable {
     func limit(_ layer: String, to bytes: UInt64, id: ContainerID) throws(RunnerError) -> UInt32 {
         guard isEnforced else {
             throw RunnerError(
-                "this node can't limit what tasks write to disk: the file system of \(directory) "
-                    + "has no project quotas (ext4 or xfs, mounted with prjquota)")
+                "this node can't limit what tasks write to disk: "
+                    + (isRoot
+                        ? "the file system of \(directory) has no project quotas (ext4 or xfs, mounted "
+                            + "with prjquota)"
+                        : "an ordinary user runs it, and only root sets quotas"))
         }
         let seed =
             UInt32(truncatingIfNeeded: id.task.value.low)

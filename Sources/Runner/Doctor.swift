@@ -24,8 +24,8 @@ package enum Doctor {
 
     /// What is looked at.
     package struct Machine: Sendable {
-        /// Whether it is looked at as root.
-        package var isRoot: Bool
+        /// Who looks at it; `nil` for root.
+        package var ordinaryUser: UserRights?
         /// The names of programs that were found.
         package var programs: Set<String>
         /// Whether the seccomp profile is there.
@@ -51,7 +51,9 @@ package enum Doctor {
     }
 
     /// Looks at the machine that this runs on.
-    package static func machine() -> Machine {
+    ///
+    /// What an ordinary user may do is tried out where a node's data are to be.
+    package static func machine(for directory: String) -> Machine {
         let root = "/sys/fs/cgroup"
         let groups = Cgroups()
         let unified = Files.text("\(root)/cgroup.controllers")
@@ -66,29 +68,31 @@ package enum Doctor {
         for name in ["magpie-launch", "magpie-guard"]
         where (try? Programs.own(name)) != nil { programs.insert(name) }
         return Machine(
-            isRoot: geteuid() == 0, programs: programs,
+            ordinaryUser: ordinaryUser(directory), programs: programs,
             hasSeccompProfile: Files.exists(RunnerConfiguration.seccompProfileUsual),
             cgroups: mode, controllers: Set(names ?? hierarchies), countsSwap: groups.countsSwap)
     }
 
     /// What is to be said about a machine; an error means that no task can run there.
     package static func examine(_ machine: Machine) -> [Finding] {
-        [rights(machine), runtime(machine)]
+        rights(machine) + [runtime(machine)]
             + [
                 program("conmon", "watches containers", "apt-get install conmon", machine),
                 program("magpie-launch", "starts the monitor", "build it with the daemon", machine),
                 program(
                     "magpie-guard", "ends what has no lease", "build it with the daemon", machine),
-            ] + [profile(machine), mode(machine)]
-            + ["memory", "pids", "cpu"].map { controller($0, machine) } + [swap(machine)]
+            ] + [profile(machine)]
+            + (machine.ordinaryUser == nil ? limits(machine) : limitsOfOrdinaryUsers)
     }
 
-    private static func rights(_ machine: Machine) -> Finding {
-        machine.isRoot
-            ? Finding(subject: "rights", level: .ok, message: "root")
-            : Finding(
-                subject: "rights", level: .error,
-                message: "containers need root for now; run the daemon as root, or with --no-tasks")
+    private static func rights(_ machine: Machine) -> [Finding] {
+        machine.ordinaryUser.map { examine($0) }
+            ?? [Finding(subject: "rights", level: .ok, message: "root")]
+    }
+
+    private static func limits(_ machine: Machine) -> [Finding] {
+        [mode(machine)] + ["memory", "pids", "cpu"].map { controller($0, machine) }
+            + [swap(machine)]
     }
 
     private static func runtime(_ machine: Machine) -> Finding {

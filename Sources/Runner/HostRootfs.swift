@@ -22,6 +22,12 @@ enum HostRootfs {
         for directory in directories {
             try Files.makeDirectory("\(path)/\(directory)", mode: 0o755)
         }
+        // Everybody's; also below the file system in memory that a runtime mounts there.
+        for directory in ["tmp", "var/tmp"] {
+            guard chmod("\(path)/\(directory)", 0o1777) == 0 else {
+                throw Files.failure("open", "\(path)/\(directory)")
+            }
+        }
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
             let link = "\(path)/\(name)"
             guard Files.exists("/usr/\(name)"), !Files.exists(link) else { continue }

@@ -43,7 +43,8 @@ final class ProgramCall: CallEndpoint {
                 throw RunnerError("the task does not run any more")
             }
             let specification = try ProgramSpecification(
-                program, in: paths, beside: process, mark: "\(ProgramCall.mark)=\(number)")
+                program, in: paths, beside: process, mark: "\(ProgramCall.mark)=\(number)",
+                on: runner.configuration.ordinaryUser)
             try Files.write(Array(specification.json), to: file("json"))
             return try spawn()
         } catch let failure as ContainerFailure {
@@ -89,7 +90,7 @@ final class ProgramCall: CallEndpoint {
 
     private func spawnWithTerminal(_ arguments: [String]) throws(RunnerError) -> CallPump.Ends {
         // runc hands a terminal over only when it does not wait for the program's end.
-        guard !runner.configuration.runtime.hasSuffix("runc") else {
+        guard !runner.configuration.isRunc else {
             throw RunnerError(
                 "the task's node runs containers by runc, which gives further programs no terminal; "
                     + "take it without -t, or have its daemon use crun (--runtime)")
@@ -159,6 +160,8 @@ final class ProgramCall: CallEndpoint {
             endProcesses()
         }
         for ending in ["json", "pid", "log", "sock", "err"] { Files.remove(file(ending)) }
+        // What runc leaves when it is killed while it writes the process ID.
+        Files.remove("\(runner.configuration.runDirectory)/calls/.\(number).pid")
     }
 
     func resize(_ size: TerminalSize) {
@@ -225,7 +228,7 @@ extension ContainerRunner {
     /// Ends those processes of a container of which this is true, until there are none.
     func endProcesses(of paths: ContainerPaths, where isMeant: (CallProcess) -> Bool) {
         for _ in 0..<ContainerRunner.endRoundsMax {
-            let found = cgroups.processes(in: paths.group).compactMap { CallProcess($0) }
+            let found = processes(of: paths).compactMap { CallProcess($0) }
                 .filter { $0.isAlive && isMeant($0) }
             if found.isEmpty { return }
             let sandbox = sandbox(of: paths)

@@ -11,7 +11,8 @@ struct ProgramSpecification {
     /// - Throws: `ContainerFailure` 127 or 126 when there is no such program, or none that can be
     ///   executed; `RunnerError` for a user that is unknown there.
     init(
-        _ program: CallProgram, in paths: ContainerPaths, beside process: Int32, mark: String
+        _ program: CallProgram, in paths: ContainerPaths, beside process: Int32, mark: String,
+        on node: OrdinaryUser?
     ) throws {
         guard let bytes = Files.read("\(paths.bundle)/config.json"),
             let document = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any],
@@ -26,6 +27,7 @@ struct ProgramSpecification {
         var added = program.environment + [mark]
         if let wanted = program.user {
             user = try tree.user(wanted)
+            try BundleWriter.checkUser(user, node)
             added.insert("HOME=\(user.home)", at: 0)
             let own = user.user == 0 ? capabilities["bounding"] ?? [String]() : [String]()
             for kind in ["effective", "permitted"] { capabilities[kind] = own }

@@ -4,10 +4,12 @@ import Model
 package struct RunnerConfiguration: Sendable {
     /// The node's data directory; logs and writable layers live below it.
     package var dataDirectory: String
-    /// Where bundles, sockets and exit files live, below `/run`; gone after a reboot.
+    /// Where bundles, sockets and exit files live; gone after a reboot.
     package var runDirectory: String
     /// The OCI runtime.
     package var runtime: String
+    /// Whether it is runc, which differs from crun here and there.
+    var isRunc: Bool { runtime.hasSuffix("runc") }
     /// The container monitor.
     package var conmon: String
     /// The launcher that gives the monitor a mount namespace.
@@ -28,6 +30,9 @@ package struct RunnerConfiguration: Sendable {
     package var nodeName: String
     /// How much of each task's output is kept, in bytes of its log; older output goes first.
     package var logSizeBytesMax = RunnerConfiguration.logSizeBytesUsual
+
+    /// Whose node it is, when it is not root's.
+    package var ordinaryUser = OrdinaryUser.current
 
     /// How long nobody may ask for anything before a call ends by itself.
     var callSilenceMax = CallCommand.silenceMax
@@ -75,15 +80,36 @@ package struct RunnerConfiguration: Sendable {
 
     /// Where the containers of a data directory keep what a reboot may wipe out.
     package static func runDirectory(for dataDirectory: String) -> String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in Files.realPath(dataDirectory).utf8 {
-            hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
-        }
-        return "/run/magpie/\(String(hash, radix: 16))"
+        OrdinaryUser.current == nil
+            ? "/run/magpie/\(hash(Files.realPath(dataDirectory)))"
+            : ordinaryRunDirectory(for: dataDirectory)
     }
 
-    /// The name of the node's control group, and of its directory below `/run`.
-    var groupName: String { runDirectory.split(separator: "/").last.map(String.init) ?? "node" }
+    /// The same for an ordinary user, who has no `/run`: named by the boot of the machine.
+    ///
+    /// Not below `$XDG_RUNTIME_DIR`, which goes when the user logs out while containers run on, and
+    /// which a daemon that is started another way does not find.
+    package static func ordinaryRunDirectory(for dataDirectory: String) -> String {
+        "\(Files.realPath(dataDirectory))/run/\(hash(ImageCatalog.bootID))"
+    }
+
+    private static func hash(_ text: String) -> String {
+        let hash = text.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { hash, byte in
+            (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
+        }
+        return String(hash, radix: 16)
+    }
+
+    /// The name of the node's control group; for root's node that of its directory below `/run`, too.
+    var groupName: String {
+        guard ordinaryUser == nil else {
+            return RunnerConfiguration.hash(Files.realPath(dataDirectory))
+        }
+        return runDirectory.split(separator: "/").last.map(String.init) ?? "node"
+    }
+
+    /// The node's control group.
+    var nodeGroup: String { "/magpie-\(groupName)" }
 }
 
 /// Why the runner could not do something: subject, operation and cause, for people.

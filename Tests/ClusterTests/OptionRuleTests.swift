@@ -11,6 +11,8 @@ import Testing
         let name: String
         let ask: @Sendable (inout TaskSpec) -> Void
         var allow: @Sendable (inout NodeConfiguration) -> Void = { _ in }
+        /// What a node is like that can't give it, where any other one can.
+        var deny: @Sendable (inout NodeConfiguration) -> Void = { _ in }
         /// What `why` must say where it is not allowed; empty when it always is.
         var word = ""
         var testDescription: String { name }
@@ -32,6 +34,29 @@ import Testing
             name: "disk", ask: { $0.options.diskBytes = 1 << 20 },
             allow: { $0.limitsDisk = true }, word: "project quotas"),
         Wish(
+            name: "memory",
+            ask: { $0.resources.memoryBytes = 128 << 20 },
+            deny: { $0.limitsResources = false }, word: "can't limit memory"),
+        Wish(
+            name: "processes", ask: { $0.pidsMax = 7 },
+            deny: { $0.limitsResources = false }, word: "can't limit memory"),
+        Wish(
+            name: "memory, or not",
+            ask: {
+                $0.resources.memoryBytes = 128 << 20
+                $0.options.isBestEffort = true
+            }, deny: { $0.limitsResources = false }),
+        Wish(name: "usual limits", ask: { _ in }, deny: { $0.limitsResources = false }),
+        Wish(
+            name: "users of its own", ask: { $0.options.hasUserNamespace = true },
+            deny: { $0.hasUsersToGive = false }, word: "--userns"),
+        Wish(
+            name: "another user", ask: { $0.options.user = "1000" },
+            deny: { $0.hasOtherUsers = false }, word: "no other users"),
+        Wish(
+            name: "root by name", ask: { $0.options.user = "root" },
+            deny: { $0.hasOtherUsers = false }),
+        Wish(
             name: "disk, or not",
             ask: {
                 $0.options.diskBytes = 1 << 20
@@ -41,7 +66,7 @@ import Testing
     func `a task goes to nodes that allow what it asks for, and to no others`(row: Wish) throws {
         var spec = TaskSpec(command: ["true"])
         row.ask(&spec)
-        var strict = try NodeRig()
+        var strict = try NodeRig(with: row.deny)
         let refused = strict.submit(spec, id: Self.task)
         #expect((refused == nil) == !row.word.isEmpty)
         let verdict = strict.node.why(Self.task, at: strict.now).first?.reason

@@ -106,15 +106,20 @@ import Testing
         #expect(status.reason.contains("run time"))
     }
 
-    @Test func `rests grow with quick failures, up to their bound`() throws {
+    @Test(arguments: [true, false])
+    func `rests grow with quick failures, up to their bound`(isMade: Bool) throws {
         var rig = try NodeRig()
         _ = rig.submit(spec(.onFailure(restartsMax: nil)), id: RestartTests.task)
         var rests: [Int64] = []
         for number in 1...9 {
             let id = try #require(rig.creates(of: RestartTests.task).last)
-            rig.step(.container(id, .created))
-            rig.step(.container(id, .started))
-            rig.step(.container(id, RestartTests.failure))
+            if isMade {
+                rig.step(.container(id, .created))
+                rig.step(.container(id, .started))
+                rig.step(.container(id, RestartTests.failure))
+            } else {
+                rig.step(.container(id, .vanished("its image can't be had")))
+            }
             let begin = rig.now
             for _ in 0..<700 where rig.creates(of: RestartTests.task).count == number {
                 rig.run(for: .milliseconds(100))

@@ -7,7 +7,7 @@ import Testing
 @Suite struct DoctorTests {
     private var healthy: Doctor.Machine {
         Doctor.Machine(
-            isRoot: true, programs: ["crun", "conmon", "magpie-launch", "magpie-guard"],
+            programs: ["crun", "conmon", "magpie-launch", "magpie-guard"],
             hasSeccompProfile: true, cgroups: .v2, controllers: ["memory", "pids", "cpu"],
             countsSwap: true)
     }
@@ -28,9 +28,8 @@ import Testing
         #expect(bad(machine) == ["error conmon", "error magpie-guard"])
         machine = healthy
         machine.programs.remove("crun")
-        machine.isRoot = false
         machine.hasSeccompProfile = false
-        #expect(bad(machine) == ["error rights", "error runtime", "error seccomp"])
+        #expect(bad(machine) == ["error runtime", "error seccomp"])
     }
 
     @Test func `what is not enforced is told from what forbids tasks`() {
@@ -40,6 +39,22 @@ import Testing
         #expect(bad(machine) == ["error pids limits", "warning cpu limits", "warning swap limits"])
         machine.cgroups = .none
         #expect(bad(machine).contains("error cgroups"))
+    }
+
+    @Test func `an ordinary user is told what is lost, and what to install`() {
+        var machine = healthy
+        machine.cgroups = .none
+        machine.ordinaryUser = Doctor.UserRights(userCount: 65_537)
+        let lost = ["warning limits", "warning disk limits", "warning --userns"]
+        #expect(bad(machine) == lost)
+        machine.ordinaryUser?.remedy = "apt-get install uidmap"
+        machine.ordinaryUser?.mustLinger = "maria"
+        #expect(bad(machine) == ["warning users", "warning logging out"] + lost)
+        let said = Doctor.examine(machine).map(\.message).joined(separator: "\n")
+        #expect(said.contains("apt-get install uidmap"))
+        #expect(said.contains("loginctl enable-linger maria"))
+        machine.ordinaryUser?.obstacle = "user namespaces are switched off"
+        #expect(bad(machine).first == "error rights")
     }
 
     @Test func `the report is text or json`() throws {

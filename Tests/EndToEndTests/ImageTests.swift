@@ -11,7 +11,7 @@ struct ImageTests {
     @Test func `an image that one node has runs on every node, and outlives that one`()
         async throws
     {
-        try await TestCluster.run(of: 3) { cluster in
+        try await TestCluster.run(of: 3, options: ["--cpus", "2"]) { cluster in
             let tree = try await ImageTree(at: cluster.folder.appendingPathComponent("tree"))
             try tree.put(Data("from the image\n".utf8), at: "/etc/word")
             let tarball = cluster.folder.appendingPathComponent("tree.tar.gz").path
@@ -29,15 +29,21 @@ struct ImageTests {
                 }
                 return true
             }
-            // Each takes a whole node.
+            // Each takes a whole node until all of them run.
             var tasks: [String] = []
             for node in cluster.nodes {
                 let reply = try await node.client(
-                    "run", "-d", "--cpus", "2", "--image", "box", "sh", "--", "-c",
-                    "read word < /etc/word; echo $word; sleep 3")
+                    "run", "-d", "--cpus", "2", "--image", "box", "-v",
+                    "\(cluster.shared.path):/shared", "sh", "--", "-c",
+                    "read word < /etc/word; echo $word; while ! [ -e /shared/go ]; do sleep 0.05; done"
+                )
                 #expect(reply.code == 0, "\(reply.errors)")
                 tasks.append(reply.output.trimmingCharacters(in: .whitespacesAndNewlines))
             }
+            try await eventually("all of them run") {
+                try await cluster.tasks(seenBy: origin).count { $0.state == "running" } == 3
+            }
+            try Data().write(to: cluster.shared.appendingPathComponent("go"))
             for task in tasks {
                 #expect(try await origin.client("wait", task).code == 0)
                 #expect(try await origin.client("logs", task).output == "from the image\n")

@@ -35,7 +35,8 @@ struct MainJobTests {
             try await eventually("the last node runs something") {
                 for _ in 0..<4 {
                     let reply = try await first.client(
-                        "run", "-d", "sh", "--", "-c", "sleep 3; echo \(ids.count)")
+                        "run", "-d", "-v", "\(cluster.shared.path):/shared", "sh", "--", "-c",
+                        "until [ -e /shared/go ]; do sleep 0.05; done")
                     #expect(reply.code == 0, "\(reply.errors)")
                     ids.append(reply.output.trimmingCharacters(in: .whitespacesAndNewlines))
                 }
@@ -45,6 +46,7 @@ struct MainJobTests {
             }
             await cluster.nodes[2].kill()
             try await cluster.nodes[2].purge()
+            try Data().write(to: cluster.shared.appendingPathComponent("go"))
             for id in ids {
                 let reply = try await first.client("wait", id)
                 #expect(reply.code == 0, "\(reply.output) \(reply.errors)")

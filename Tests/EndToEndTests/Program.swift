@@ -23,6 +23,15 @@ enum Program {
     /// The longest output that a test reads, in bytes.
     static let outputSizeBytesMax = 4 << 20
 
+    /// Runs a program of this package to its end as somebody who is not root.
+    static func run(
+        _ name: String, _ arguments: [String], as user: TestUser?,
+        environment: [String: String] = [:]
+    ) async throws -> ProgramResult {
+        let words = (user?.entrance ?? []) + [path(name).string] + arguments
+        return try await run(words[0], Array(words.dropFirst()), environment: environment)
+    }
+
     /// Runs a program to its end.
     static func run(
         _ name: String, _ arguments: [String], environment: [String: String] = [:]

@@ -15,7 +15,7 @@ struct TestCluster: Sendable {
     /// The nodes listen at `addresses`, or at some drawn from the loopback range.
     static func run(
         of count: Int, options: [String] = [], network: TestNetwork? = nil,
-        addresses: [String]? = nil,
+        addresses: [String]? = nil, user: TestUser? = nil,
         preparing prepare: (TestCluster) async throws -> Void = { _ in },
         afterwards cleanUp: @escaping @Sendable () -> Void = {},
         _ body: (TestCluster) async throws -> Void
@@ -34,10 +34,11 @@ struct TestCluster: Sendable {
                 options: options + [
                     "--allow-volume", folder.appendingPathComponent("shared").path,
                 ],
-                entrance: network?.entrance(to: index) ?? [])
+                entrance: network?.entrance(to: index) ?? [], user: user)
         }
         let cluster = TestCluster(nodes: nodes, folder: folder)
         do {
+            try user?.own(folder)
             try await prepare(cluster)
             try await cluster.form()
             try await body(cluster)

@@ -11,14 +11,20 @@ actor TestNode {
     private let options: [String]
     /// What stands before the daemon's own command.
     private let entrance: [String]
+    /// Who runs the daemon when it is not root; stands before all commands of the node.
+    nonisolated let user: TestUser?
     private var process: (id: pid_t, run: Task<Int32, any Error>)?
 
-    init(name: String, address: String, dataDirectory: URL, options: [String], entrance: [String]) {
+    init(
+        name: String, address: String, dataDirectory: URL, options: [String], entrance: [String],
+        user: TestUser? = nil
+    ) {
         self.name = name
         self.address = address
         self.dataDirectory = dataDirectory
         self.options = options
         self.entrance = entrance
+        self.user = user
     }
 
     /// Starts the daemon, and waits for its `ready` line.
@@ -27,7 +33,7 @@ actor TestNode {
     /// - Throws: `NeverHappened` when the daemon ends before it is ready.
     func start(_ command: [String]) async throws {
         let arguments =
-            entrance + [Program.path("daemon").string] + command + [
+            entrance + (user?.entrance ?? []) + [Program.path("daemon").string] + command + [
                 "--name", name, "--data-dir", dataDirectory.path, "--bind", address,
                 "--profile", "local", "--cpus", "2", "--memory", "2G",
             ] + options
@@ -104,7 +110,7 @@ actor TestNode {
     /// Removes every container that the ended daemon left behind.
     func purge() async throws {
         let result = try await Program.run(
-            "daemon", ["purge", "--data-dir", dataDirectory.path])
+            "daemon", ["purge", "--data-dir", dataDirectory.path], as: user)
         guard result.code == 0 else { throw NeverHappened(description: result.errors) }
     }
 
@@ -121,6 +127,6 @@ actor TestNode {
     /// Runs the client against this node.
     nonisolated func client(_ arguments: [String]) async throws -> ProgramResult {
         try await Program.run(
-            "client", arguments, environment: environment)
+            "client", arguments, as: user, environment: environment)
     }
 }

@@ -201,8 +201,7 @@ struct GuardTests {
             bench.runner.perform(id, .start)
             #expect(try await bench.end(of: id) == .exited(ExitStatus(code: 3)))
             #expect(!sandbox.isAlive)
-            let group = bench.paths(id).group
-            #expect(bench.runner.cgroups.processes(in: group).isEmpty)
+            #expect(bench.processes(id).isEmpty)
         }
     }
 

@@ -156,6 +156,9 @@ import Testing
         defer { withExtendedLifetime(folder) {} }
         #expect(Files.names(in: root) == ["dir"])
         #expect(!LayerUnpacker.isAllowed("trusted.overlay.opaque"))
+        // An overlay in a user namespace keeps its marks there.
+        #expect(!LayerUnpacker.isAllowed("user.overlay.redirect"))
+        #expect(LayerUnpacker.isAllowed("user.note"))
         #expect(!LayerUnpacker.isAllowed("security.selinux"))
         #expect(LayerUnpacker.isAllowed("security.capability"))
     }

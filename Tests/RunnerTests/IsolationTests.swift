@@ -90,7 +90,12 @@ struct IsolationTests {
     @Test func `a task sees little of the machine`() async throws {
         try await RunnerBench.run { bench in
             let lines = try await lines(TaskSpec(command: ["sh", "-c", Self.look]), bench)
-            let wanted = Self.expected.split(separator: "\n").map(String.init)
+            var expected = Self.expected
+            // runc links to the kernel's memory, which is masked, only where that can be seen.
+            if bench.runner.configuration.isRunc {
+                expected = expected.replacingOccurrences(of: "devices: core", with: "devices:")
+            }
+            let wanted = expected.split(separator: "\n").map(String.init)
             let optional = wanted.filter { $0.hasPrefix("masked /proc") || $0.hasPrefix("user") }
             #expect(lines.filter { !wanted.contains($0) } == [])
             #expect(wanted.filter { !lines.contains($0) && !optional.contains($0) } == [])

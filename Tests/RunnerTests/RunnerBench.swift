@@ -36,6 +36,7 @@ final class RunnerBench: @unchecked Sendable {
         try Files.makeDirectory(folder)
         var configuration = try RunnerConfiguration(
             dataDirectory: folder, nodeName: "bench",
+            runtime: ProcessInfo.processInfo.environment["MAGPIE_TEST_RUNTIME"],
             volumesAllowed: [folder + "/allowed", "/usr"])
         settings(&configuration)
         return try ContainerRunner(configuration: configuration)
@@ -95,6 +96,12 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func paths(_ id: ContainerID) -> ContainerPaths { ContainerPaths(id, runner.configuration) }
+
+    /// The processes of a container, without the first one of its namespace.
+    func processes(_ id: ContainerID) -> [pid_t] { runner.processes(of: paths(id)) }
+
+    /// What tests skip that make groups for tasks and look at them.
+    static let hasGroups = OrdinaryUser.current == nil
 
     /// The guard that listens on this runner's socket, if one does.
     var guardProcess: pid_t? {
@@ -179,11 +186,11 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func eventually(
-        _ what: String, within limit: Duration = .seconds(60), _ condition: () -> Bool
+        _ what: String, within limit: Duration = .seconds(60), _ condition: () async -> Bool
     ) async throws {
         let clock = ContinuousClock()
         let end = clock.now + limit
-        while !condition() {
+        while await !condition() {
             guard clock.now < end else { throw Timeout(description: "never: \(what)") }
             try await Task.sleep(for: .milliseconds(5))
         }

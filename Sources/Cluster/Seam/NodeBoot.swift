@@ -89,6 +89,12 @@ package struct NodeConfiguration: Sendable {
     package var allowsHostNetwork: Bool = false
     /// Whether the node can limit what tasks write to disk.
     package var limitsDisk: Bool = false
+    /// Whether the node can limit memory, processors and processes of tasks.
+    package var limitsResources: Bool = true
+    /// Whether tasks can have other users than root.
+    package var hasOtherUsers: Bool = true
+    /// Whether tasks can have users of their own, who are nobody on the node.
+    package var hasUsersToGive: Bool = true
     /// Whether this node takes tasks at all (it has a container runtime).
     package var takesTasks: Bool = true
     /// The numbers of the lock; those that suit the profile unless a test sets others.

@@ -160,6 +160,9 @@ struct ImageCatalog {
     /// Marks what is unpacked and on disk.
     static let flushedMark = "flushed"
 
+    /// Says with which users an image was unpacked, on an ordinary user's node.
+    static let usersMark = "users"
+
     /// Names this boot of the machine.
     static let bootID = Files.text("/proc/sys/kernel/random/boot_id") ?? "unknown"
 
@@ -171,7 +174,12 @@ struct ImageCatalog {
     /// Whether all of an unpacked image can still be there: it was flushed, or nothing can have lost it
     /// since, as the machine has not been started anew.
     private func isIntact(_ image: ImageDigest) -> Bool {
-        isFlushed(image) || Files.text("\(unpackedPath(of: image))/boot") == ImageCatalog.bootID
+        let path = unpackedPath(of: image)
+        // Whoever comes with other users has other owners of files.
+        guard Files.text("\(path)/\(ImageCatalog.usersMark)") == OrdinaryUser.current?.mark else {
+            return false
+        }
+        return isFlushed(image) || Files.text("\(path)/boot") == ImageCatalog.bootID
     }
 
     /// What an image takes unpacked; `nil` when it is not.

@@ -41,6 +41,11 @@ extension ImageStore {
         return Files.isDirectory(path) ? path : nil
     }
 
+    /// The first owner of files in an unpacked image who is nobody on this node: root has them here.
+    func foreigner(in image: ImageDigest) -> String? {
+        Files.text("\(directory)/unpacked/\(image.hex)/foreigner")
+    }
+
     private func unpackNow(_ image: ImageDigest) throws(ImageError) -> String {
         let isKnown = try locked { (catalog) throws(ImageError) in
             catalog.touch(image)
@@ -63,8 +68,12 @@ extension ImageStore {
             guard mkdir(root, 0o755) == 0, chmod(root, 0o755) == 0 else {
                 throw .system("make", root)
             }
-            let size = try unpackLayers(manifest, configuration, into: root)
+            let (size, foreigner) = try unpackLayers(manifest, configuration, into: root)
             try Files.put(Array("\(size)".utf8), at: "\(work)/size")
+            if let mark = OrdinaryUser.current?.mark {
+                try Files.put(Array(mark.utf8), at: "\(work)/\(ImageCatalog.usersMark)")
+            }
+            if let foreigner { try Files.put(Array(foreigner.utf8), at: "\(work)/foreigner") }
             try Files.put(Array(ImageCatalog.bootID.utf8), at: "\(work)/boot")
             let final = "\(directory)/unpacked/\(image.hex)"
             guard rename(work, final) == 0 else { throw .system("rename", work) }
@@ -93,7 +102,7 @@ extension ImageStore {
 
     private func unpackLayers(
         _ manifest: ImageManifest, _ configuration: ImageConfiguration, into root: String
-    ) throws(ImageError) -> UInt64 {
+    ) throws(ImageError) -> (sizeBytes: UInt64, foreigner: String?) {
         var unpacker = try LayerUnpacker(root: root, limits: limits)
         for (layer, content) in zip(manifest.layers, configuration.layers) {
             let digest = layer.blob.digest
@@ -118,6 +127,6 @@ extension ImageStore {
                 throw error
             }
         }
-        return unpacker.sizeBytes
+        return (unpacker.sizeBytes, unpacker.foreigner)
     }
 }

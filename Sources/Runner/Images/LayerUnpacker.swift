@@ -13,6 +13,10 @@ struct LayerUnpacker: ~Copyable {
     private let rootPath: String
     private let limits: ImageLimits
     private let isPrivileged = geteuid() == 0
+    /// Who there is on an ordinary user's node; what is another's belongs to root there.
+    private let node: OrdinaryUser?
+    /// The first owner who is nobody on this node.
+    private(set) var foreigner: String?
     /// The directory of the last member: the next one is mostly in the same.
     private var parentPath: [UInt8] = []
     private var parent: Int32 = -1
@@ -32,7 +36,10 @@ struct LayerUnpacker: ~Copyable {
     private static let reserved = Array(".wh..wh.".utf8)
 
     /// Begins with a directory that is there, and empty.
-    init(root path: String, limits: ImageLimits) throws(ImageError) {
+    init(
+        root path: String, limits: ImageLimits, node: OrdinaryUser? = .current
+    ) throws(ImageError) {
+        self.node = node
         root = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         rootPath = path
         self.limits = limits
@@ -53,10 +60,25 @@ struct LayerUnpacker: ~Copyable {
             guard entriesCount <= limits.entriesMax else {
                 throw ImageError(.tooLarge, "the image has more than \(limits.entriesMax) files")
             }
-            try place(entry, &tar)
+            try place(owned(entry), &tar)
         }
         try settleDirectories()
         isLowest = false
+    }
+
+    /// The member with owners whom this node has.
+    private mutating func owned(_ entry: TarEntry) -> TarEntry {
+        guard let node else { return entry }
+        var entry = entry
+        if !node.users.contains(entry.user) {
+            foreigner = foreigner ?? "user \(entry.user)"
+            entry.user = 0
+        }
+        if !node.groups.contains(entry.group) {
+            foreigner = foreigner ?? "group \(entry.group)"
+            entry.group = 0
+        }
+        return entry
     }
 
     // MARK: One member
@@ -273,7 +295,8 @@ struct LayerUnpacker: ~Copyable {
 
     /// Attributes of overlays would be obeyed by the overlay above.
     static func isAllowed(_ name: String) -> Bool {
-        name == "security.capability" || name.hasPrefix("user.")
+        name == "security.capability"
+            || (name.hasPrefix("user.") && !name.hasPrefix("user.overlay."))
     }
 
     /// For what can't be opened.
