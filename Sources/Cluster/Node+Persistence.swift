@@ -8,6 +8,8 @@ struct PersistDesk: Sendable {
         case table(TableTicket)
         case lock(LockTicket)
         case images(ImageTicket)
+        /// A client waits, and gets this answer.
+        case client(RequestID, NodeReply)
     }
 
     private var owners: [PersistTicket: Owner] = [:]
@@ -35,6 +37,7 @@ extension Node {
         case .lock(let ticket): lock(.persisted(ticket), at: now, emit: emit)
         case .images(let ticket):
             images(.persisted(ticket, isDone: true), at: now, emit: emit)
+        case .client(let request, let reply): emit(.reply(request, reply))
         case nil: break
         }
     }
@@ -48,6 +51,8 @@ extension Node {
         case .lock(let ticket): lock(.persistFailed(ticket), at: now, emit: emit)
         case .images(let ticket):
             images(.persisted(ticket, isDone: false), at: now, emit: emit)
+        case .client(let request, _):
+            emit(.reply(request, .refused(Refusal(.storage, "the disk refused the write"))))
         case nil: break
         }
     }

@@ -42,8 +42,10 @@ extension Node {
                 emit: emit)
         case .join:
             break  // answered above
-        case .issueToken(let lifetime):
-            issueToken(id, lifetime: lifetime, at: now, emit: emit)
+        case .issueToken(let lifetime, let usesMax):
+            issueToken(id, lifetime: lifetime, usesMax: usesMax, at: now, emit: emit)
+        case .revokeToken(let name):
+            revokeToken(id, name, emit: emit)
         case .leave:
             leave(id, at: now, emit: emit)
         case .forget(let node):
@@ -297,23 +299,6 @@ extension Node {
         gossip(.join(seeds: seeds, token: token), at: now, emit: emit)
     }
 
-    private mutating func issueToken(
-        _ request: RequestID, lifetime: Duration, at now: Instant, emit: (NodeEffect) -> Void
-    ) {
-        guard lifetime > .zero, lifetime <= Node.tokenLifetimeMax,
-            let token = membership.issueToken(lifetime: lifetime, at: now)
-        else {
-            return emit(
-                .reply(
-                    request,
-                    .refused(Refusal(.invalid, "a token lives between 1 s and 365 days"))))
-        }
-        emit(.reply(request, .token(token.text)))
-    }
-
-    /// The longest life of a join token.
-    private static let tokenLifetimeMax: Duration = .seconds(365 * 86_400)
-
     private mutating func leave(
         _ request: RequestID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
@@ -407,39 +392,7 @@ extension Node {
 }
 
 extension Refusal {
-    init(_ refusal: JoinRefusal) {
-        switch refusal {
-        case .wrongCluster:
-            self.init(
-                .badToken,
-                "the seed belongs to another cluster than the token; take seed and token from "
-                    + "the same cluster")
-        case .expiredToken:
-            self.init(
-                .badToken,
-                "the join token has expired; make a new one with `daemon token` on a member")
-        case .badToken:
-            self.init(
-                .badToken,
-                "the seed does not accept the join token: no member that it knows has made it; "
-                    + "make a new one with `daemon token` on a member")
-        case .unknownInviter:
-            self.init(
-                .badToken,
-                "no seed knows the member that made the join token; let that member reach the "
-                    + "seeds, or make a new token with `daemon token` on one of them")
-        case .full:
-            self.init(.overloaded, "the cluster has as many members as it can have")
-        case .malformed:
-            self.init(.invalid, "the seed could not read this node's description of itself")
-        }
-    }
-
     static let notMember = Refusal(.unavailable, "this node has not joined a cluster yet")
-    static let malformedToken = Refusal(
-        .badToken,
-        "the join token is malformed; copy it whole, from `mgp1-` on, or make a new one with "
-            + "`daemon token` on a member")
     static let seedsUnreachable = Refusal(
         .unreachable,
         "no seed answered; check that a daemon runs there, that its port is open for UDP and TCP, "

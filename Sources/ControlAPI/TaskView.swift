@@ -246,32 +246,6 @@ package struct ErrorBody: Codable, Hashable, Sendable {
     }
 }
 
-/// A join token as the API shows it.
-package struct TokenView: Codable, Hashable, Sendable {
-    /// The token's text.
-    package var token: String
-
-    /// Makes a view.
-    package init(token: String) {
-        self.token = token
-    }
-}
-
-/// A request for a join token.
-package struct TokenRequest: Codable, Hashable, Sendable {
-    /// How long it is to live, in seconds.
-    package var lifetimeSeconds: Int64
-
-    enum CodingKeys: String, CodingKey {
-        case lifetimeSeconds = "lifetime_seconds"
-    }
-
-    /// Makes a request.
-    package init(lifetimeSeconds: Int64) {
-        self.lifetimeSeconds = lifetimeSeconds
-    }
-}
-
 /// A request to send a signal.
 package struct SignalRequest: Codable, Hashable, Sendable {
     /// The signal's number.

@@ -73,12 +73,15 @@ extension APIServer {
         APIRoute(.post, APIPaths.nodes + "/{id}/forget") { server, _, id in
             try await server.forget(id)
         },
+        APIRoute(.get, APIPaths.tokens) { server, _, _ in
+            let tokens = try await server.driver.read { $0.tokens(at: NodeDriver.now) }
+            return try server.json(tokens.map(TokenStatusView.init))
+        },
         APIRoute(.post, APIPaths.tokens) { server, request, _ in
-            let body: TokenRequest = try await server.decode(request)
-            let lifetime = Duration.seconds(min(max(body.lifetimeSeconds, 0), 1 << 40))
-            guard case .token(let token) = try await server.ask(.issueToken(lifetime: lifetime))
-            else { throw Refusal(.unavailable, "the node made no token") }
-            return try server.json(TokenView(token: token))
+            try await server.issueToken(try await server.decode(request))
+        },
+        APIRoute(.post, APIPaths.tokens + "/{id}/revoke") { server, _, id in
+            try await server.accepted(.revokeToken(id))
         },
         APIRoute(.post, APIPaths.leave) { server, _, _ in try await server.accepted(.leave) },
         APIRoute(.post, APIPaths.lockRecovery) { server, _, _ in
@@ -119,6 +122,16 @@ extension APIServer {
         let exact = nodes.filter { "\($0.id)" == wanted || $0.name == wanted }
         guard exact.isEmpty, wanted.utf8.count >= nodePrefixSizeMin else { return exact }
         return nodes.filter { "\($0.id)".hasPrefix(wanted.lowercased()) }
+    }
+
+    private func issueToken(_ wish: TokenRequest) async throws -> Response {
+        let lifetime = Duration.seconds(min(max(wish.lifetimeSeconds, 0), 1 << 40))
+        let uses = wish.uses.map { UInt32(clamping: $0) }
+        guard
+            case .token(let token, let name) = try await ask(
+                .issueToken(lifetime: lifetime, usesMax: uses))
+        else { throw Refusal(.unavailable, "the node made no token") }
+        return try json(TokenView(token: token, name: name))
     }
 
     private func forget(_ wanted: String) async throws -> Response {

@@ -79,20 +79,6 @@ struct JoinCommand: AsyncParsableCommand {
     }
 }
 
-/// `daemon token`: makes a join token.
-struct TokenCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Print a token that lets machines join the cluster.")
-
-    @Option(help: "The data directory of the running daemon.") var dataDir: String?
-    @Option(help: "How long the token is good, such as 1h.") var ttl = "1h"
-
-    func run() throws {
-        let directory = DaemonOptions.dataDirectory(dataDir)
-        print(try LocalAPI(dataDirectory: directory).token(lifetime: ttl))
-    }
-}
-
 /// `daemon leave`: hands tasks back, leaves the cluster and ends the daemon.
 struct LeaveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

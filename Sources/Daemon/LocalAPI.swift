@@ -10,16 +10,27 @@ struct LocalAPI {
     /// How long a socket's path may be, with the zero byte at its end.
     static let socketPathSizeBytesMax = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
 
-    func token(lifetime: String) throws -> String {
+    /// Makes a token; `uses` is how many nodes it lets in, any number if `nil`.
+    func token(lifetime: String, uses: Int64?) throws -> TokenView {
         let seconds: Double
         do {
             seconds = try Quantities.seconds(lifetime)
         } catch {
             throw StartFailure("--ttl \(lifetime): write a duration such as 30m or 24h")
         }
-        let body = try JSONEncoder().encode(TokenRequest(lifetimeSeconds: Int64(seconds)))
+        let body = try JSONEncoder().encode(
+            TokenRequest(lifetimeSeconds: Int64(seconds), uses: uses))
         let answer = try post(APIPaths.tokens, body)
-        return try JSONDecoder().decode(TokenView.self, from: answer).token
+        return try JSONDecoder().decode(TokenView.self, from: answer)
+    }
+
+    func tokens() throws -> [TokenStatusView] {
+        try JSONDecoder().decode(
+            [TokenStatusView].self, from: try ask("GET", APIPaths.tokens, Data()))
+    }
+
+    func revokeToken(_ name: String) throws {
+        _ = try post("\(APIPaths.tokens)/\(name)/revoke", Data())
     }
 
     func leave() throws {
@@ -30,11 +41,13 @@ struct LocalAPI {
         _ = try post(APIPaths.lockRecovery, Data())
     }
 
-    private func post(_ path: String, _ body: Data) throws -> Data {
+    private func post(_ path: String, _ body: Data) throws -> Data { try ask("POST", path, body) }
+
+    private func ask(_ method: String, _ path: String, _ body: Data) throws -> Data {
         let descriptor = try connect()
         defer { close(descriptor) }
         var request = Data(
-            ("POST \(path) HTTP/1.1\r\nhost: local\r\nconnection: close\r\n"
+            ("\(method) \(path) HTTP/1.1\r\nhost: local\r\nconnection: close\r\n"
                 + "content-type: application/json\r\ncontent-length: \(body.count)\r\n\r\n").utf8)
         request += body
         _ = request.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

@@ -119,7 +119,7 @@ struct Serving: Sendable {
 
     static func printJoinLine(_ driver: NodeDriver, _ configuration: NodeConfiguration) async {
         guard
-            case .token(let token)? = try? await driver.request(
+            case .token(let token, _)? = try? await driver.request(
                 .issueToken(lifetime: .seconds(3_600)))
         else { return }
         StandardError.line(

@@ -1,5 +1,6 @@
 import Cluster
 import ControlAPI
+import Gossip
 import Model
 
 extension TaskView {
@@ -49,6 +50,16 @@ extension NodeView {
             cpus: Double(node.capacity.cpuMillis) / 1_000, memory: node.capacity.memoryBytes,
             load: (node.load * 1_000).rounded() / 1_000, incarnation: node.incarnation,
             version: node.version, labels: node.labels)
+    }
+}
+
+extension TokenStatusView {
+    /// What the API shows of a token: nothing with which anybody could join.
+    init(_ status: TokenStatus) {
+        self.init(
+            name: status.record.name, expires: Quantities.text(status.record.expiry),
+            uses: status.uses, usesMax: status.record.usesMax.map(Int.init),
+            revoked: status.record.isRevoked)
     }
 }
 

@@ -42,9 +42,10 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// A suspicion lasts at least this many probe intervals, times log₁₀ of the cluster's size;
     /// 2…8, α of Lifeguard §IV.B.
     ///
-    /// Smaller finds the dead sooner, larger spares the slow. Three finds a kill among 20 nodes in
-    /// six seconds (profile `lan`).
-    package var suspicionFactor = 3.0
+    /// Smaller finds the dead sooner, larger spares the slow. Among 20 nodes (profile `lan`) this
+    /// forgives a silence of five seconds, of which one goes by until a probe has failed, and
+    /// finds a kill within six (`DetectionTests`).
+    package var suspicionFactor = 3.15
     /// Without confirmation it lasts this many times longer; β of Lifeguard §IV.B, 1…10.
     package var suspicionStretch = 6.0
     /// How many independent confirmations bring it down to the shortest time; K of Lifeguard

@@ -35,6 +35,7 @@ package enum GossipInspection {
         case .joinRequest: "join-request"
         case .joinReply: "join-reply"
         case .joinRefused(_, _, let refusal): "join-refused \(refusal)"
+        case .passedOn: "passed-on join-request"
         }
     }
 

@@ -49,6 +49,7 @@ extension GossipMessage: WireCodable {
             key.encode(into: &writer)
             writer.fixed64(number)
             writer.byte(refusal.rawValue)
+        case .passedOn(let packet): writer.blob(packet)
         }
     }
 
@@ -93,6 +94,10 @@ extension GossipMessage: WireCodable {
         case .joinRequest: self = .joinRequest(try JoinRequest(from: &reader))
         case .joinReply, .joinRefused:
             self = try GossipMessage.joinAnswer(kind, from: &reader)
+        case .passedOn:
+            self = .passedOn(
+                try reader.blob(
+                    max: GossipMessage.joinRequestSizeBytesMax))
         }
     }
 
@@ -152,6 +157,7 @@ extension GossipMessage: WireCodable {
         case .joinRequest: .joinRequest
         case .joinReply: .joinReply
         case .joinRefused: .joinRefused
+        case .passedOn: .passedOn
         }
     }
 }

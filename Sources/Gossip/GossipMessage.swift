@@ -40,6 +40,8 @@ enum GossipMessage: Sendable {
     case joinReply(key: PublicKey, number: UInt64, Genesis, [Rumour])
     /// You are not let in.
     case joinRefused(key: PublicKey, number: UInt64, JoinRefusal)
+    /// Somebody showed me a token that you have made: a whole packet with a `joinRequest`, as it came.
+    case passedOn(ArraySlice<UInt8>)
 
     /// What a joiner shows.
     struct JoinRequest: Sendable {
@@ -71,6 +73,7 @@ enum GossipMessage: Sendable {
         case lifeQuestion = 16
         case lifeAnswer = 17
         case refusal = 18
+        case passedOn = 19
 
         /// Whether the sender may be nobody's member yet; its key comes first in the payload.
         var isStrangers: Bool {
@@ -85,6 +88,9 @@ enum GossipMessage: Sendable {
     static let rumoursMax = 4 * KeyRing.membersMax
     /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
     static let forwardedSizeBytesMax = 512
+    /// The largest request to join that is passed on, in bytes: its signatures, keys and numbers,
+    /// and metadata of the largest size.
+    static let joinRequestSizeBytesMax = 1_024 + NodeMetadata.sizeBytesMax
 
     /// The key that a stranger claims, at its fixed place; `nil` when this is no stranger's message.
     static func strangerKey(in payload: ArraySlice<UInt8>) -> PublicKey? {

@@ -23,4 +23,7 @@ package enum GossipMutation: String, Hashable, Sendable, CaseIterable {
     case believesOldAnswers
     /// A node stops on the word of a member alone: whoever has that member's key stops all others.
     case obeysRefusal
+    /// Any member lets nodes in by any token, without asking the one that made it: a token is used
+    /// more often than it may, and after it was taken back.
+    case admitsByAnyToken
 }

@@ -61,6 +61,16 @@ package enum JoinRefusal: UInt8, Hashable, Sendable, Error {
     case malformed = 5
     /// The seed does not know the member that made the token, at least not yet.
     case unknownInviter = 6
+    /// The member that made the token has been asked: it alone lets nodes in by it, and its answer
+    /// may still come.
+    case inviterAsked = 7
+    /// The token was taken back.
+    case revokedToken = 8
+    /// The token has let in as many nodes as it may.
+    case usedToken = 9
+
+    /// Whether the joiner may still be let in without showing another token.
+    var isProvisional: Bool { self == .unknownInviter || self == .inviterAsked }
 }
 
 /// How a member looks.

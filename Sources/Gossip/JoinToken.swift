@@ -36,6 +36,9 @@ package struct JoinToken: Hashable, Sendable {
     /// The cluster that is joined.
     package var cluster: ClusterID { invitation.cluster }
 
+    /// What people call it by; not secret.
+    package var name: String { TokenRecord.name(of: invitation.tokenKey) }
+
     private static let prefix = "mgp1-"
     /// The longest text of a token.
     package static let textCountMax = 512

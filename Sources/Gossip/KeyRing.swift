@@ -26,6 +26,8 @@ struct KeyRing: Sendable {
     private var positions: [NodeID: Int] = [:]
     /// Every admission, ancestors first.
     private(set) var admissions: [Admission] = []
+    /// How many nodes each token has let in.
+    private(set) var uses: [PublicKey: Int] = [:]
 
     /// The most members that a cluster ever admits.
     static let membersMax = 16_384
@@ -58,6 +60,7 @@ struct KeyRing: Sendable {
         keys[id] = admission.nodeKey
         positions[id] = admissions.count
         admissions.append(admission)
+        uses[admission.invitation.tokenKey, default: 0] += 1
         return .added
     }
 

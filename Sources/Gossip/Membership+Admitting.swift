@@ -12,12 +12,19 @@ extension Membership {
             askForAdmission(of: envelope.sender, emit: emit)
             return emit(.dropped(reason: "unknown sender"))
         }
-        guard let request = request(in: packet.bytes, by: key) else {
+        guard let request = joinRequest(in: packet.bytes, by: key) else {
             return emit(.dropped(reason: "unknown sender"))
         }
         guard strangers.admits(at: now) else { return emit(.dropped(reason: "busy")) }
+        answerJoiner(request, packet.bytes, emit: emit)
+    }
+
+    /// Lets a joiner in, has it let in, or tells it why not.
+    mutating func answerJoiner(
+        _ request: GossipMessage.JoinRequest, _ packet: [UInt8], emit: (GossipEffect) -> Void
+    ) {
         do {
-            try admit(request, emit: emit)
+            try admit(request, packet, emit: emit)
         } catch {
             refuse(request, error, emit: emit)
         }
@@ -29,14 +36,14 @@ extension Membership {
     ) {
         guard channel == .stream, let payload = Envelope.payload(of: bytes),
             let key = GossipMessage.strangerKey(in: payload),
-            let request = request(in: bytes, by: key)
+            let request = joinRequest(in: bytes, by: key)
         else { return emit(.dropped(reason: "foreign")) }
         guard strangers.admits(at: now) else { return emit(.dropped(reason: "busy")) }
         refuse(request, .wrongCluster, emit: emit)
     }
 
     /// Reads a request that the owner of `key` has signed.
-    private func request(
+    func joinRequest(
         in bytes: [UInt8], by key: PublicKey
     ) -> GossipMessage.JoinRequest? {
         guard Envelope.isGenuine(bytes, by: key, to: .none, via: .stream, scheme: scheme),
@@ -60,7 +67,7 @@ extension Membership {
     static let admissionAskInterval: Duration = .milliseconds(50)
 
     private mutating func admit(
-        _ request: GossipMessage.JoinRequest, emit: (GossipEffect) -> Void
+        _ request: GossipMessage.JoinRequest, _ packet: [UInt8], emit: (GossipEffect) -> Void
     ) throws(JoinRefusal) {
         guard let ring else { return }
         let joiner = request.key.id
@@ -70,13 +77,14 @@ extension Membership {
                 request.alive.signature[...], of: request.alive.statement(in: ring.cluster),
                 by: request.key)
         else { throw .malformed }
-        if ring[joiner] == nil { try certify(request, in: ring, emit: emit) }
+        if ring[joiner] == nil { try certify(request, packet, in: ring, emit: emit) }
         hear([.alive(request.alive)], from: nil, emit: emit)
         sendFirstView(to: request, emit: emit)
     }
 
     private mutating func certify(
-        _ request: GossipMessage.JoinRequest, in ring: KeyRing, emit: (GossipEffect) -> Void
+        _ request: GossipMessage.JoinRequest, _ packet: [UInt8], in ring: KeyRing,
+        emit: (GossipEffect) -> Void
     ) throws(JoinRefusal) {
         guard request.invitation.cluster == ring.cluster else { throw .wrongCluster }
         guard ring[request.invitation.inviter] != nil else {
@@ -84,8 +92,17 @@ extension Membership {
             askForAdmission(of: request.invitation.inviter, emit: emit)
             throw .unknownInviter
         }
-        guard ring.isInvitationValid(request.invitation) else { throw .badToken }
-        guard wallTime(at: now) < request.invitation.expiry else { throw .expiredToken }
+        guard ring.isInvitationValid(request.invitation),
+            scheme.verify(
+                request.tokenSignature[...],
+                of: Admission.tokenStatement(nodeKey: request.key, cluster: ring.cluster),
+                by: request.invitation.tokenKey)
+        else { throw .badToken }
+        if request.invitation.inviter == id {
+            try checkOwnToken(request.invitation, in: ring)
+        } else if configuration.mutation != .admitsByAnyToken {
+            return try passOn(request, packet, emit: emit)
+        }
         guard !ring.isFull else { throw .full }
         var admission = Admission(
             nodeKey: request.key, invitation: request.invitation,

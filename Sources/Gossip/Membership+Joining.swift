@@ -66,9 +66,11 @@ extension Membership {
         switch message {
         case .joinReply(_, let number, let genesis, let view) where number == joining.number:
             complete(genesis, view, envelope, emit: emit)
-        case .joinRefused(_, let number, .unknownInviter) where number == joining.number:
-            // News travels: the same seed may know it in a moment, and another one already.
-            self.joining?.refusal = .unknownInviter
+        case .joinRefused(_, let number, let refusal)
+        where number == joining.number && refusal.isProvisional:
+            // News travels: the same seed may know it in a moment, and another one already. And who
+            // was asked may answer.
+            self.joining?.refusal = refusal
         case .joinRefused(_, let number, let refusal) where number == joining.number:
             self.joining = nil
             emit(.joinRefused(refusal))

@@ -8,6 +8,7 @@ extension Membership {
     /// alive, nor for dead, on the word of a disk.
     mutating func restore(_ rows: MembershipRows) {
         _ = ring?.add(contentsOf: rows.admissions)
+        for record in rows.tokens.prefix(TokenBook.tokensMax) { tokens.put(record) }
         let leaves = Dictionary(rows.leaves.map { ($0.subject, $0) }) { first, _ in first }
         for alive in rows.members {
             if alive.subject == id {

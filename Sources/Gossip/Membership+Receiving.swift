@@ -98,6 +98,9 @@ extension Membership {
                 return emit(.dropped(reason: "busy"))
             }
             show(node, to: sender, emit: emit)
+        case .passedOn(let packet):
+            guard strangers.admits(at: now) else { return emit(.dropped(reason: "busy")) }
+            receivePassedOn(packet, emit: emit)
         case .application(let payload):
             emit(.deliver(Array(payload), from: sender, via: packet.channel))
         case .challenge, .challengeAnswer, .lifeQuestion, .lifeAnswer, .joinReply, .joinRefused,

@@ -31,6 +31,8 @@ package struct Membership: Sendable {
     var nextAdmissionAsk: Instant = .zero
     var counter: UInt64 = 0
     var marks: CounterMarks
+    /// The tokens that this node has made.
+    var tokens = TokenBook()
     var tokensIssued: UInt64 = 0
 
     // What this node says of itself.
@@ -157,21 +159,6 @@ package struct Membership: Sendable {
     package var foundingRows: [DurableWrite] {
         guard let ring else { return [] }
         return [MembershipRows.genesis(ring.genesis), MembershipRows.member(own)]
-    }
-
-    /// Makes a token that lets nodes join until it expires; `nil` before this node is a member.
-    package mutating func issueToken(lifetime: Duration, at now: Instant) -> JoinToken? {
-        guard let ring else { return nil }
-        // The boot ID and a counter of its own make the label unique; the key makes it secret.
-        tokensIssued += 1
-        var label = ByteWriter()
-        label.raw("token".utf8)
-        boot.encode(into: &label)
-        label.varint(tokensIssued)
-        label.fixed64(random.next())
-        return JoinToken(
-            cluster: ring.cluster, inviter: key, seed: key.derive(label.bytes),
-            expiry: wallTime(at: now) + lifetime, scheme: scheme)
     }
 
     func wallTime(at now: Instant) -> WallTime { wallSample.time + (now - wallSample.at) }

@@ -7,13 +7,16 @@ struct MembershipRows: Sendable {
     var members: [AliveStatement] = []
     /// Goodbyes, so that who has left is not taken for failed after a restart.
     var leaves: [LeaveStatement] = []
+    /// The tokens that this node has made.
+    var tokens: [TokenRecord] = []
 
     static let genesisKey: [UInt8] = [1]
     private static let admissionPrefix: UInt8 = 1
     private static let memberPrefix: UInt8 = 2
     private static let leavePrefix: UInt8 = 3
+    private static let tokenPrefix: UInt8 = 4
 
-    /// Reads what `genesis`, `admission`, `member` and `leave` gave.
+    /// Reads what `genesis`, `admission`, `member`, `leave` and `token` gave.
     ///
     /// - Throws: A `CodecError` when a row can't be read.
     init(_ image: DurableImage) throws(CodecError) {
@@ -28,6 +31,8 @@ struct MembershipRows: Sendable {
                 members.append(try AliveStatement(decoding: row.value))
             case MembershipRows.leavePrefix:
                 leaves.append(try LeaveStatement(decoding: row.value))
+            case MembershipRows.tokenPrefix:
+                tokens.append(try TokenRecord(decoding: row.value))
             default: throw .malformed
             }
         }
@@ -49,5 +54,13 @@ struct MembershipRows: Sendable {
 
     static func leave(_ leave: LeaveStatement) -> DurableWrite {
         .put(.membership, key: [leavePrefix] + leave.subject.value.bytes, value: leave.encoded)
+    }
+
+    static func token(_ record: TokenRecord) -> DurableWrite {
+        .put(.membership, key: [tokenPrefix] + record.tokenKey.bytes, value: record.encoded)
+    }
+
+    static func forgetToken(_ tokenKey: PublicKey) -> DurableWrite {
+        .delete(.membership, key: [tokenPrefix] + tokenKey.bytes)
     }
 }

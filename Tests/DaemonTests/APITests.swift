@@ -235,6 +235,27 @@ import Testing
         }
     }
 
+    @Test func `tokens are listed without their secrets, and taken back by name`() async throws {
+        try await TestAPI.run { api in
+            let made = try await api.ask(
+                .POST, "/v1/tokens", #"{"lifetime_seconds":60,"uses":2}"#
+            ).value(TokenView.self)
+            let list = try await api.ask(.GET, "/v1/tokens")
+            #expect(!list.text.contains("mgp1-"))
+            let token = try #require(
+                list.value([TokenStatusView].self).first { $0.name == made.name })
+            #expect(token.usesMax == 2 && token.uses == 0 && !token.revoked)
+            let path = "/v1/tokens/\(made.name)/revoke"
+            #expect(try await api.ask(.POST, path).status == 202)
+            let after = try await api.ask(.GET, "/v1/tokens").value([TokenStatusView].self)
+            #expect(after.first { $0.name == made.name }?.revoked == true)
+            #expect(try await api.ask(.POST, "/v1/tokens/zz/revoke").status == 404)
+            let none = try await api.ask(
+                .POST, "/v1/tokens", #"{"lifetime_seconds":60,"uses":0}"#)
+            #expect(none.status == 400)
+        }
+    }
+
     @Test(arguments: [
         ("127.0.0.1:8080", true), ("localhost", true), ("[::1]:80", true), ("127.9.9.9", true),
         ("evil.example:80", false), ("", false), ("10.0.0.1:80", false), ("localhost.x:1", false),

@@ -85,11 +85,11 @@ final class GossipBench {
 
     func token(lifetime: Duration = .seconds(3_600)) throws -> JoinToken {
         let founder = GossipBench.address(1)
-        guard var membership = nodes[founder],
-            let token = membership.issueToken(lifetime: lifetime, at: now)
-        else { throw CodecError.malformed }
+        guard var membership = nodes[founder] else { throw CodecError.malformed }
+        let issued = try membership.issueToken(lifetime: lifetime, at: now)
         nodes[founder] = membership
-        return token
+        store(issued.rows, founder)
+        return issued.token
     }
 
     func join(_ number: Int, token: JoinToken) throws {

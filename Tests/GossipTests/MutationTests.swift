@@ -28,6 +28,7 @@ import Testing
         case .believesNewest: return try copy(network)
         case .believesOldAnswers: return try lateAnswer(network)
         case .obeysRefusal: return lie(network)
+        case .admitsByAnyToken: return try leakedToken(isIn ? bug : nil)
         }
     }
 
@@ -55,6 +56,20 @@ import Testing
             machine.notes.changes.contains { $0.at > begin && $0.member == network.id(4) }
         }
         return isRevived ? "the dead come back" : nil
+    }
+
+    /// Two strangers show one token for a single use at two members that do not hear each other.
+    private func leakedToken(_ bug: GossipMutation?) throws -> String? {
+        let network = VirtualNetwork(seed: 6, count: 5, mutation: bug)
+        try network.found()
+        for number in 1..<3 { try network.join(number, by: network.token()) }
+        network.run(for: .seconds(10))
+        network.isOpen = { from, to, _ in Set([from, to]).intersection([0, 1, 2]).count < 2 }
+        let token = try network.token(from: 0, uses: 1)
+        for number in 3..<5 { try network.join(number, by: token, seeds: [number - 2]) }
+        network.run(for: .seconds(1))
+        let count = (3..<5).count { network.machines[$0].membership?.isMember == true }
+        return count > 1 ? "a token for one use has let \(count) in" : nil
     }
 
     private func leaving(_ network: VirtualNetwork) -> String? {

@@ -180,12 +180,12 @@ private func node(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64
     }
 
     private static let sizes = [
-        Size(count: 2, shortestMillis: 3_000, needed: 0),
-        Size(count: 3, shortestMillis: 3_000, needed: 1),
-        Size(count: 4, shortestMillis: 3_000, needed: 2),
-        Size(count: 10, shortestMillis: 3_000, needed: 2),
-        Size(count: 100, shortestMillis: 6_000, needed: 2),
-        Size(count: 1_000, shortestMillis: 9_000, needed: 2),
+        Size(count: 2, shortestMillis: 3_150, needed: 0),
+        Size(count: 3, shortestMillis: 3_150, needed: 1),
+        Size(count: 4, shortestMillis: 3_150, needed: 2),
+        Size(count: 10, shortestMillis: 3_150, needed: 2),
+        Size(count: 100, shortestMillis: 6_300, needed: 2),
+        Size(count: 1_000, shortestMillis: 9_450, needed: 2),
     ]
 
     @Test(arguments: sizes.indices)

@@ -169,10 +169,20 @@ final class VirtualNetwork {
         try start(0, genesis: Genesis(founder: machines[0].key.publicKey, nonce: nonce))
     }
 
-    func token(from number: Int = 0, lifetime: Duration = .seconds(3_600)) throws -> JoinToken {
-        let token = machines[number].membership?.issueToken(lifetime: lifetime, at: now)
-        guard let token else { throw CodecError.malformed }
-        return token
+    func token(
+        from number: Int = 0, lifetime: Duration = .seconds(3_600), uses: UInt32? = nil
+    ) throws -> JoinToken {
+        guard
+            let issued = try machines[number].membership?.issueToken(
+                lifetime: lifetime, usesMax: uses, at: now)
+        else { throw CodecError.malformed }
+        store(issued.rows, number)
+        return issued.token
+    }
+
+    func revoke(_ token: JoinToken, on number: Int) throws {
+        guard let row = try machines[number].membership?.revokeToken(token.name) else { return }
+        store([row], number)
     }
 
     func join(_ number: Int, by token: JoinToken, seeds: [Int] = [0]) throws {

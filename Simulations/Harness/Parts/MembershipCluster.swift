@@ -67,8 +67,8 @@ package final class MembershipCluster {
     package func form(spacing: Duration = .milliseconds(20)) throws(CodecError) {
         let genesis = Genesis(founder: machines[0].key.publicKey, nonce: random.next())
         try start(0, genesis: genesis)
+        guard let token = issueToken() else { return }
         for number in machines.indices.dropFirst() {
-            guard let token = issueToken() else { return }
             try start(number, genesis: nil)
             tell(number, .join(seeds: [MembershipCluster.address(0)], token: token))
             run(for: spacing)
@@ -76,7 +76,7 @@ package final class MembershipCluster {
     }
 
     private func issueToken() -> JoinToken? {
-        machines[0].membership?.issueToken(lifetime: .seconds(86_400), at: now)
+        try? machines[0].membership?.issueToken(lifetime: .seconds(86_400), at: now).token
     }
 
     private func start(_ number: Int, genesis: Genesis?) throws(CodecError) {

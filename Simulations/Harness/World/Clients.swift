@@ -235,7 +235,7 @@ extension World {
         case (.cancel(let number), .refused(let refusal)):
             if refusal.code == .conflict { clients.jobs[number].isCancelSettled = true }
         case (.nameImage(let number), .accepted): namedImages.insert(number)
-        case (.token(let joiner), .token(let token)): join(joiner, with: token, by: machine)
+        case (.token(let joiner), .token(let token, _)): join(joiner, with: token, by: machine)
         default: break
         }
     }

@@ -21,8 +21,12 @@ package enum NodeRequest: Sendable {
     case call(Call, CallCommand)
     /// Join the cluster that the token names; answered by `joined`.
     case join(seeds: [PeerAddress], token: String)
-    /// Make a join token that expires after this time; answered by `token`.
-    case issueToken(lifetime: Duration)
+    /// Make a join token that expires after this time and lets so many nodes in (`nil`: any
+    /// number); answered by `token` once what is kept of it is on disk.
+    case issueToken(lifetime: Duration, usesMax: UInt32? = nil)
+    /// Take back a token that this node has made, by its name or the beginning of it; answered by
+    /// `accepted` once that is on disk.
+    case revokeToken(String)
     /// Leave the cluster gracefully: give back claims, tell the others; answered by `accepted`.
     case leave
     /// Declare a node gone for good, so that its `wait` tasks may run elsewhere.
@@ -60,8 +64,8 @@ package enum NodeReply: Sendable {
     case call(Call, CallAnswer)
     /// This node now belongs to the cluster.
     case joined
-    /// A join token.
-    case token(String)
+    /// A join token, and the name by which it is taken back.
+    case token(String, name: String)
     /// The request can't be granted; nothing was changed.
     case refused(Refusal)
 }
