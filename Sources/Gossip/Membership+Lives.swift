@@ -22,13 +22,13 @@ extension Membership {
             // each for the other's answer.
             answer(number, questioned, of: envelope.sender, packet, emit: emit)
             if isSettled { lives[envelope.sender]?.take(envelope.counter, via: packet.channel) }
+            return false
         }
         if life.isRetired(envelope.boot) {
             settleFormer(message, envelope, packet, emit: emit)
             return false
         }
         switch message {
-        case .challenge: return false
         case .challengeAnswer(let number, let floor)
         where vouches(number, floor, envelope, packet, emit: emit):
             return false

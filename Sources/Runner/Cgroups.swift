@@ -178,19 +178,25 @@ struct Cgroups: Sendable {
     }
 
     /// Removes the empty directories of a group in every hierarchy, with groups that were made in it.
-    func remove(_ group: String) {
-        for hierarchy in hierarchies { Cgroups.removeTree("\(hierarchy)\(group)", depth: 0) }
+    ///
+    /// - Returns: Whether none is left; processes that have just been killed may keep one.
+    @discardableResult
+    func remove(_ group: String) -> Bool {
+        hierarchies.reduce(true) { isGone, hierarchy in
+            Cgroups.removeTree("\(hierarchy)\(group)", depth: 0) && isGone
+        }
     }
 
     /// How deep groups in a container's group are looked for.
     private static let depthMax = 16
 
-    private static func removeTree(_ directory: String, depth: Int) {
-        if rmdir(directory) == 0 || errno == ENOENT || depth == depthMax { return }
+    private static func removeTree(_ directory: String, depth: Int) -> Bool {
+        if rmdir(directory) == 0 || errno == ENOENT { return true }
+        guard depth < depthMax else { return false }
         for name in Files.names(in: directory) where Files.isDirectory("\(directory)/\(name)") {
-            removeTree("\(directory)/\(name)", depth: depth + 1)
+            _ = removeTree("\(directory)/\(name)", depth: depth + 1)
         }
-        rmdir(directory)
+        return rmdir(directory) == 0
     }
 
     private var hierarchies: [String] {

@@ -380,13 +380,15 @@ extension ContainerRunner {
     func remove(_ id: ContainerID) {
         let paths = ContainerPaths(id, configuration)
         endCalls(of: id)
-        if Files.isDirectory(paths.bundle) {
+        // Of a container whose namespace is dead the runtime has its groups and its notes, no more:
+        // that takes no program. Otherwise it is asked to see to the rest.
+        let isGone = sandbox(of: paths) == nil && cgroups.remove(paths.group)
+        if !isGone, Files.isDirectory(paths.bundle) {
             _ = try? Spawner.run(
                 configuration.runtime, runtimeOptions + ["delete", "--force", "\(id)"])
+            cgroups.remove(paths.group)
         }
-        // A runtime that fails leaves its own notes behind.
         Files.remove("\(configuration.runDirectory)/runtime/\(id)")
-        cgroups.remove(paths.group)
         if let project = Files.text(paths.projectFile).flatMap({ UInt32($0) }) {
             quota.lift(project)
         }

@@ -91,4 +91,25 @@ import Testing
         // With each attempt to reconnect, which comes once a second or a quarter sooner.
         #expect(asked > 0 && asked <= 80)
     }
+    @Test func `a former life that asks without end is answered so often and not more`() throws {
+        let network = try cluster(of: 2, seed: 6)
+        let former = try #require(network.machines[1].membership?.boot)
+        network.kill(1)
+        try network.start(1)
+        network.run(for: .seconds(5))
+        #expect(network.machines[0].membership?.lives[network.id(1)]?.isRetired(former) == true)
+        let boot = try #require(network.machines[0].membership?.boot)
+        network.recorded = []
+        for number in 0...UInt64(PeerLife.formerPerSecondMax) {
+            network.speak(
+                as: 1, boot: former, to: 0, .challenge(number: number, boot: boot))
+        }
+        let answers = network.recorded?.filter { $0.from == 0 && $0.to == 1 } ?? []
+        #expect(answers.count == PeerLife.formerPerSecondMax)
+        let question = GossipMessage.challenge(number: 0, boot: boot).encoded
+        #expect(
+            answers.allSatisfy {
+                $0.bytes.count <= question.count + Envelope.overheadSizeBytes
+            })
+    }
 }
