@@ -13,7 +13,7 @@ struct FairnessCommand: AsyncParsableCommand {
     @Option(help: "How many nodes, 1 to 2,000.")
     var nodes = 50
 
-    @Option(help: "The policies: some of \(PolicyName.list), separated by commas.")
+    @Option(help: "The policies: some of \(policyNames), separated by commas.")
     var policy = "proportional,none,random"
 
     @Option(help: "The share of all cores that the tasks keep busy, above 0 and below 1.")
@@ -64,7 +64,7 @@ struct FairnessCommand: AsyncParsableCommand {
         let policies = try policies()
         var results: [FairnessResult] = []
         await Crew.perform(
-            policies, { World.study(fixed, policy: $0.policy, name: $0.name) }
+            policies, { World.study(fixed, policy: $0, name: $0.name) }
         ) { results.append($0) }
         let order = policies.map(\.name)
         results.sort {
@@ -78,36 +78,19 @@ struct FairnessCommand: AsyncParsableCommand {
         if results.contains(where: { $0.violation != nil }) { throw ExitCode.failure }
     }
 
-    private func policies() throws -> [(name: String, policy: StealPolicy)] {
-        var seen: Set<PolicyName> = []
+    private func policies() throws -> [StealPolicy] {
+        var seen: Set<String> = []
         return try policy.split(separator: ",", omittingEmptySubsequences: false).map { word in
-            guard let known = PolicyName(rawValue: String(word)) else {
+            guard let known = StealPolicy.named(word) else {
                 throw ValidationError(
-                    "--policy does not know '\(word)'; it knows \(PolicyName.list)")
+                    "--policy does not know '\(word)'; it knows \(FairnessCommand.policyNames)")
             }
-            guard seen.insert(known).inserted else {
+            guard seen.insert(known.name).inserted else {
                 throw ValidationError("--policy names \(word) twice")
             }
-            return (known.rawValue, known.policy)
+            return known
         }
     }
-}
 
-/// The policies by name, with the numbers that suit a site.
-private enum PolicyName: String, CaseIterable {
-    case proportional
-    case none
-    case random
-    case dChoices
-
-    static var list: String { allCases.map(\.rawValue).joined(separator: ", ") }
-
-    var policy: StealPolicy {
-        switch self {
-        case .proportional: .proportional(.standard)
-        case .none: StealPolicy.none
-        case .random: .random(upTo: .milliseconds(40))
-        case .dChoices: .dChoices(d: 2, late: .milliseconds(200), .standard)
-        }
-    }
+    private static let policyNames = StealPolicy.all.map(\.name).joined(separator: ", ")
 }

@@ -64,8 +64,10 @@ extension Node {
         var generator = candidate.generator
         let load = (reserved.resources + candidate.resources)
             .dominantShare(of: configuration.capacity)
-        let wait = configuration.policy.wait(
-            load: load, rank: candidate.rank, using: &generator)
+        let offer = StealOffer(
+            load: load, rank: candidate.rank, taskCount: reserved.count,
+            cores: Double(configuration.capacity.cpuMillis) / 1_000)
+        let wait = configuration.policy.wait(for: offer, using: &generator)
         return max(candidate.since + wait, candidate.notBefore)
     }
 

@@ -191,6 +191,7 @@ enum Daemon {
             name: settings.name, advertise: advertise, capacity: settings.capacity)
         configuration.labels = settings.labels
         configuration.profile = settings.profile
+        configuration.policy = settings.policy
         configuration.retention = settings.retention
         configuration.volumesAllowed = settings.volumesAllowed
         configuration.capabilitiesAllowed = settings.capabilitiesAllowed

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cluster
 import ControlAPI
 import Foundation
 import Glibc
@@ -28,6 +29,12 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "A label KEY=VALUE; may be repeated.") var label: [String] = []
     @Option(help: "How patient nodes are with each other: lan (default), wan or local.")
     var profile: String?
+    @Option(
+        help: """
+            Which nodes take a task first: \
+            \(StealPolicy.all.map(\.name).joined(separator: ", ")) (default: proportional).
+            """)
+    var stealPolicy: String?
     @Option(help: "A directory below which tasks may mount volumes; may be repeated.")
     var allowVolume: [String] = []
     @Option(
@@ -65,6 +72,7 @@ struct DaemonOptions: ParsableArguments {
             ("data-dir", [dataDir]), ("name", [name]), ("bind", [bind]),
             ("advertise", [advertise]), ("api", [api]), ("rootfs", [rootfs]), ("cpus", [cpus]),
             ("memory", [memory]), ("label", label), ("profile", [profile]),
+            ("steal-policy", [stealPolicy]),
             ("allow-volume", allowVolume), ("allow-cap", allowCap),
             ("allow-host-network", [allowHostNetwork ? "true" : nil]),
             ("runtime", [runtime]), ("retain", [retain]),

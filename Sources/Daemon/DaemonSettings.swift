@@ -1,3 +1,4 @@
+import Cluster
 import ControlAPI
 import Foundation
 import Glibc
@@ -17,6 +18,8 @@ struct DaemonSettings {
     var capacity: Resources
     var labels: [String]
     var profile: TimingProfile
+    /// How long the node waits before it takes tasks.
+    var policy: StealPolicy
     var volumesAllowed: [String]
     var capabilitiesAllowed: [String]
     var allowsHostNetwork: Bool
@@ -33,7 +36,7 @@ struct DaemonSettings {
     static let known: Set<String> = [
         "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
         "profile", "allow-volume", "runtime", "retain", "log-level", "log-max", "no-tasks", "token",
-        "allow-cap", "allow-host-network", "image-max",
+        "allow-cap", "allow-host-network", "image-max", "steal-policy",
     ]
 
     /// Options that may be given several times; in a variable they are parted by commas.
@@ -62,6 +65,7 @@ struct DaemonSettings {
             throw StartFailure("--profile \(profileName): write lan, wan or local")
         }
         self.profile = profile
+        policy = try DaemonSettings.policy(last("steal-policy"))
         volumesAllowed = values["allow-volume"] ?? []
         for directory in volumesAllowed where !directory.hasPrefix("/") {
             throw StartFailure("--allow-volume \(directory): write an absolute path")
@@ -169,6 +173,15 @@ struct DaemonSettings {
             throw StartFailure("--retain \(text): ended tasks are kept for ten years at most")
         }
         return .seconds(seconds)
+    }
+
+    private static func policy(_ wanted: String?) throws -> StealPolicy {
+        guard let wanted else { return .proportional() }
+        guard let policy = StealPolicy.named(wanted) else {
+            let names = StealPolicy.all.map(\.name).joined(separator: ", ")
+            throw StartFailure("--steal-policy \(wanted): write one of \(names)")
+        }
+        return policy
     }
 
     private static func flag(_ text: String, option: String) throws -> Bool {

@@ -3,52 +3,6 @@ import Testing
 
 @testable import Cluster
 
-@Suite struct StealPolicyTests {
-    private func task(_ number: UInt64) -> TaskID { TaskID(Wide128(high: 1, low: number)) }
-    private func node(_ number: UInt64) -> NodeID { NodeID(Wide128(high: number, low: 7)) }
-
-    @Test func `the wait grows with load`() {
-        let policy = StealPolicy.proportional(.standard)
-        let generator = SeededGenerator(seed: 1)
-        let waits = [0.0, 0.25, 0.5, 1.0].map { load in
-            var copy = generator
-            return policy.wait(load: load, rank: 0, using: &copy)
-        }
-        #expect(waits == waits.sorted())
-        #expect(waits[0] < waits[3])
-        #expect(waits[3] <= .milliseconds(42))
-    }
-
-    @Test func `a small cluster has candidates of the first rank only`() {
-        let policy = StealPolicy.proportional(.standard)
-        for number in 1...4 {
-            #expect(
-                policy.candidateRank(of: node(UInt64(number)), for: task(1), memberCount: 4) == 0)
-        }
-    }
-
-    @Test func `about as many nodes as asked for are candidates of the first rank`() {
-        let policy = StealPolicy.proportional(.standard)
-        var first = 0
-        for number in 1...200 {
-            for member in 1...100 {
-                let rank = policy.candidateRank(
-                    of: node(UInt64(member)), for: task(UInt64(number)), memberCount: 100)
-                #expect(rank <= 5)
-                if rank == 0 { first += 1 }
-            }
-        }
-        #expect((700...900).contains(first), "200 tasks with about 4 candidates each")
-    }
-
-    @Test func `no policy but random and proportional draws a wait`() {
-        var generator = SeededGenerator(seed: 5)
-        #expect(StealPolicy.none.wait(load: 1, rank: 3, using: &generator) == .zero)
-        let random = StealPolicy.random(upTo: .milliseconds(10))
-        #expect(random.wait(load: 0, rank: 0, using: &generator) < .milliseconds(10))
-    }
-}
-
 @Suite struct StealQueueTests {
     private func task(_ number: Int) -> TaskID { TaskID(Wide128(high: 1, low: UInt64(number))) }
 

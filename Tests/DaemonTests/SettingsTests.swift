@@ -98,6 +98,7 @@ extension DataDirectoryTests {
 
     @Test(arguments: [
         ["api": ["10.0.0.1:80"]], ["api": ["0.0.0.0:80"]], ["profile": ["moon"]],
+        ["steal-policy": ["best"]],
         ["label": ["x"]], ["cpus": ["none"]], ["memory": ["much"]], ["name": ["a b"]],
         ["bind": ["here"]], ["allow-volume": ["relative"]], ["retain": ["long"]],
         ["bind": ["127.0.0.1:70000"]], ["bind": ["::1:7946"]], ["retain": ["3651d"]],

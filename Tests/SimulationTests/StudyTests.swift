@@ -8,7 +8,7 @@ import Testing
     static let report: FairnessReport = {
         let study = FairnessStudy(seed: 3, nodeCount: 4, taskCount: 60, load: 0.6)
         let policies: [(String, StealPolicy)] = [
-            ("proportional", .proportional(.standard)), ("none", StealPolicy.none),
+            ("proportional", .proportional()), ("none", StealPolicy.none),
         ]
         return FairnessReport(
             study: study,
@@ -53,14 +53,33 @@ import Testing
 
     @Test func `the machines are as busy as the load says`() {
         let study = FairnessStudy(seed: 5, nodeCount: 6, taskCount: 600, load: 0.6)
-        let result = World.study(study, policy: .proportional(.standard), name: "")
+        let result = World.study(study, policy: .proportional(), name: "")
         let mean = Statistics.mean(result.busyShares)
         #expect(abs(mean - 0.6) < 0.1, "busy to \(mean)")
     }
 
+    /// Every policy that a command line knows, with its usual numbers, through the whole core.
+    @Test(arguments: StealPolicy.all.map(\.name))
+    func `no policy loses a task or leaves one waiting`(name: String) throws {
+        let policy = try #require(StealPolicy.named(name))
+        let study = FairnessStudy(seed: 4, nodeCount: 3, taskCount: 30, load: 0.6)
+        let result = World.study(study, policy: policy, name: name)
+        #expect(result.violation == nil)
+        #expect(result.waits.count == 27)
+    }
+
+    @Test func `bin packing fills few machines, spreading fills all alike`() {
+        var study = FairnessStudy(seed: 6, nodeCount: 4, taskCount: 160, load: 0.3)
+        study.coresPerNode = 8
+        let packed = World.study(study, policy: .binPacking(), name: "")
+        let spread = World.study(study, policy: .spread(), name: "")
+        #expect(packed.jain < 0.8, "\(packed.busyShares)")
+        #expect(spread.jain > 0.95, "\(spread.busyShares)")
+    }
+
     @Test func `the same seed gives the same numbers`() {
         let study = StudyTests.report.study
-        let again = World.study(study, policy: .proportional(.standard), name: "proportional")
+        let again = World.study(study, policy: .proportional(), name: "proportional")
         #expect(again.waits == StudyTests.report.results[0].waits)
     }
 }

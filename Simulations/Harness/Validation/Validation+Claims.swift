@@ -36,27 +36,44 @@ extension Validation {
         name: "claims",
         source: "n nodes that wait D on average, L until they see a claim: exponential waits "
             + "1 + (n − 1)(1 − e^(−L/D)), even ones up to B: 1 + n L/B − (L/B)^n requests",
-        drives: "production: StealPolicy.wait"
+        drives: "production: StealPolicy.wait, policies memoryless and random"
     ) { scale, mutation in
         let races = [
             (nodes: 10, share: 0.1), (nodes: 100, share: 0.02), (nodes: 1_000, share: 0.005),
         ]
-        return races.filter { scale == .full || $0.nodes < 1_000 }.map { race in
-            let bound = Duration.milliseconds(40)
-            let policy = StealPolicy.random(upTo: bound)
-            let seen = bound * race.share * (mutation == .seesLate ? 2 : 1)
-            let game = ClaimRace(contenders: race.nodes, latency: seen) { random in
-                policy.wait(load: 0.5, rank: 0, using: &random)
-            }
+        return races.filter { scale == .full || $0.nodes < 1_000 }.flatMap { race in
             var late = 1.0
             for _ in 0..<race.nodes { late *= race.share }
-            return ValidationRow(
-                "even waits, n = \(race.nodes), L/B = \(race.share)",
-                published: 1 + Double(race.nodes) * race.share - late, tolerance: 0,
-                ours: replicate(scale == .small ? 600 : 20_000, seed: 101) { seed in
-                    var random = SeededGenerator(seed: seed)
-                    return Double(game.requests(using: &random))
-                }, widthMax: 0.1)
+            let others = Double(race.nodes - 1)
+            return [
+                claims(
+                    by: .memoryless(mean: claimScale), race, scale, mutation,
+                    name: "exponential waits, n = \(race.nodes), L/D = \(race.share)",
+                    published: 1 + others * (1 - exponential(-race.share))),
+                claims(
+                    by: .random(upTo: claimScale), race, scale, mutation,
+                    name: "even waits, n = \(race.nodes), L/B = \(race.share)",
+                    published: 1 + Double(race.nodes) * race.share - late),
+            ]
         }
+    }
+
+    /// D of exponential waits, B of even ones.
+    private static let claimScale: Duration = .milliseconds(40)
+
+    private static func claims(
+        by policy: StealPolicy, _ race: (nodes: Int, share: Double), _ scale: ValidationScale,
+        _ mutation: ModelMutation?, name: String, published: Double
+    ) -> ValidationRow {
+        let seen = claimScale * race.share * (mutation == .seesLate ? 2 : 1)
+        let game = ClaimRace(contenders: race.nodes, latency: seen) { random in
+            policy.wait(for: StealOffer(load: 0.5, rank: 0), using: &random)
+        }
+        return ValidationRow(
+            name, published: published, tolerance: 0,
+            ours: replicate(scale == .small ? 600 : 20_000, seed: 101) { seed in
+                var random = SeededGenerator(seed: seed)
+                return Double(game.requests(using: &random))
+            }, widthMax: 0.1)
     }
 }

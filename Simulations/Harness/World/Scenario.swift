@@ -29,7 +29,7 @@ package struct Scenario: Sendable {
     /// Timing of the nodes.
     package var profile: TimingProfile = .local
     /// When nodes claim.
-    package var policy: StealPolicy = .proportional(.standard)
+    package var policy: StealPolicy = .proportional()
     /// What each node gives to tasks.
     package var capacity = Resources(cpuMillis: 2_000, memoryBytes: 2 << 30)
     /// What each node gives to tasks, where they differ; `capacity` for those beyond the end.

@@ -72,7 +72,7 @@ package struct NodeConfiguration: Sendable {
         didSet { lock = LockConfiguration(profile: profile) }
     }
     /// When to steal which task.
-    package var policy: StealPolicy = .proportional(.standard)
+    package var policy: StealPolicy = .proportional()
     /// How long an ended task is kept before it may be collected.
     package var retention: Duration = .seconds(3600)
     /// How long a submission waits for other nodes' disks before it settles for fewer.

@@ -1,0 +1,40 @@
+import Model
+
+/// The numbers of a wait that grows with some amount.
+package struct StealTuning: Hashable, Sendable {
+    /// The wait where the amount is 1: of a node that the task would fill wholly, say; 0…10 s.
+    package var slope: Duration
+    /// The random part of every wait, uniform from zero to this, 0…1 s; breaks ties.
+    package var jitter: Duration
+    /// About how many nodes are first-rank candidates of a task, 1 or more.
+    package var candidates: UInt32
+    /// The head start of each rank of candidates over the next one; each rank doubles the number
+    /// of candidates, so that n nodes make about log₂(n / candidates) ranks.
+    package var rankDelay: Duration
+
+    /// Suits claims that take a few milliseconds: an idle node of a small cluster asks after
+    /// about 2 ms; with n contenders, one rank's worth of them ask (DESIGN §6).
+    package static let standard = StealTuning(
+        slope: .milliseconds(40), jitter: .milliseconds(2), candidates: 4,
+        rankDelay: .milliseconds(30))
+
+    /// Makes a tuning.
+    package init(slope: Duration, jitter: Duration, candidates: UInt32, rankDelay: Duration) {
+        self.slope = slope
+        self.jitter = jitter
+        self.candidates = candidates
+        self.rankDelay = rankDelay
+    }
+}
+
+extension StealTuning {
+    /// The wait at this amount, which is kept within 0…1, and this rank.
+    func wait(
+        at amount: Double, rank: Int, using generator: inout SeededGenerator
+    ) -> Duration {
+        slope * min(max(amount, 0), 1) + generator.duration(upTo: jitter) + rankDelay * rank
+    }
+
+    /// The longest wait of the first rank.
+    var longestWait: Duration { slope + jitter }
+}

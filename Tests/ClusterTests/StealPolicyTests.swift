@@ -1,0 +1,169 @@
+import Model
+import Testing
+
+@testable import Cluster
+
+@Suite struct StealPolicyTests {
+    private static let names = StealPolicy.all.map(\.name)
+    private static let loads = [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
+
+    private func task(_ number: UInt64) -> TaskID { TaskID(Wide128(high: 1, low: number)) }
+    private func node(_ number: UInt64) -> NodeID { NodeID(Wide128(high: number, low: 7)) }
+
+    /// The wait with the same draws each time.
+    private func wait(
+        _ policy: StealPolicy, load: Double, rank: Int = 0, tasks: Int = 0, cores: Double = 4
+    ) -> Duration {
+        var generator = SeededGenerator(seed: 1)
+        return policy.wait(
+            for: StealOffer(load: load, rank: rank, taskCount: tasks, cores: cores),
+            using: &generator)
+    }
+
+    // MARK: Laws of every policy
+
+    @Test func `names are told apart, and the default comes first`() {
+        #expect(Set(StealPolicyTests.names).count == StealPolicy.all.count)
+        #expect(StealPolicy.all.first?.name == "proportional")
+        #expect(StealPolicy.named("none")?.name == "none")
+        #expect(StealPolicy.named("best") == nil)
+        #expect(StealPolicy.all.allSatisfy { !$0.summary.isEmpty })
+    }
+
+    @Test(arguments: names)
+    func `a wait is never negative, and of the first rank within its bound`(name: String) throws {
+        let policy = try #require(StealPolicy.named(name))
+        var generator = SeededGenerator(seed: 2)
+        for load in StealPolicyTests.loads + [-1, 3] {
+            for tasks in [0, 1, 40, 1_000_000] {
+                for rank in [0, 1, 9] {
+                    let offer = StealOffer(load: load, rank: rank, taskCount: tasks, cores: 0)
+                    let wait = policy.wait(for: offer, using: &generator)
+                    #expect(wait >= .zero)
+                    if rank == 0 { #expect(wait <= policy.rule.longestWait) }
+                }
+            }
+        }
+        #expect(policy.rule.longestWait <= .seconds(1))
+    }
+
+    @Test(arguments: names)
+    func `the same draws give the same wait, and a later rank none that is shorter`(
+        name: String
+    ) throws {
+        let policy = try #require(StealPolicy.named(name))
+        for load in StealPolicyTests.loads {
+            let waits = (0...6).map { wait(policy, load: load, rank: $0) }
+            #expect(waits == (0...6).map { wait(policy, load: load, rank: $0) })
+            #expect(waits == waits.sorted())
+        }
+    }
+
+    @Test(arguments: names)
+    func `ranks are agreed on, and few in number`(name: String) throws {
+        let policy = try #require(StealPolicy.named(name))
+        for number in 1...50 as ClosedRange<UInt64> {
+            let rank = policy.candidateRank(of: node(number), for: task(9), memberCount: 1_000)
+            #expect((0...10).contains(rank))
+            #expect(
+                rank == policy.candidateRank(of: node(number), for: task(9), memberCount: 1_000))
+            #expect(policy.candidateRank(of: node(number), for: task(9), memberCount: 1) == 0)
+            if policy.rule.candidates == nil { #expect(rank == 0) }
+        }
+    }
+
+    // MARK: Each policy
+
+    /// How a policy's wait changes while the load grows.
+    struct Direction: Sendable, CustomTestStringConvertible {
+        var name: String
+        var isRising: Bool
+        var testDescription: String { name }
+    }
+
+    @Test(arguments: [
+        Direction(name: "proportional", isRising: true),
+        Direction(name: "quadratic", isRising: true),
+        Direction(name: "dChoices", isRising: true),
+        Direction(name: "binPacking", isRising: false),
+    ])
+    func `the wait follows the load`(row: Direction) throws {
+        let policy = try #require(StealPolicy.named(row.name))
+        let waits = StealPolicyTests.loads.map { wait(policy, load: $0) }
+        let rising = row.isRising ? waits : waits.reversed()
+        #expect(zip(rising, rising.dropFirst()).allSatisfy { $0 < $1 }, "\(waits)")
+    }
+
+    @Test(arguments: ["none", "random", "memoryless"])
+    func `who looks at nothing waits as long at any load`(name: String) throws {
+        let policy = try #require(StealPolicy.named(name))
+        #expect(Set(StealPolicyTests.loads.map { wait(policy, load: $0) }).count == 1)
+        #expect(wait(policy, load: 0, rank: 5) == wait(policy, load: 0))
+    }
+
+    private static let plain = StealTuning(
+        slope: .milliseconds(40), jitter: .zero, candidates: 4, rankDelay: .milliseconds(30))
+
+    @Test(
+        arguments: [
+            (StealPolicy.none, 0.5, 0, 0), (.proportional(plain), 0.5, 0, 20_000),
+            (.proportional(plain), 1, 0, 40_000), (.proportional(plain), 0.5, 2, 80_000),
+            (.quadratic(plain), 0.5, 0, 10_000), (.quadratic(plain), 0.5, 1, 40_000),
+            (.capped(at: 0.5, plain), 0.25, 0, 10_000), (.capped(at: 0.5, plain), 0.5, 0, 20_000),
+            (.capped(at: 0.5, plain), 1, 0, 20_000),
+            (.dChoices(d: 2, late: .milliseconds(200), plain), 0.5, 0, 20_000),
+            (.dChoices(d: 2, late: .milliseconds(200), plain), 0.5, 3, 220_000),
+            (.binPacking(plain), 0.25, 0, 30_000), (.binPacking(plain), 1, 0, 0),
+            (.binPacking(plain), 1, 7, 0),
+        ] as [(StealPolicy, Double, Int, Int)])
+    func `waits without jitter`(
+        policy: StealPolicy, load: Double, rank: Int, microseconds: Int
+    ) {
+        #expect(wait(policy, load: load, rank: rank) == .microseconds(microseconds))
+    }
+
+    @Test func `spreading counts tasks per core, and not what they ask for`() {
+        let policy = StealPolicy.spread(StealPolicyTests.plain)
+        // One task on one core: half of the slope.
+        #expect(wait(policy, load: 0.1, tasks: 0, cores: 1) == .milliseconds(20))
+        #expect(wait(policy, load: 0.9, tasks: 3, cores: 4) == .milliseconds(20))
+        let waits = (0...20).map { wait(policy, load: 0.5, tasks: $0) }
+        #expect(zip(waits, waits.dropFirst()).allSatisfy { $0 < $1 })
+        #expect(wait(policy, load: 0.5, tasks: 5, cores: 8) < waits[5], "larger nodes take more")
+    }
+
+    @Test func `memoryless waits have the mean and the memory of their kind`() {
+        let policy = StealPolicy.memoryless(mean: .milliseconds(20))
+        var generator = SeededGenerator(seed: 5)
+        let waits = (0..<20_000).map { _ in
+            policy.wait(for: StealOffer(load: 0, rank: 0), using: &generator).seconds
+        }
+        let mean = waits.reduce(0, +) / 20_000
+        #expect(abs(mean - 0.02) < 5 * 0.02 / 141)
+        // e^−1 of them last longer than the mean, and e^−2 longer than twice that.
+        #expect(abs(Double(waits.count { $0 > 0.02 }) / 20_000 - 0.36788) < 0.02)
+        #expect(abs(Double(waits.count { $0 > 0.04 }) / 20_000 - 0.13534) < 0.02)
+    }
+
+    @Test func `a small cluster has candidates of the first rank only`() {
+        let policy = StealPolicy.proportional()
+        for number in 1...4 {
+            #expect(
+                policy.candidateRank(of: node(UInt64(number)), for: task(1), memberCount: 4) == 0)
+        }
+    }
+
+    @Test func `about as many nodes as asked for are candidates of the first rank`() {
+        let policy = StealPolicy.proportional()
+        var first = 0
+        for number in 1...200 {
+            for member in 1...100 {
+                let rank = policy.candidateRank(
+                    of: node(UInt64(member)), for: task(UInt64(number)), memberCount: 100)
+                #expect(rank <= 5)
+                if rank == 0 { first += 1 }
+            }
+        }
+        #expect((700...900).contains(first), "200 tasks with about 4 candidates each")
+    }
+}
