@@ -61,7 +61,9 @@ struct BenchNode: Sendable {
     }
 
     /// An address of the node's API, over its local socket.
-    func url(_ path: String) -> String {
+    func url(_ path: String) -> String { BenchNode.url(path, of: directory) }
+
+    static func url(_ path: String, of directory: String) -> String {
         let socket =
             "\(directory)/api.sock".addingPercentEncoding(withAllowedCharacters: .alphanumerics)
             ?? ""

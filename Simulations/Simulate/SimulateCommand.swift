@@ -7,5 +7,7 @@ struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate",
         abstract: "Runs the production core on virtual networks, disks and clocks.",
-        subcommands: [RunCommand.self, SoakCommand.self, FairnessCommand.self])
+        subcommands: [
+            RunCommand.self, SoakCommand.self, FairnessCommand.self, ValidateCommand.self,
+        ])
 }

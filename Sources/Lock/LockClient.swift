@@ -126,8 +126,9 @@ extension LockNode {
     mutating func target() -> NodeID? {
         if let leader, leader != id { return leader }
         let voting = voters.filter { $0 != id && members[$0]?.isInReach == true }
+        let named = voting + laterLeaders
         let others = members.values.filter { $0.isInReach && $0.id != id }.map(\.id).sorted()
-        return (voting.isEmpty ? others : voting).randomElement(using: &random)
+        return (named.isEmpty ? others : named).randomElement(using: &random)
     }
 
     // MARK: Answers

@@ -38,6 +38,7 @@ extension LockNode {
             heedsMembersUntil = nil
             // Who knows of no other voter can't tell whether it still is the only one.
             if !knowsNoOtherVoter { unprovenFloors = [:] }
+            relayedSigners = []
         }
         guard let until = quietUntil, until <= now else { return }
         quietUntil = nil
@@ -74,10 +75,22 @@ extension LockNode {
         }
     }
 
+    /// Whether a node votes, by this node's log or by what a leader said as it renewed the lease.
+    ///
+    /// Who has lost its vote may never have been told: its log names those who voted before.
+    private func votes(_ node: NodeID) -> Bool {
+        voters.contains(node) || toldVoters.contains(node)
+    }
+
     /// Somebody tells of a floor: only voters are believed, and only if they have signed it.
-    mutating func heardFloor(_ heard: LockFloor, emit: (LockEffect) -> Void) {
+    mutating func heardFloor(
+        _ heard: LockFloor, from sender: NodeID, emit: (LockEffect) -> Void
+    ) {
+        if heedsMembersUntil != nil, sender != heard.signer, members[heard.signer] != nil {
+            relayedSigners.insert(heard.signer)
+        }
         guard heard.mark.generation == generation, heard.mark > floor?.mark ?? .zero,
-            voters.contains(heard.signer) || isUnproven(heard)
+            votes(heard.signer) || isUnproven(heard)
         else { return }
         emit(.checkFloor(heard))
     }
@@ -91,13 +104,24 @@ extension LockNode {
             && heard.mark > unprovenFloors[heard.signer]?.mark ?? .zero
     }
 
+    /// Members in reach that have led since this node's log was written, as it seems, sorted: each has
+    /// signed a floor, and another member keeps to it.
+    ///
+    /// They are asked for the lock as voters are. A single member that lies is not.
+    var laterLeaders: [NodeID] {
+        relayedSigners.filter { signer in
+            members[signer]?.isInReach == true && !voters.contains(signer)
+                && unprovenFloors[signer].map { $0.mark.index > engine.lastIndex } ?? false
+        }.sorted()
+    }
+
     private var knowsNoOtherVoter: Bool { voters.allSatisfy { $0 == id } }
 
     /// It is known better now who votes: their floors are believed.
     mutating func proveFloors(emit: (LockEffect) -> Void) {
         guard !unprovenFloors.isEmpty else { return }
-        for voter in voters {
-            if let proven = unprovenFloors.removeValue(forKey: voter) { take(proven, emit: emit) }
+        for signer in unprovenFloors.keys.sorted() where votes(signer) {
+            if let proven = unprovenFloors.removeValue(forKey: signer) { take(proven, emit: emit) }
         }
     }
 
@@ -111,7 +135,7 @@ extension LockNode {
         guard checked.mark.generation == generation, checked.mark > floor?.mark ?? .zero else {
             return
         }
-        guard voters.contains(checked.signer) else {
+        guard votes(checked.signer) else {
             // One for each member.
             if isUnproven(checked) { unprovenFloors[checked.signer] = checked }
             return

@@ -129,6 +129,7 @@ extension LockNode {
         lastSession = nil
         floor = nil
         unprovenFloors = [:]
+        relayedSigners = []
         heedsMembersUntil = nil
         quietUntil = nil
         table = LockTable(generation: newer)

@@ -25,6 +25,8 @@ package struct LockNode: Sendable {
     var heedsMembersUntil: Instant?
     /// Such floors, one for each member at most: the log may be older than their signers' votes.
     var unprovenFloors: [NodeID: LockFloor] = [:]
+    /// Members of whose floors another member has told, since the start.
+    var relayedSigners: Set<NodeID> = []
     var knownVoters: [NodeID] = []
 
     var client = LockClient()
@@ -321,7 +323,7 @@ package struct LockNode: Sendable {
         case .departed:
             if voters.contains(sender) { departed(emit: emit) }
         case .floor(let floor):
-            heardFloor(floor, emit: emit)
+            heardFloor(floor, from: sender, emit: emit)
         case .askFloor:
             tellFloor(to: sender, at: now, emit: emit)
         case .ofGeneration: break  // taken off above, and never one within another

@@ -210,6 +210,34 @@ import Testing
         }
     }
 
+    /// A member that is no voter by this node's log may have led since; two must say so.
+    @Test func `who starts asks a member that led later, but not on that one's word alone`() {
+        func floor(by signer: Int, _ signature: [UInt8] = LockBench.signature) -> [UInt8] {
+            let mark = FencingToken(generation: 1, index: 1_000)
+            return LockMessage.floor(
+                LockFloor(mark: mark, signer: LockBench.id(signer), signature: signature)
+            ).encoded
+        }
+        let bench = LockBench(seed: 6)
+        bench.found(6)
+        bench.crash(2)
+        bench.isolate(2)
+        bench.start(2)
+        func laterLeaders() -> [NodeID]? { bench.machines[2]?.node?.laterLeaders }
+        bench.step(2, .received(floor(by: 5), from: LockBench.id(5)))
+        #expect(laterLeaders() == [])
+        bench.step(2, .received(floor(by: 6, [8]), from: LockBench.id(5)))
+        bench.step(2, .received(floor(by: 9), from: LockBench.id(5)))
+        #expect(laterLeaders() == [])
+        #expect(bench.machines[2]?.node?.relayedSigners == [LockBench.id(6)])
+        bench.step(2, .received(floor(by: 5), from: LockBench.id(4)))
+        #expect(laterLeaders() == [LockBench.id(5)])
+        // After a lease nobody's word counts but the voters'.
+        bench.run(for: .seconds(6))
+        #expect(laterLeaders() == [])
+        #expect(bench.machines[2]?.node?.relayedSigners == [])
+    }
+
     @Test func `a floor of another generation, or a lower one, changes nothing`() {
         let bench = LockBench(seed: 6)
         bench.found(4)

@@ -92,6 +92,36 @@ extension RuleSchedules {
     /// The copy is one from a moment before, or from before its node had a vote.
     func rolledBackVoter() -> [String] {
         rolledBackVoter(isEarly: false) + rolledBackVoter(isEarly: true) + rolledBackFounder()
+            + rolledBackWithoutItsVote()
+    }
+
+    /// All voters are replaced, and two come back who were never told that they vote no more.
+    ///
+    /// One was cut off; the other one's disk is restored from a copy of before.
+    private func rolledBackWithoutItsVote() -> [String] {
+        let bench = bench(6)
+        let former = bench.machines[1]?.node?.engine.members.voters.map(LockBench.number) ?? []
+        guard former == [1, 2, 3] else { return ["others vote: \(former)"] }
+        let copy = bench.machines[2]?.disk ?? Machine.Disk()
+        for number in [3, 2, 1] {
+            if number == 3 { bench.isolate(number) } else { bench.crash(number) }
+            let isReplaced = bench.run(atMost: .seconds(20)) {
+                guard let node = bench.machines[leader(of: bench)]?.node else { return false }
+                return node.engine.areMembersCommitted
+                    && !node.engine.members.isVoter(LockBench.id(number))
+            }
+            guard isReplaced else { return ["nobody takes the place of \(number)"] }
+        }
+        claim(bench, 4)
+        bench.machines[2]?.disk = copy
+        bench.heal()
+        bench.start(2)
+        // For longer than every member's word counts after a start.
+        for _ in 0..<30 { claim(bench, 2) }
+        let leads = former.filter { bench.machines[$0]?.node?.isLeader == true }
+        let holds = bench.machines[4]?.running[RuleSchedules.task] != nil
+        return bench.record.violations + (holds ? [] : ["nobody holds the task"])
+            + (leads.isEmpty ? [] : ["\(leads) lead, and vote no more"])
     }
 
     /// The founder's disk comes back from when it voted alone, and no log reaches it at first.

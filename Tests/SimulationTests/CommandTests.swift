@@ -95,6 +95,9 @@ import Testing
         Refused(arguments: ["fairness", "--load", "1"], reason: "--load must lie between"),
         Refused(arguments: ["fairness", "--tasks", "0"], reason: "--tasks must lie between"),
         Refused(arguments: ["fairness", "--output", "/no/where"], reason: "nothing can be"),
+        Refused(arguments: ["validate", "--only", "queues"], reason: "does not know 'queues'"),
+        Refused(arguments: ["validate", "--scale", "vast"], reason: "small"),
+        Refused(arguments: ["validate", "--json", "/no/where"], reason: "nothing can be"),
         Refused(arguments: ["juggle"], reason: "juggle"),
     ])
     func `bad input gets a reason and exit code 64`(row: Refused) async throws {
@@ -102,6 +105,23 @@ import Testing
         #expect(result.code == 64)
         #expect(result.errors.contains(row.reason), "\(result.errors)")
         #expect(result.output.isEmpty)
+    }
+
+    @Test func `validate prints each figure with its verdict, and ends with 1 when one is missed`()
+        async throws
+    {
+        let good = try await simulate(["validate", "--only", "claims,rumours"])
+        #expect(good.code == 0, "\(good.output)")
+        #expect(good.output.contains("interval") && good.output.contains("production: StealPolicy"))
+        #expect(good.output.contains("published figures met"))
+        let wrong = try await simulate([
+            "validate", "--only", "claims", "--mutation", "seesLate", "--json", "-",
+        ])
+        #expect(wrong.code == 1)
+        let json = try JSONSerialization.jsonObject(with: Data(wrong.output.utf8))
+        let rows = try #require((json as? [String: Any])?["rows"] as? [[String: Any]])
+        #expect(rows.allSatisfy { $0["case"] as? String == "claims" })
+        #expect(rows.contains { $0["verdict"] as? String == "missed" })
     }
 
     @Test func `fairness prints its figures, and leaves a CSV and a page`() async throws {

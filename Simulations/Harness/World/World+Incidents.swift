@@ -248,19 +248,3 @@ extension Machine {
         syncMax = .microseconds(500)
     }
 }
-
-/// The natural logarithm: the standard library has none, and the harness imports no C library.
-///
-/// Source: the series of artanh for the mantissa; exact to about 15 digits.
-func logarithm(_ value: Double) -> Double {
-    guard value > 0 else { return -.infinity }
-    let fraction = (value.significand - 1) / (value.significand + 1)
-    let square = fraction * fraction
-    var term = fraction
-    var sum = 0.0
-    for power in stride(from: 1.0, to: 60, by: 2) {
-        sum += term / power
-        term *= square
-    }
-    return 2 * sum + Double(value.exponent) * 0.693_147_180_559_945_3
-}

@@ -31,6 +31,8 @@ enum TableMessage: Sendable {
     /// Dots of one origin that stand for nothing any more.
     typealias VoidDots = (origin: UInt64, interval: ClosedRange<UInt64>)
 
+    /// How an encoded push begins.
+    static let pushTag: UInt8 = 1
     /// The most deltas in one message.
     static let deltasMax = 16_384
     /// The most void intervals in one message.
@@ -119,7 +121,7 @@ extension TableMessage: WireCodable {
 
     /// The beginning of a push; its deltas follow.
     static func encodePush(ack: UInt64, hops: UInt8, into writer: inout ByteWriter) {
-        writer.byte(1)
+        writer.byte(pushTag)
         writer.varint(ack)
         writer.byte(hops)
     }

@@ -3,6 +3,11 @@ import Model
 
 /// Eager push: changes go out at once, and submissions until enough disks have them.
 extension TableReplica {
+    /// Whether a message of a table pushes changes; for those who count messages.
+    package static func isPush(_ message: [UInt8]) -> Bool {
+        message.first == TableMessage.pushTag
+    }
+
     /// Pushes what has gathered: at once when the last push is a while ago, else a little later
     /// and together with what comes until then.
     mutating func push(at now: Instant, emit: (TableEffect) -> Void) {
