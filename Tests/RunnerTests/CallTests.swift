@@ -244,6 +244,7 @@ struct CallTests {
             try await bench.eventually("they are gone") {
                 bench.processes(id).count == 1
                     && Files.names(in: bench.callsDirectory).isEmpty
+                    && bench.runner.callCount == 0
             }
             let late = await bench.runner.call(id, key, .read(from: 0, waitAtMost: .zero))
             guard case .refused(.gone, _) = late else {
