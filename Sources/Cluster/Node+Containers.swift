@@ -327,13 +327,22 @@ extension Node {
         row.count = holding.count
         if !hasRun, row.count.used > 0 { row.count.used -= 1 }
         row.exit = exit
-        row.reason = reason.isEmpty ? holding.note : reason
+        row.reason = Node.words(reason, holding.note, exit)
         if phase.isTerminal { row.usage = holding.usage }
         row.claimed = holding.claimed
         row.started = holding.started
         if phase.isTerminal { row.ended = wallTime(at: now) }
         table(.writeAttempt(holding.id.task, row), at: now, emit: emit)
         if phase == .running || phase.isTerminal { copyLog(of: holding.id, at: now) }
+    }
+
+    /// Why an attempt ended, and what is to be noted about it; a note is not to read as the cause.
+    private static func words(_ reason: String, _ note: String, _ exit: ExitStatus?) -> String {
+        guard !note.isEmpty else { return reason }
+        if let exit, exit.code != 0, reason.isEmpty {
+            return TaskOutcome.cut("it ended with \(exit.code); \(note)")
+        }
+        return reason.isEmpty ? note : TaskOutcome.cut("\(reason); \(note)")
     }
 
     // MARK: Room

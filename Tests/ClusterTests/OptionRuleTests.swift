@@ -113,6 +113,15 @@ import Testing
         #expect(rig.wasTold(id, .kill))
     }
 
+    @Test func `a note is not taken for why a task failed`() throws {
+        var (rig, id) = try running(TaskSpec(command: ["false"]))
+        rig.step(.container(id, .noted("not limited on this node: disk")))
+        rig.step(.container(id, .exited(ExitStatus(code: 3))))
+        rig.run(for: .seconds(1))
+        let status = try #require(rig.node.task(Self.task))
+        #expect(status.reason == "it ended with 3; not limited on this node: disk")
+    }
+
     @Test func `what was used and what is to be noted stands in the task's status`() throws {
         var (rig, id) = try running(TaskSpec(command: ["true"]))
         let usage = ResourceUsage(

@@ -90,6 +90,11 @@ struct TestUser: Sendable {
         ]
     }
 
+    /// The list of the other users that are his.
+    var subordinates: URL {
+        home.deletingLastPathComponent().appendingPathComponent("etc/subuid")
+    }
+
     /// What stands before a command that he runs as root of a namespace of users that are his.
     var namespaceEntrance: [String] {
         let own = "0 \(id) 1"

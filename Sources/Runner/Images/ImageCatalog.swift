@@ -163,6 +163,11 @@ struct ImageCatalog {
     /// Says with which users an image was unpacked, on an ordinary user's node.
     static let usersMark = "users"
 
+    /// Whether an image was unpacked with the users that this node has now: its files have their owners.
+    static func isOurs(_ path: String) -> Bool {
+        Files.text("\(path)/\(usersMark)") == OrdinaryUser.current?.mark
+    }
+
     /// Names this boot of the machine.
     static let bootID = Files.text("/proc/sys/kernel/random/boot_id") ?? "unknown"
 
@@ -175,10 +180,7 @@ struct ImageCatalog {
     /// since, as the machine has not been started anew.
     private func isIntact(_ image: ImageDigest) -> Bool {
         let path = unpackedPath(of: image)
-        // Whoever comes with other users has other owners of files.
-        guard Files.text("\(path)/\(ImageCatalog.usersMark)") == OrdinaryUser.current?.mark else {
-            return false
-        }
+        guard ImageCatalog.isOurs(path) else { return false }
         return isFlushed(image) || Files.text("\(path)/boot") == ImageCatalog.bootID
     }
 
@@ -270,7 +272,15 @@ struct ImageCatalog {
             if let digest = ImageDigest(hex: folder), images[digest] != nil, isIntact(digest) {
                 continue
             }
-            try Tree.remove(Array("\(directory)/unpacked/\(folder)".utf8))
+            let path = "\(directory)/unpacked/\(folder)"
+            let isOthers = !ImageCatalog.isOurs(path)
+            do {
+                try Tree.remove(Array(path.utf8))
+            } catch {
+                // Whom an ordinary user had for his tasks, he needs to have their files removed.
+                guard isOthers else { throw error }
+                notices.append("what was unpacked with other users stays: \(error)")
+            }
         }
         removeOrphans()
         return notices

@@ -37,8 +37,9 @@ extension ImageStore {
 
     /// Where an image is unpacked; `nil` when it is not.
     package func unpackedRoot(of image: ImageDigest) -> String? {
-        let path = "\(directory)/unpacked/\(image.hex)/rootfs"
-        return Files.isDirectory(path) ? path : nil
+        let path = "\(directory)/unpacked/\(image.hex)"
+        let isHere = Files.isDirectory("\(path)/rootfs") && ImageCatalog.isOurs(path)
+        return isHere ? "\(path)/rootfs" : nil
     }
 
     /// The first owner of files in an unpacked image who is nobody on this node: root has them here.
