@@ -23,6 +23,13 @@ import Testing
         #expect(report.counts.minorities == 1)
     }
 
+    /// Found by a soak: a packet that proves the other life, and what was held until then, are one event.
+    @Test func `a daemon that stops answers first what the same event has brought about`() {
+        let report = World.run(Scenario(seed: 100_415, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+        #expect(report.counts.clonesStopped > 0)
+    }
+
     @Test func `the same seed plays the same, another one does not`() {
         func hash(_ seed: UInt64) -> UInt64 {
             World.run(Scenario(seed: seed, nodeCount: 3, taskCount: 20)).traceHash

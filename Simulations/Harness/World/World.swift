@@ -181,10 +181,13 @@ package final class World {
         machine.node?.handle(event, at: machine.clock.local(at: now)) { effects.append($0) }
         let pending = effects
         effects = []
+        var ending: String?
         for effect in pending {
             trace.note(effect, by: machine, at: now)
+            if case .stop(let reason) = effect { ending = reason }
             perform(effect, of: machine)
         }
+        if let ending, machine.node != nil { stopped(machine, ending) }
         checkSpin(machine, event)
         scheduleWake(machine)
         checkLock(of: machine)
@@ -265,8 +268,8 @@ package final class World {
             replied(request, reply, by: machine)
         case .observe(let observation):
             observe(observation, by: machine)
-        case .stop(let reason):
-            stopped(machine, reason)
+        case .stop:
+            break  // As the daemon does it: once all that the event asked for is done.
         }
     }
 
