@@ -157,7 +157,7 @@ package final class ContainerRunner: @unchecked Sendable {
         endAllCalls()
         tell.finish()
         logChanges.releaseAll()
-        arming.sync { guardian.disconnect() }
+        arming.sync { guardian.release() }
         removeIfUnused()
     }
 

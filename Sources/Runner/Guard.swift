@@ -19,6 +19,8 @@ final class Guard: @unchecked Sendable {
     private var connection: Int32 = -1
     private var life: Life = 0
     private var armed: Instant?
+    /// Whether this side has let go for good: a guard that heard from it again would wait for more.
+    private var isReleased = false
     /// Until when the node's lease is good; what the guard is to be armed with.
     private let wanted = Mutex<Instant?>(nil)
 
@@ -97,9 +99,12 @@ final class Guard: @unchecked Sendable {
         lock.withLock { connection < 0 && !reach() && Files.exists(socket) }
     }
 
-    /// Lets go of the guard; it goes on for as long as containers hang on it.
-    func disconnect() {
-        lock.withLock { hangUp() }
+    /// Lets go of the guard for good; it goes on for as long as containers hang on it.
+    func release() {
+        lock.withLock {
+            isReleased = true
+            hangUp()
+        }
     }
 
     // MARK: Under the lock
@@ -114,6 +119,7 @@ final class Guard: @unchecked Sendable {
     }
 
     private func connect() throws(RunnerError) {
+        guard !isReleased else { throw RunnerError("the daemon is about to end") }
         if connection >= 0, (try? request("ping")) != nil { return }
         if reach() { return }
         let result = try Spawner.run(program, [socket])
@@ -126,6 +132,7 @@ final class Guard: @unchecked Sendable {
 
     private func reach() -> Bool {
         hangUp()
+        guard !isReleased else { return false }
         connection = magpie_connect(socket, Guard.timeoutSeconds)
         guard connection >= 0 else { return false }
         life += 1

@@ -179,6 +179,25 @@ struct GuardTests {
         }
     }
 
+    @Test func `what comes after a shutdown does not call the guard back`() async throws {
+        try await RunnerBench.run { bench in
+            let id = bench.newID()
+            try await bench.start(id, TaskSpec(command: ["sleep", "1000"]))
+            let program = try #require(bench.runner.program(of: bench.paths(id)))
+            let guardian = try #require(bench.guardProcess)
+            let runner = bench.runner
+            runner.shutdown()
+            // As when a container ends, or is to be made, while the daemon does.
+            #expect(runner.guardian.current == nil)
+            #expect(throws: RunnerError.self) { try runner.guardian.open(isLeaseBound: false) }
+            runner.guardian.arm()
+            kill(program, SIGKILL)
+            try await bench.eventually("the guard ends") { !RunnerBench.isRunning(guardian) }
+            try bench.restart()
+            #expect(bench.runner.recover().map(\.state) == [.exited(ExitStatus(code: 137))])
+        }
+    }
+
     @Test func `a restarted daemon finds the guard and arms it on`() async throws {
         try await RunnerBench.run { bench in
             let id = bench.newID()
