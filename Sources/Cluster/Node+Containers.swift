@@ -62,7 +62,7 @@ extension Node {
             case .noted, .used: break
             case .exited, .failed, .vanished:
                 emit(.container(id, .remove))
-                if doomed.remove(id) != nil { openSessionIfClear(at: now, emit: emit) }
+                if doomed.remove(id) != nil { cleared(at: now, emit: emit) }
             }
             return
         }
@@ -301,7 +301,7 @@ extension Node {
     ) {
         holdings[holding.id] = nil
         writeRow(holding, .lost, reason: reason, at: now, emit: emit)
-        openSessionIfClear(at: now, emit: emit)
+        cleared(at: now, emit: emit)
     }
 
     /// The lock has taken note of the end: nothing is left to do for this claim.

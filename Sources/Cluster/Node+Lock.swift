@@ -28,13 +28,13 @@ extension Node {
         case .denied(let task, let denial):
             denied(task, denial, at: now, emit: emit)
         case .sessionOpened(let session, let kept, let leaseUntil):
-            emit(.armGuard(until: leaseUntil))
             emit(.observe(.leaseExtended(session, until: leaseUntil)))
             sessionOpened(kept: kept, at: now, emit: emit)
+            armGuard(until: leaseUntil, emit: emit)
         case .claimsElsewhere(let count):
             emit(.observe(.notice(.warning, Node.claimedElsewhere(count))))
         case .leaseExtended(let session, let until):
-            emit(.armGuard(until: until))
+            armGuard(until: until, emit: emit)
             emit(.observe(.leaseExtended(session, until: until)))
         case .sessionLapsed(let session):
             sessionLapsed(session, at: now, emit: emit)

@@ -144,6 +144,7 @@ extension Node {
         _ session: SessionID, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         emit(.observe(.leaseLapsed(session)))
+        guardWish = nil
         for id in holdings.keys.sorted() where holdings[id]?.isLeaseBound == true {
             forfeit(id, at: now, emit: emit)
         }
@@ -163,11 +164,36 @@ extension Node {
         }
     }
 
+    /// Whether nothing lives on this machine, as far as is known, that no session keeps.
+    private var isClear: Bool {
+        doomed.isEmpty && !holdings.values.contains { $0.endCause == .forfeited }
+    }
+
+    /// A container that no session keeps has ended: what waited for the last of them can be done.
+    mutating func cleared(at now: Instant, emit: (NodeEffect) -> Void) {
+        armGuardIfClear(emit: emit)
+        openSessionIfClear(at: now, emit: emit)
+    }
+
+    /// Prolongs what hangs on the lease; once nothing lives that the session has not kept.
+    ///
+    /// The guard ends all of that or nothing. What an earlier session held may be another node's as soon
+    /// as that session's lease is over, and a kill may hang until then: the guard must not be told
+    /// of a later lease before the kill is done.
+    mutating func armGuard(until deadline: Instant, emit: (NodeEffect) -> Void) {
+        guardWish = deadline
+        armGuardIfClear(emit: emit)
+    }
+
+    private mutating func armGuardIfClear(emit: (NodeEffect) -> Void) {
+        guard let deadline = guardWish, isClear else { return }
+        guardWish = nil
+        emit(.armGuard(until: deadline))
+    }
+
     /// A session gives back what it does not name: it is opened when nothing of that runs any more.
     mutating func openSessionIfClear(at now: Instant, emit: (NodeEffect) -> Void) {
-        guard needsSession, activity == .active || activity == .draining, doomed.isEmpty,
-            !holdings.values.contains(where: { $0.endCause == .forfeited })
-        else { return }
+        guard needsSession, activity == .active || activity == .draining, isClear else { return }
         needsSession = false
         openSession(at: now, emit: emit)
     }

@@ -12,7 +12,9 @@ extension Node {
         nextSteal = nil
         // Under a session of an earlier life the lock would grant again what that life had claimed,
         // and its disk may have forgotten: the same token for another run.
-        guard activity == .active, !needsSession, claimsInFlight.isEmpty, queue.count > 0,
+        // While the guard has not heard of the lease, nothing could be made under it.
+        guard activity == .active, !needsSession, guardWish == nil, claimsInFlight.isEmpty,
+            queue.count > 0,
             lock.mayAcquire, isLeaseHeld(at: now)
         else { return }
         var batch: [AcquireRequest] = []

@@ -47,6 +47,8 @@ package struct Node: Sendable {
     var holdings: [ContainerID: Holding] = [:]
     /// Containers of an earlier life that are being killed, and belong to no claim known here.
     var doomed: Set<ContainerID> = []
+    /// Until when the guard is to be armed, once nothing lives that the session has not kept.
+    var guardWish: Instant?
     /// Whether the node wants a session, and opens it as soon as it may.
     var needsSession = false
     /// Tasks that the lock was asked for, and what they reserve.

@@ -1,4 +1,5 @@
 import Gossip
+import Lock
 import Model
 import Testing
 
@@ -127,6 +128,29 @@ import Testing
             rig.step(.deadlineReached)
             #expect(rig.wasTold(id, .kill) == (onPartition == .rerun))
         }
+    }
+
+    /// Found with `simulate run --seed 110984`: the kill hung until the old lease had ended, and the guard
+    /// had been armed for the new one.
+    @Test func `the guard hears of no later lease while something lives that it does not cover`()
+        throws
+    {
+        var rig = try NodeRig()
+        let made = rig.submit(spec(.rerun), id: ClaimLifeTests.task)
+        let id = try #require(made)
+        rig.step(.container(id, .created))
+        rig.step(.container(id, .started))
+        let granted = try #require(rig.guardDeadline)
+        // The lock has given the claim away, as after a copy's session; the kill hangs.
+        let next = SessionID(77)
+        rig.lockSays(.sessionOpened(next, kept: [], leaseUntil: granted + .seconds(1)))
+        #expect(rig.wasTold(id, .kill))
+        rig.lockSays(.leaseExtended(next, until: granted + .seconds(2)))
+        #expect(rig.guardDeadline == granted)
+        rig.step(.container(id, .exited(ExitStatus(code: 137))))
+        #expect(rig.guardDeadline == granted + .seconds(2))
+        rig.lockSays(.leaseExtended(next, until: granted + .seconds(3)))
+        #expect(rig.guardDeadline == granted + .seconds(3))
     }
 
     @Test func `what a member signs about the lock is good for that statement and signer alone`()

@@ -18,6 +18,8 @@ struct NodeRig {
     private let mutation: NodeMutation?
     private let settings: (inout NodeConfiguration) -> Void
     private(set) var measured: [MeasureID] = []
+    /// When the guard is to end what hangs on the lease, as it was last told in this life.
+    private(set) var guardDeadline: Instant?
     private(set) var called:
         [(id: CallQueryID, container: ContainerID, key: CallKey, command: CallCommand)] = []
 
@@ -44,6 +46,7 @@ struct NodeRig {
             policy, mutation, settings, boot: 6, origin: .resume, image: image,
             containers: containers, machine: machine, at: now)
         commands = []
+        guardDeadline = nil
         step(.wallClock(WallTime(milliseconds: 2_000_000)))
     }
 
@@ -106,24 +109,37 @@ struct NodeRig {
     mutating func step(_ event: NodeEvent) {
         var events = [event]
         while !events.isEmpty {
-            var tickets: [PersistTicket] = []
             var heard: [NodeEffect] = []
             node.handle(events.removeFirst(), at: now) { heard.append($0) }
-            for effect in heard {
-                switch effect {
-                case .persist(let writes, let ticket):
-                    write(writes)
-                    tickets.append(ticket)
-                case .container(let id, let command): commands.append((id, command))
-                case .measure(let id, _): measured.append(id)
-                case .call(let id, let container, let key, let command):
-                    called.append((id, container, key, command))
-                case .reply(let request, let reply): replies[request] = reply
-                default: break
-                }
-            }
-            events += tickets.map { .persisted($0) }
+            events += perform(heard)
         }
+    }
+
+    /// The lock's part of the node tells the rest something.
+    mutating func lockSays(_ effect: LockEffect) {
+        var heard: [NodeEffect] = []
+        node.apply(effect, at: now) { heard.append($0) }
+        for event in perform(heard) { step(event) }
+    }
+
+    /// Does what the node wants done; returns what it is to hear of that.
+    private mutating func perform(_ effects: [NodeEffect]) -> [NodeEvent] {
+        var events: [NodeEvent] = []
+        for effect in effects {
+            switch effect {
+            case .persist(let writes, let ticket):
+                write(writes)
+                events.append(.persisted(ticket))
+            case .container(let id, let command): commands.append((id, command))
+            case .measure(let id, _): measured.append(id)
+            case .armGuard(let until): guardDeadline = until
+            case .call(let id, let container, let key, let command):
+                called.append((id, container, key, command))
+            case .reply(let request, let reply): replies[request] = reply
+            default: break
+            }
+        }
+        return events
     }
 
     /// Lets time pass, and the node do what is due.
