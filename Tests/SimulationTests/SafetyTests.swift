@@ -30,6 +30,13 @@ import Testing
         #expect(report.counts.clonesStopped > 0)
     }
 
+    /// Found by a soak: the copy of a newcomer asked for a token of its own, and the answer was meant for
+    /// a machine that there is not.
+    @Test func `a copy of a node that is no member yet may join`() {
+        let report = World.run(Scenario(seed: 202_555, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+    }
+
     @Test func `the same seed plays the same, another one does not`() {
         func hash(_ seed: UInt64) -> UInt64 {
             World.run(Scenario(seed: seed, nodeCount: 3, taskCount: 20)).traceHash

@@ -98,7 +98,7 @@ extension World {
 
     /// A member has made a token: the newcomer joins with it.
     func join(_ index: Int, with token: String, by inviter: Machine) {
-        ask(machines[index], .join(seeds: [inviter.address], token: token), for: .join)
+        ask(place(index), .join(seeds: [inviter.address], token: token), for: .join)
     }
 
     // MARK: Stopping
