@@ -65,22 +65,18 @@ public protocol KeyedLattice: Lattice {
     var key: Key { get }
 }
 
-/// A map that keeps the largest keys only, each key's value joined; sorted by key.
+/// A map that keeps the largest `capacity` keys only, each key's value joined; sorted by key.
 ///
 /// Dropping the smallest keys commutes with joining, since a dropped key could not come back.
-public struct TopMap<Value: KeyedLattice>: Lattice {
+public struct TopMap<let capacity: Int, Value: KeyedLattice>: Lattice {
     /// The values, in rising order of their keys.
     @inlinable public var values: [Value] { kept }
-    /// How many of the largest keys are kept.
-    @inlinable public var capacity: Int { Int(room) }
     @usableFromInline var kept: [Value] = []
-    @usableFromInline let room: UInt8
 
-    /// Makes an empty map; `capacity` is 1 to 255.
+    /// Makes an empty map; its capacity is at least one.
     @inlinable
-    public init(capacity: UInt8) {
+    public init() {
         precondition(capacity > 0, "a map without room can't be joined into")
-        room = capacity
     }
 
     /// The value of a key.

@@ -60,7 +60,7 @@ import Testing
                     Int.random(in: 0..<4, using: &generator)
                 )
             } build: { steps in
-                var map = TopMap<Numbered>(capacity: 3)
+                var map = TopMap<3, Numbered>()
                 for (key, value) in steps { map.join(Numbered(key: key, value)) }
                 return map
             })
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func `a full map drops its smallest key, and takes no smaller one`() {
-        var map = TopMap<Numbered>(capacity: 2)
+        var map = TopMap<2, Numbered>()
         for key in [5, 7] { map.join(Numbered(key: key, key)) }
         #expect(map.values.map(\.key) == [5, 7])
         let isKept = map.join(Numbered(key: 3, 1))

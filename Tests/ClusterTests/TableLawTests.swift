@@ -29,7 +29,7 @@ import Testing
         expectLaws(
             "the attempts of a record",
             LatticeLaws(hasDeltas: true, draw: TableDraws.row) { steps in
-                var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
+                var rows = TaskRecord.Rows()
                 for row in steps { rows.join(HeldRow(row)) }
                 return rows
             })

@@ -57,8 +57,9 @@ package struct AttemptRow: Hashable, Sendable {
     /// The process's exit, once there is one.
     package var exit: ExitStatus?
     /// Why it is in this phase, when there is more to say.
-    package var reason: String = "" {
-        didSet { reason = TaskOutcome.cut(reason) }
+    package var reason: String {
+        get { remarks?.content.reason ?? "" }
+        set { remark { $0.reason = TaskOutcome.cut(newValue) } }
     }
     /// When it was claimed.
     package var claimed: WallTime? {
@@ -77,16 +78,26 @@ package struct AttemptRow: Hashable, Sendable {
     }
     /// What its processes have used up, once they have ended and that much is known.
     package var usage: ResourceUsage? {
-        get { boxedUsage?.content }
-        set { boxedUsage = newValue.map(Box.init) }
+        get { remarks?.content.usage }
+        set { remark { $0.usage = newValue } }
+    }
+    /// What a newer version wrote behind all this.
+    package private(set) var unknownTail: [UInt8] {
+        get { remarks?.content.unknownTail ?? [] }
+        set { remark { $0.unknownTail = newValue } }
     }
     // Optional times take twice the room, and a table has hundreds of thousands of rows.
     private var claimedMilliseconds: Int64 = 0
     private var startedMilliseconds: Int64 = 0
     private var endedMilliseconds: Int64 = 0
-    private var boxedUsage: Box<ResourceUsage>?
-    /// What a newer version wrote behind all this.
-    package private(set) var unknownTail: [UInt8] = []
+    private var remarks: Box<Remarks>?
+
+    /// What there is to say about few attempts, or about ended ones alone.
+    private struct Remarks: Hashable, Sendable {
+        var reason = ""
+        var usage: ResourceUsage?
+        var unknownTail: [UInt8] = []
+    }
 
     /// Makes a row.
     package init(token: FencingToken, session: SessionID, node: NodeID, phase: Phase) {
@@ -109,6 +120,12 @@ package struct AttemptRow: Hashable, Sendable {
 
     /// What names the attempt.
     package var key: Key { Key(token: token, session: session) }
+
+    private mutating func remark(_ change: (inout Remarks) -> Void) {
+        var content = remarks?.content ?? Remarks()
+        change(&content)
+        remarks = content == Remarks() ? nil : Box(content)
+    }
 
     private func time(_ part: UInt8, _ milliseconds: Int64) -> WallTime? {
         times & part == 0 ? nil : WallTime(milliseconds: milliseconds)

@@ -74,7 +74,7 @@ struct RowPatch: Hashable, Sendable {
     }
 
     /// Where a record with these rows has what the patch is applied to; `nil` when it lacks that.
-    func base(in rows: TopMap<HeldRow>, isStrict: Bool) -> Int? {
+    func base(in rows: TaskRecord.Rows, isStrict: Bool) -> Int? {
         guard case .row(let mark) = base else { return nil }
         return rows.lastIndex { !isStrict || $0.mark == mark }
     }

@@ -26,27 +26,52 @@ package struct TaskRecord: Sendable {
         var unknownTail: [UInt8] = []
     }
 
+    /// The attempts that a record shows.
+    typealias Rows = TopMap<16, HeldRow>
+
+    /// What few records have: one word in those that have not.
+    struct Rarities: Hashable, Sendable {
+        var manyBirths: [BirthDot] = []
+        var unknown = UnknownFields()
+    }
+
     /// What a record holds; what every change touches stands together, so that few lines of memory
     /// are waited for.
     struct Content: Sendable {
-        var rows = TopMap<HeldRow>(capacity: UInt8(TaskRecord.attemptsMax))
-        var cancel = RaisedFlag()
+        var rows = Rows()
         var revision: UInt64 = 0
         /// The fingerprint of all but the rows, and of the whole.
         var restPrint: UInt64 = 0
         var print: UInt64 = 0
         var dots = DotList()
+        var cancel = RaisedFlag()
 
         let id: TaskID
         var submission: Box<Submission>
         var close: Box<Close>?
-        /// All births, sorted; none while the submission's is the only one.
-        var manyBirths: [BirthDot] = []
-        var unknown = UnknownFields()
+        private var rarities: Box<Rarities>?
 
         init(id: TaskID, submission: Box<Submission>) {
             self.id = id
             self.submission = submission
+        }
+
+        /// All births, sorted; none while the submission's is the only one.
+        var manyBirths: [BirthDot] {
+            get { rarities?.content.manyBirths ?? [] }
+            set { change { $0.manyBirths = newValue } }
+        }
+
+        /// What newer versions wrote beside what is known.
+        var unknown: UnknownFields {
+            get { rarities?.content.unknown ?? UnknownFields() }
+            set { change { $0.unknown = newValue } }
+        }
+
+        private mutating func change(_ body: (inout Rarities) -> Void) {
+            var content = rarities?.content ?? Rarities()
+            body(&content)
+            rarities = content == Rarities() ? nil : Box(content)
         }
 
         /// All births of the task, sorted; all are collected with it.
@@ -71,7 +96,7 @@ package struct TaskRecord: Sendable {
     private var storage: Storage
 
     /// How many attempts a record shows: those with the highest tokens.
-    package static let attemptsMax = 16
+    package static let attemptsMax = Rows.capacity
     /// How many dots a record names.
     ///
     /// A peer that lacks an older one is told that it stands for nothing, and gets the record by a
