@@ -7,7 +7,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
         commandName: "benchmarks", abstract: "Measures Magpie; prints JSON.",
         subcommands: [
             ClaimsBenchmark.self, ClusterBenchmark.self, ContainersBenchmark.self,
-            CoreBenchmark.self, IdleBenchmark.self, MembershipBenchmark.self, TableBenchmark.self,
+            CoreBenchmark.self, IdleBenchmark.self, MembershipBenchmark.self, StreamsBenchmark.self,
+            TableBenchmark.self,
         ])
 }
 

@@ -35,14 +35,22 @@ final class ClaimNode: @unchecked Sendable {
         _ number: Int, in folder: String, isFounder: Bool
     ) async throws -> ClaimNode {
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
-        let transport = Transport(loop: loop)
+        var random = SystemRandomNumberGenerator()
+        let seed = (0..<NodeKey.seedSizeBytes).map { _ in
+            UInt8.random(in: 0...255, using: &random)
+        }
+        let transport = Transport(loop: loop, identity: try StreamIdentity(seed: seed))
         let address = PeerAddress(ip: [127, 0, 0, 1], port: 0)
         let box = Box()
-        try await transport.open(address) { bytes, source, channel in
-            box.node?.gossip(.received(bytes, from: source, via: channel))
-        }
+        try await transport.open(
+            address,
+            hooks: TransportHooks(
+                receive: { box.node?.gossip(.received($0, from: $1, via: $2)) },
+                standing: {
+                    box.node?.membership.standing(of: $0) ?? .stranger(frameSizeBytesMax: 0)
+                }, refused: { _ in }))
         let node = try ClaimNode(
-            number, loop: loop, transport: transport, isFounder: isFounder)
+            number, NodeKey(seed: seed), loop: loop, transport: transport, isFounder: isFounder)
         let store = try DurableStore(path: "\(folder)/claims\(number).sqlite") { answer in
             loop.execute { node.persisted(answer) }
         }
@@ -59,15 +67,12 @@ final class ClaimNode: @unchecked Sendable {
     }
 
     private init(
-        _ number: Int, loop: any EventLoop, transport: Transport, isFounder: Bool
+        _ number: Int, _ key: NodeKey, loop: any EventLoop, transport: Transport, isFounder: Bool
     ) throws {
         self.loop = loop
         self.transport = transport
         var random = SystemRandomNumberGenerator()
         let now = ClaimNode.now
-        let key = NodeKey(
-            seed: (0..<NodeKey.seedSizeBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
-        )
         origin = random.next()
         let boot = BootID(random.next())
         let metadata = NodeMetadata(
@@ -223,8 +228,8 @@ final class ClaimNode: @unchecked Sendable {
 
     private func perform(_ effect: GossipEffect) {
         switch effect {
-        case .send(let bytes, let peer, let channel):
-            transport.send(bytes, to: peer, via: channel)
+        case .send(let bytes, let peer, let node, let channel):
+            transport.send(bytes, to: peer, of: node, via: channel)
         case .deliver(let bytes, let peer, _): tell(.received(bytes, from: peer))
         case .memberChanged: share()
         case .persist(let writes): persist(writes, nil)

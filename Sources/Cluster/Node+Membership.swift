@@ -1,6 +1,6 @@
-import Gossip
+package import Gossip
 import Lock
-import Model
+package import Model
 
 /// What membership says, and whom it concerns.
 extension Node {
@@ -12,6 +12,9 @@ extension Node {
         undone += effects.map(PartEffect.gossip)
         perform(at: now, emit: emit)
     }
+
+    /// How to treat a stream whose other end has proven to be this node.
+    package func standing(of node: NodeID) -> StreamStanding { membership.standing(of: node) }
 
     /// Sends a payload to a member, signed; it may be lost.
     mutating func send(
@@ -25,8 +28,8 @@ extension Node {
         _ effect: GossipEffect, at now: Instant, emit: (NodeEffect) -> Void
     ) {
         switch effect {
-        case .send(let bytes, let address, let channel):
-            emit(.send(bytes, to: address, via: channel))
+        case .send(let bytes, let address, let receiver, let channel):
+            emit(.send(bytes, to: address, of: receiver, via: channel))
         case .deliver(let payload, let sender, _):
             deliver(payload, from: sender, at: now, emit: emit)
         case .memberChanged(let member, _):

@@ -1,9 +1,12 @@
+import NodeIO
+
 /// What a daemon counts.
 enum Counter: Hashable, Sendable {
     case datagramsSent
     case framesSent
     /// The reasons are the core's own fixed words.
     case packetsDropped(reason: String)
+    case streamsRefused(StreamRefusal)
     case claimsRequested
     case claimsGranted
     case claimsDenied
@@ -16,6 +19,7 @@ enum Counter: Hashable, Sendable {
         case .datagramsSent: "datagrams_sent"
         case .framesSent: "frames_sent"
         case .packetsDropped: "packets_dropped"
+        case .streamsRefused: "streams_refused"
         case .claimsRequested: "claims_requested"
         case .claimsGranted: "claims_granted"
         case .claimsDenied: "claims_denied"
@@ -30,6 +34,7 @@ enum Counter: Hashable, Sendable {
         case .datagramsSent: "Datagrams sent to other nodes."
         case .framesSent: "Frames sent to other nodes over streams."
         case .packetsDropped: "Packets of others that were not taken in."
+        case .streamsRefused: "Streams between nodes, and frames on them, that were not taken."
         case .claimsRequested: "Tasks that the lock was asked for."
         case .claimsGranted: "Claims that the lock granted."
         case .claimsDenied: "Claims that the lock denied."
@@ -40,7 +45,11 @@ enum Counter: Hashable, Sendable {
 
     /// The value of the label `reason`.
     var reason: String? {
-        if case .packetsDropped(let reason) = self { reason } else { nil }
+        switch self {
+        case .packetsDropped(let reason): reason
+        case .streamsRefused(let refusal): refusal.rawValue
+        default: nil
+        }
     }
 }
 

@@ -51,7 +51,8 @@ enum Daemon {
     ) async throws {
         let path = "\(settings.dataDirectory)/state.sqlite"
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
-        let transport = Transport(loop: loop)
+        let transport = Transport(
+            loop: loop, identity: try StreamIdentity(seed: try directory.seed()))
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: runner, images: images,
             dataDirectory: settings.dataDirectory, logger: logger)
@@ -62,7 +63,7 @@ enum Daemon {
         let origin = origin(image, join)
         let entry = try entry(join, origin)
         if origin != .resume { try directory.checkRoom() }
-        try await transport.open(settings.bind) { driver.received($0, from: $1, via: $2) }
+        try await transport.open(settings.bind, hooks: driver.hooks)
         let configuration = configuration(settings, transport.address, entry?.seeds, runner)
         var boot = try boot(image, directory, runner)
         boot.hasLostLock = damage.concernsLock

@@ -3,6 +3,7 @@ import Cluster
 import ControlAPI
 import Foundation
 import Glibc
+import Gossip
 import Logging
 import Model
 import NIOCore
@@ -128,9 +129,13 @@ final class NodeDriver: @unchecked Sendable {
 
     // MARK: Events in
 
-    /// Bytes from another node; on the event loop.
-    func received(_ bytes: [UInt8], from source: PeerAddress, via channel: Model.Channel) {
-        handle(.received(bytes, from: source, via: channel))
+    /// What the transport asks and tells.
+    var hooks: TransportHooks {
+        TransportHooks(
+            receive: { [self] in handle(.received($0, from: $1, via: $2)) },
+            // Before the node lives and after its end nobody has anything to say to it.
+            standing: { [self] in node?.standing(of: $0) ?? .stranger(frameSizeBytesMax: 0) },
+            refused: { [self] in count(.streamsRefused($0)) })
     }
 
     /// The store tells about writes; from its own thread.
@@ -202,9 +207,9 @@ final class NodeDriver: @unchecked Sendable {
 
     private func perform(_ effect: NodeEffect) {
         switch effect {
-        case .send(let bytes, let peer, let channel):
+        case .send(let bytes, let peer, let node, let channel):
             count(channel == .datagram ? .datagramsSent : .framesSent)
-            transport.send(bytes, to: peer, via: channel)
+            transport.send(bytes, to: peer, of: node, via: channel)
         case .persist(let writes, let ticket):
             store?.submit(writes, ticket)
         case .container(let id, let command):

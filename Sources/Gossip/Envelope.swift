@@ -5,7 +5,7 @@ import Model
 /// Layout: version (1), first half of the cluster ID (8), sender (16), boot ID (8), counter (8),
 /// payload, signature (64). The signature covers the receiver's ID and the channel too, which do
 /// not travel, so that a packet sent on to another node, or by another way, is inert.
-struct Envelope {
+package struct Envelope {
     var sender: NodeID
     var boot: BootID
     var counter: UInt64

@@ -21,8 +21,10 @@ package enum GossipEvent: Sendable {
 
 /// Everything that a node's membership can ask of its surroundings, or tell.
 package enum GossipEffect: Sendable {
-    /// Send bytes; they may be lost.
-    case send([UInt8], to: PeerAddress, via: Channel)
+    /// Send bytes to the node that is said to be there; they may be lost.
+    ///
+    /// A stream is to end at that node's key, or at any when it is `.none`: seeds are not known yet.
+    case send([UInt8], to: PeerAddress, of: NodeID, via: Channel)
     /// A member says this to another part of this node; verified, and not a replay.
     case deliver([UInt8], from: NodeID, via: Channel)
     /// A member's state, address or metadata has changed; `previous` is `nil` for a new one.

@@ -126,7 +126,7 @@ extension Membership {
         let reply = GossipMessage.joinReply(
             key: key.publicKey, number: request.number, ring.genesis, pages[0])
         let bytes = seal(reply.encoded, to: joiner, via: .stream, cluster: ring.cluster)
-        emit(.send(bytes, to: request.alive.address, via: .stream))
+        emit(.send(bytes, to: request.alive.address, of: joiner, via: .stream))
         for page in pages.dropFirst() {
             transmit(
                 .exchange(page, wantsReply: false), to: joiner, via: .stream, emit: emit)
@@ -142,7 +142,7 @@ extension Membership {
             key: key.publicKey, number: request.number, refusal)
         let bytes = seal(
             message.encoded, to: request.key.id, via: .stream, cluster: request.invitation.cluster)
-        emit(.send(bytes, to: request.alive.address, via: .stream))
+        emit(.send(bytes, to: request.alive.address, of: request.key.id, via: .stream))
         emit(.dropped(reason: "join refused"))
     }
 }

@@ -43,7 +43,7 @@ extension Membership {
         guard relays.answered(number, for: origin, by: target) != nil,
             let address = table[origin]?.alive.address
         else { return }
-        emit(.send(packet, to: address, via: .datagram))
+        emit(.send(packet, to: address, of: origin, via: .datagram))
     }
 
     /// Tells origins that there is no answer yet, so that they know that this node is there.

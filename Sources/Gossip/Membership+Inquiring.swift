@@ -93,7 +93,7 @@ extension Membership {
         // Once by stream, too: datagrams alone may be what is lost.
         for channel in inquiry.asked == 0 ? [Channel.datagram, .stream] : [.datagram] {
             guard let bytes = seal(message, to: inquiry.node, via: channel) else { continue }
-            emit(.send(bytes, to: inquiry.address, via: channel))
+            emit(.send(bytes, to: inquiry.address, of: inquiry.node, via: channel))
         }
         inquiries.ask(
             inquiry.node, at: now, interval: configuration.lifeTimeout / Inquiry.asksMax)
@@ -169,6 +169,6 @@ extension Membership {
         guard let elder = incumbent(of: node), elder.boot != clone else { return }
         let message = GossipMessage.refusal(of: clone, elder: elder.boot, at: elder.address)
         guard let bytes = seal(message.encoded, to: node, via: .datagram) else { return }
-        emit(.send(bytes, to: address, via: .datagram))
+        emit(.send(bytes, to: address, of: node, via: .datagram))
     }
 }

@@ -50,7 +50,7 @@ extension Membership {
             alive: own)
         let bytes = seal(
             GossipMessage.joinRequest(request).encoded, to: .none, via: .stream, cluster: cluster)
-        emit(.send(bytes, to: seed, via: .stream))
+        emit(.send(bytes, to: seed, of: .none, via: .stream))
     }
 
     /// Before it belongs to a cluster, a node hears the answer to its own request and nothing else.

@@ -123,7 +123,7 @@ extension Membership {
         guard payload.count + Envelope.overheadSizeBytes <= packet.bytes.count, let target,
             let bytes = seal(payload, to: envelope.sender, via: packet.channel)
         else { return }
-        emit(.send(bytes, to: target, via: packet.channel))
+        emit(.send(bytes, to: target, of: envelope.sender, via: packet.channel))
     }
 
     /// Asks a former life at an address; as often as its packets are looked at.
@@ -134,7 +134,7 @@ extension Membership {
             let bytes = seal(
                 challenge(to: boot, of: node, via: .datagram).encoded, to: node, via: .datagram)
         else { return }
-        emit(.send(bytes, to: address, via: .datagram))
+        emit(.send(bytes, to: address, of: node, via: .datagram))
     }
 
     private func challenge(
@@ -154,7 +154,7 @@ extension Membership {
         let floor = marks.floor(at: now, counter: counter)
         let payload = GossipMessage.challengeAnswer(number: number, floor: floor).encoded
         guard let bytes = seal(payload, to: sender, via: packet.channel) else { return }
-        emit(.send(bytes, to: target, via: packet.channel))
+        emit(.send(bytes, to: target, of: sender, via: packet.channel))
     }
 
     // MARK: Numbers

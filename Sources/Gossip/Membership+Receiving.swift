@@ -158,6 +158,6 @@ extension Membership {
             return emit(.dropped(reason: "oversize to send"))
         }
         guard let bytes = seal(payload, to: receiver, via: channel) else { return }
-        emit(.send(bytes, to: address, via: channel))
+        emit(.send(bytes, to: address, of: receiver, via: channel))
     }
 }

@@ -68,7 +68,7 @@ extension Membership {
         _ message: GossipMessage, at address: PeerAddress, emit: (GossipEffect) -> Void
     ) {
         guard let bytes = seal(message.encoded, to: id, via: .datagram) else { return }
-        emit(.send(bytes, to: address, via: .datagram))
+        emit(.send(bytes, to: address, of: id, via: .datagram))
     }
 
     /// A packet under this node's own key and another boot ID: a recording, or a twin.

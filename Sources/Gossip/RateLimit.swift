@@ -1,12 +1,13 @@
-import Model
+package import Model
 
 /// An allowance that fills up steadily: so many per second, and as many at once.
-struct RateLimit: Hashable, Sendable {
+package struct RateLimit: Hashable, Sendable {
     private let perSecond: Double
     private var left: Double
     private var at: Instant
 
-    init(perSecond: Int, at now: Instant) {
+    /// Begins with a full allowance; traps when nothing may pass.
+    package init(perSecond: Int, at now: Instant) {
         precondition(perSecond > 0, "a rate limit lets something pass")
         self.perSecond = Double(perSecond)
         left = self.perSecond
@@ -14,7 +15,7 @@ struct RateLimit: Hashable, Sendable {
     }
 
     /// Whether one more may pass; if so, it counts.
-    mutating func admits(at now: Instant) -> Bool {
+    package mutating func admits(at now: Instant) -> Bool {
         refill(at: now)
         guard left >= 1 else { return false }
         left -= 1

@@ -1,10 +1,10 @@
-import Model
+package import Model
 
 /// How many packets a source may send per second before they are even looked at.
 ///
 /// A source is an IP address. One whose allowance has filled up again is forgotten when room is
 /// needed; sources that find no room share one allowance.
-struct SourceLimiter: Sendable {
+package struct SourceLimiter: Sendable {
     private var sources: [[UInt8]: RateLimit] = [:]
     private var shared: RateLimit
     private var nextSweep: Instant
@@ -14,7 +14,8 @@ struct SourceLimiter: Sendable {
     /// How many sources are told apart now.
     var count: Int { sources.count }
 
-    init(
+    /// Begins with full allowances.
+    package init(
         at now: Instant, packetsPerSecondMax: Int = GossipConfiguration.packetsPerSecondMax,
         sourcesMax: Int = GossipConfiguration.sourcesMax
     ) {
@@ -25,7 +26,7 @@ struct SourceLimiter: Sendable {
     }
 
     /// Whether one more packet of this address may be verified now.
-    mutating func admits(_ source: PeerAddress, at now: Instant) -> Bool {
+    package mutating func admits(_ source: PeerAddress, at now: Instant) -> Bool {
         if sources[source.ip] == nil, sources.count >= sourcesMax { sweep(at: now) }
         guard sources[source.ip] != nil || sources.count < sourcesMax else {
             return shared.admits(at: now)

@@ -40,17 +40,18 @@ struct TestAPI: Sendable {
             atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
-        let transport = Transport(loop: loop)
+        var random = SystemRandomNumberGenerator()
+        let seed = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
+        let transport = Transport(loop: loop, identity: try StreamIdentity(seed: seed))
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let images = try ImageStore(directory: "\(folder)/images")
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: nil, images: images, dataDirectory: folder,
             logger: logger)
         let store = try DurableStore(path: "\(folder)/state.sqlite") { driver.persisted($0) }
-        try await transport.open(PeerAddress(ip: [127, 0, 0, 1], port: 0)) {
-            driver.received($0, from: $1, via: $2)
-        }
-        try await driver.start(try node(store, transport.address), store: store)
+        try await transport.open(
+            PeerAddress(ip: [127, 0, 0, 1], port: 0), hooks: driver.hooks)
+        try await driver.start(try node(store, transport.address, seed), store: store)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (ports, opened) = AsyncStream<Int>.makeStream()
             group.addTask {
@@ -72,14 +73,15 @@ struct TestAPI: Sendable {
         }
     }
 
-    private static func node(_ store: DurableStore, _ address: PeerAddress) throws -> Node {
+    private static func node(
+        _ store: DurableStore, _ address: PeerAddress, _ seed: [UInt8]
+    ) throws -> Node {
         var configuration = NodeConfiguration(
             name: "alone", advertise: address,
             capacity: Resources(cpuMillis: 1_000, memoryBytes: 1 << 30))
         configuration.profile = .local
         configuration.takesTasks = false
         var random = SystemRandomNumberGenerator()
-        let seed = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
         return try Node(
             boot: NodeBoot(
                 image: try store.load(), key: NodeKey(seed: seed), bootID: BootID(random.next()),

@@ -1,60 +1,104 @@
+import Gossip
 import Model
 import NIOCore
 import NIOPosix
-import NodeIO
 import Testing
 
-/// Datagrams and frames over real sockets on loopback.
+@testable import NodeIO
+
+/// Datagrams and frames between nodes that mean well, over real sockets on loopback.
 @Suite(.timeLimit(.minutes(1)))
 struct TransportTests {
-    /// A transport that is open, and what arrives there.
-    private struct Peer {
-        let transport: Transport
-        let arrivals: AsyncStream<(bytes: [UInt8], source: PeerAddress)>
-        let loop: any EventLoop
-
-        static func open(_ ip: [UInt8]) async throws -> Peer {
-            let loop = MultiThreadedEventLoopGroup.singleton.next()
-            let transport = Transport(loop: loop)
-            let (arrivals, feed) = AsyncStream<(bytes: [UInt8], source: PeerAddress)>.makeStream()
-            try await transport.open(PeerAddress(ip: ip, port: 0)) { bytes, source, _ in
-                feed.yield((bytes, source))
-            }
-            return Peer(transport: transport, arrivals: arrivals, loop: loop)
-        }
-
-        func send(_ bytes: [UInt8], to peer: PeerAddress, via channel: Model.Channel) async throws {
-            try await loop.submit { [transport] in
-                transport.send(bytes, to: peer, via: channel)
-            }.get()
-        }
-
-        func next() async -> (bytes: [UInt8], source: PeerAddress)? {
-            var iterator = arrivals.makeAsyncIterator()
-            return await iterator.next()
-        }
-    }
-
-    private static let ipv4: [UInt8] = [127, 0, 0, 1]
     private static let ipv6: [UInt8] = Array(repeating: 0, count: 15) + [1]
 
-    @Test(arguments: [ipv4, ipv6])
+    @Test(arguments: [StreamPeer.ipv4, ipv6])
     func `a node that listens on all IPv6 addresses speaks with peers of both kinds`(
         ip: [UInt8]
     ) async throws {
-        let all = try await Peer.open(Array(repeating: 0, count: 16))
-        let one = try await Peer.open(ip)
-        let place = PeerAddress(ip: ip, port: all.transport.address.port)
+        let all = try await StreamPeer.open(Array(repeating: 0, count: 16))
+        let one = try await StreamPeer.open(ip)
+        let place = PeerAddress(ip: ip, port: all.address.port)
         for channel in [Model.Channel.datagram, .stream] {
-            try await one.send([1, 2], to: place, via: channel)
+            let frame = StreamPeer.frame(of: one.id, [1, 2])
+            try await one.send(frame, to: place, of: all.id, via: channel)
             let heard = try #require(await all.next())
-            #expect(heard.bytes == [1, 2])
+            #expect(heard.bytes == frame)
             // Not as `::ffff:127.0.0.1`: one peer has one address.
             #expect(heard.source.ip == ip)
-            try await all.send([3], to: one.transport.address, via: channel)
-            #expect(await one.next()?.bytes == [3])
+            let answer = StreamPeer.frame(of: all.id, [3])
+            try await all.send(answer, to: one.address, of: one.id, via: channel)
+            #expect(await one.next()?.bytes == answer)
         }
-        await one.transport.close()
-        await all.transport.close()
+        await one.close()
+        await all.close()
+    }
+
+    @Test func `a frame of the largest size arrives whole, and the next one after it`()
+        async throws
+    {
+        let here = try await StreamPeer.open()
+        let there = try await StreamPeer.open()
+        let overhead = StreamPeer.frame(of: here.id, []).count
+        let large = StreamPeer.frame(
+            of: here.id,
+            Array(repeating: 7, count: Model.Channel.frameSizeBytesMax - overhead))
+        #expect(large.count == Model.Channel.frameSizeBytesMax)
+        try await here.send(large, to: there.address, of: there.id)
+        try await here.send(StreamPeer.frame(of: here.id, [8]), to: there.address, of: there.id)
+        #expect(await there.next()?.bytes == large)
+        #expect(await there.next()?.bytes == StreamPeer.frame(of: here.id, [8]))
+        // One byte more is a reason to close the connection.
+        try await here.send(large + [0], to: there.address, of: there.id)
+        #expect(await there.refusal() == .badFrame)
+        await here.close()
+        await there.close()
+    }
+
+    @Test func `a node with a new key is heard under it, and only under it`() async throws {
+        let here = try await StreamPeer.open()
+        let there = try await StreamPeer.open()
+        try await here.send(StreamPeer.frame(of: here.id), to: there.address, of: there.id)
+        _ = await there.next()
+        let seed = StreamPeer.randomSeed()
+        let newer = try StreamIdentity(seed: seed)
+        // What was said under the old key before still arrives.
+        let last = StreamPeer.frame(of: here.id, [1])
+        let first = StreamPeer.frame(of: newer.id, [2])
+        try await here.loop.submit { [transport = here.transport, place = there.address] in
+            transport.send(last, to: place, of: there.id, via: .stream)
+            transport.replaceIdentity(newer)
+            transport.send(first, to: place, of: there.id, via: .stream)
+        }.get()
+        let heard = [await there.next()?.bytes, await there.next()?.bytes]
+        #expect(heard.contains(last) && heard.contains(first))
+        try await here.send(StreamPeer.frame(of: here.id), to: there.address, of: there.id)
+        #expect(await there.refusal() == .foreignFrame)
+        // Who calls the node finds the new key, too.
+        try await there.send(
+            StreamPeer.frame(of: there.id, [3]), to: here.address, of: newer.id)
+        #expect(await here.next()?.bytes == StreamPeer.frame(of: there.id, [3]))
+        await here.close()
+        await there.close()
+    }
+
+    @Test func `a connection that is not used any more is closed, and opened again on demand`()
+        async throws
+    {
+        var limits = StreamLimits()
+        limits.idleTime = .milliseconds(1)
+        limits.sweepTime = .milliseconds(10)
+        let here = try await StreamPeer.open(limits: limits)
+        let there = try await StreamPeer.open()
+        for content in 1...2 as ClosedRange<UInt8> {
+            let frame = StreamPeer.frame(of: here.id, [content])
+            try await here.send(frame, to: there.address, of: there.id)
+            #expect(await there.next()?.bytes == frame)
+            while try await here.loop.submit({ [transport = here.transport] in
+                transport.outgoingCount
+            }).get() > 0 {}
+            while try await there.counts().all > 0 {}
+        }
+        await here.close()
+        await there.close()
     }
 }

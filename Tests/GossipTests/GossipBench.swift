@@ -108,7 +108,7 @@ final class GossipBench {
 
     private func perform(_ effect: GossipEffect, _ address: PeerAddress) {
         switch effect {
-        case .send(let bytes, let target, let channel):
+        case .send(let bytes, let target, _, let channel):
             let delay = random.duration(upTo: .milliseconds(2))
             let packet = Packet(
                 due: now + delay, to: target, from: address, bytes: bytes, channel: channel)

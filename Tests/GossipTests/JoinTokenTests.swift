@@ -196,7 +196,7 @@ import Testing
         var sizes: [Int] = []
         membership.joining?.due = network.now
         membership.continueJoin { effect in
-            if case .send(let bytes, _, _) = effect { sizes.append(bytes.count) }
+            if case .send(let bytes, _, _, _) = effect { sizes.append(bytes.count) }
         }
         #expect(request.asked == 1 && sizes.count == 1)
         #expect(sizes.allSatisfy { $0 <= GossipMessage.joinRequestSizeBytesMax })

@@ -43,7 +43,7 @@ import Testing
         let target = network.id(other)
         var frames: [[UInt8]] = []
         membership.sendView(to: target, wantsReply: true) { effect in
-            if case .send(let bytes, _, .stream) = effect { frames.append(bytes) }
+            if case .send(let bytes, _, _, .stream) = effect { frames.append(bytes) }
         }
         network.machines[teller].membership = membership
         for frame in frames {

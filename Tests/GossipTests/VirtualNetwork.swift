@@ -208,7 +208,7 @@ final class VirtualNetwork {
 
     private func perform(_ effect: GossipEffect, by number: Int) {
         switch effect {
-        case .send(let bytes, let target, let channel): send(bytes, number, target, channel)
+        case .send(let bytes, let target, _, let channel): send(bytes, number, target, channel)
         case .deliver(let payload, let sender, _):
             machines[number].notes.delivered.append((sender, payload))
         case .memberChanged(let member, _):

@@ -23,7 +23,7 @@ enum Description {
 
     static func of(_ effect: NodeEffect) -> String {
         switch effect {
-        case .send(let bytes, let target, let channel):
+        case .send(let bytes, let target, _, let channel):
             "send \(size(bytes)) to \(name(target)) \(name(channel)): \(packet(bytes))"
         case .persist(let writes, let ticket):
             "persist \(ticket.value): \(writes.map(of).joined(separator: ", "))"

@@ -66,7 +66,7 @@ package struct Trace {
 
     private mutating func mix(_ effect: NodeEffect) {
         switch effect {
-        case .send(let bytes, let address, let channel):
+        case .send(let bytes, let address, _, let channel):
             mix(address.ip, UInt64(channel.rawValue))
             mix(bytes, 11)
         case .persist(let writes, let ticket):

@@ -116,7 +116,7 @@ package final class MembershipCluster {
         machines[number].membership = membership
         for effect in effects {
             switch effect {
-            case .send(let bytes, let target, let channel):
+            case .send(let bytes, let target, _, let channel):
                 send(bytes, from: number, to: target, channel)
             case .memberChanged(let member, _): observe(number, member.id, member.state)
             default: break

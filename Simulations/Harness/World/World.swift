@@ -229,7 +229,7 @@ package final class World {
 
     private func perform(_ effect: NodeEffect, of machine: Machine) {
         switch effect {
-        case .send(let bytes, let address, let channel):
+        case .send(let bytes, let address, _, let channel):
             send(bytes, from: machine, to: address, via: channel)
         case .persist(let writes, let ticket):
             checkRecords(writes, by: machine)

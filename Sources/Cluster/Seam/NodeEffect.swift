@@ -6,7 +6,9 @@ package import Model
 /// back by the core until the ticket returns.
 package enum NodeEffect: Sendable {
     /// Send bytes to another node; may fail silently, the core repeats what matters.
-    case send([UInt8], to: PeerAddress, via: Channel)
+    ///
+    /// A stream is to end at the key of that node, or at any key when it is `.none`.
+    case send([UInt8], to: PeerAddress, of: NodeID, via: Channel)
     /// Write to disk, all or nothing, then answer `persisted` or `persistFailed`.
     ///
     /// Writes are performed in order; many may be joined into one transaction. When one fails, so
