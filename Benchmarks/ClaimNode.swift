@@ -240,7 +240,7 @@ final class ClaimNode: @unchecked Sendable {
             joined = nil
         case .joinRefused(let refusal): joined?.fail(refusal)
         case .joinUnreachable: joined?.fail(BenchFailure("the seed does not answer"))
-        case .dropped, .cloneRefused, .refusedAsClone, .left: break
+        case .dropped, .cloneRefused, .refusedAsClone, .left, .amended, .shutOut: break
         }
     }
 

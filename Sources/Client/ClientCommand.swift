@@ -59,7 +59,7 @@ extension ClientCommand {
         let rest = words.dropFirst(count)
         // `nodes` and `image` have commands of their own, which the option must follow too.
         let isNested =
-            rest.starts(with: ["nodes", "forget"])
+            rest.first == "nodes" && ["forget", "evict"].contains(rest.dropFirst().first)
             || rest.first == "image" && rest.dropFirst().first?.hasPrefix("-") == false
         let names = isNested ? 2 : 1
         return Array(rest.prefix(names)) + words.prefix(count) + rest.dropFirst(names)

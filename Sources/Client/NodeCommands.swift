@@ -7,7 +7,7 @@ import NIOHTTP1
 struct NodesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes", abstract: "Show the members of the cluster.",
-        subcommands: [NodesListCommand.self, ForgetCommand.self],
+        subcommands: [NodesListCommand.self, ForgetCommand.self, EvictCommand.self],
         defaultSubcommand: NodesListCommand.self)
 }
 
@@ -37,7 +37,7 @@ struct NodesListCommand: AsyncParsableCommand {
     static func table(_ nodes: [NodeView], isWide: Bool) -> Table {
         var table = Table(
             header: ["NAME", "STATE", "ADDRESS", "LOCK", "TASKS", "LOAD", "CPUS", "MEMORY"]
-                + (isWide ? ["ELIGIBLE", "INCARNATION", "VERSION", "LABELS", "ID"] : []))
+                + (isWide ? ["ELIGIBLE", "INCARNATION", "VERSION", "LABELS", "ID", "EVICTED"] : []))
         for node in nodes {
             var row = [
                 node.name, node.state, node.address,
@@ -48,6 +48,7 @@ struct NodesListCommand: AsyncParsableCommand {
                 row += [
                     node.eligible ? "yes" : "no", "\(node.incarnation)", node.version,
                     node.labels.isEmpty ? "-" : node.labels.joined(separator: ","), node.id,
+                    node.evicted.map { "\($0) at \(node.evictedBy ?? "?")" } ?? "-",
                 ]
             }
             table.rows.append(row)
@@ -70,12 +71,46 @@ struct ForgetCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            guard
-                let escaped = node.addingPercentEncoding(withAllowedCharacters: .alphanumerics),
-                !escaped.isEmpty
-            else { throw InvalidInput("nodes forget: the node's name is missing") }
-            try await Connection(common.node).ask(.POST, "\(APIPaths.nodes)/\(escaped)/forget")
+            let path = try NodesCommand.path(of: node, "forget")
+            try await Connection(common.node).ask(.POST, path)
         }
+    }
+}
+
+/// `client nodes evict`: shuts a node's key out for good.
+struct EvictCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evict", abstract: "Shut a node out of the cluster for good.",
+        discussion: """
+            Nothing that bears the node's key is heard any more, its tokens are void, and it can't join again under this key. \
+            Its tasks run elsewhere once its lease is over, those that wait for it too: turn the machine off, or such a task may \
+            run twice while the node has not heard of it. The lock's voters must agree; where most of them are out of reach this \
+            waits for them.
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @Flag(help: "Evict those, too, whom the node has let in, directly or by way of others.")
+    var cascade = false
+    @Argument(help: "The node's name, or its ID or the beginning of that.") var node: String
+
+    func run() async throws {
+        let evicted = try await reporting {
+            let path = try NodesCommand.path(of: node, "evict")
+            return try await Connection(common.node).ask(
+                .POST, path, EvictRequest(cascade: cascade), as: EvictionView.self
+            ).evicted
+        }
+        for name in evicted { Output.line(name) }
+    }
+}
+
+extension NodesCommand {
+    /// The path of what is to be done with a node.
+    fileprivate static func path(of node: String, _ verb: String) throws -> String {
+        guard let escaped = node.addingPercentEncoding(withAllowedCharacters: .alphanumerics),
+            !escaped.isEmpty
+        else { throw InvalidInput("nodes \(verb): the node's name is missing") }
+        return "\(APIPaths.nodes)/\(escaped)/\(verb)"
     }
 }
 

@@ -45,12 +45,19 @@ extension Node {
         case .gone(let node, _, let tokens):
             announceGone(node, tokens: tokens, at: now, emit: emit)
         case .votersChanged(let voters):
+            gossip(.voters(voters), at: now, emit: emit)
             emit(.observe(.votersChanged(voters)))
         case .leaderChanged:
             emit(.observe(.lockLeader(isLeader: lock.isLeader)))
             if lock.isLeader { remindOfCollected(at: now, emit: emit) }
         case .forgotten(let node, let isRefused):
             forgotten(node, isRefused: isRefused, emit: emit)
+        case .amended(let amendment):
+            gossip(.amend(amendment), at: now, emit: emit)
+        case .amendmentAnswered(let answer):
+            amendmentAnswered(answer, emit: emit)
+        case .showAmendments(let member):
+            gossip(.showAmendments(lock.amendments, to: member), at: now, emit: emit)
         case .signFloor(let mark):
             signFloor(mark, at: now, emit: emit)
         case .checkFloor(let floor):
@@ -183,7 +190,8 @@ extension LockMember {
             case .alive: .alive
             case .suspect: .suspect
             case .dead: .dead
-            case .left: .left
+            // Who is shut out is as good as gone.
+            case .left, .evicted: .left
             }
         let zone = member.metadata.labels.first { $0.hasPrefix(LockMember.zoneLabel) }
         self.init(

@@ -50,6 +50,10 @@ extension Node {
             halt(for: address, since: since, at: now, emit: emit)
         case .left:
             left(emit: emit)
+        case .amended(let amendment):
+            amended(amendment, at: now, emit: emit)
+        case .shutOut(let amendment):
+            shutOut(by: amendment, at: now, emit: emit)
         }
     }
 
@@ -110,6 +114,7 @@ extension Node {
         let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
         table(.peers(peers), at: now, emit: emit)
         lock(.members(members.map(LockMember.init)), at: now, emit: emit)
+        lock(.amendmentsKnown(membership.amendmentsFingerprint), at: now, emit: emit)
         images(.peers(peers), at: now, emit: emit)
     }
 
@@ -153,7 +158,7 @@ extension MembershipState {
     var isInReach: Bool {
         switch self {
         case .alive, .suspect: true
-        case .dead, .left: false
+        case .dead, .left, .evicted: false
         }
     }
 }
@@ -165,6 +170,7 @@ extension MemberState {
         case .suspect: self = .suspect
         case .dead: self = .dead
         case .left: self = .left
+        case .evicted: self = .evicted
         }
     }
 }

@@ -11,6 +11,12 @@ extension Node {
     /// Whether the node belongs to a cluster.
     package var isMember: Bool { membership.isMember }
 
+    /// Why the node can do nothing for clients; `nil` when it can.
+    package var hindrance: Refusal? {
+        if let refusalOfShutOut { return refusalOfShutOut }
+        return isMember ? nil : Refusal(.unavailable, "not a member yet")
+    }
+
     /// What is known about a task; `nil` when there is no such task here.
     package func task(_ id: TaskID) -> TaskStatus? {
         table.record(id).map { status($0, quorumWait: quorumWait) }
@@ -64,7 +70,7 @@ extension Node {
         let voters = Set(lock.voters)
         return membership.members.map { member in
             let usage = holders[member.id]
-            return NodeStatus(
+            var status = NodeStatus(
                 id: member.id, name: member.name, address: member.address,
                 state: MemberState(member.state),
                 isEligible: member.state == .alive && member.metadata.isEligible
@@ -73,6 +79,8 @@ extension Node {
                 runningCount: usage.count, capacity: member.metadata.capacity,
                 reserved: usage.resources, incarnation: member.incarnation,
                 version: member.metadata.version, labels: member.metadata.labels)
+            status.eviction = evictionStatus(of: member.id)
+            return status
         }
     }
 
@@ -110,7 +118,7 @@ extension Node {
     }
 
     /// What everybody here waits for while a majority of the lock's voters is out of reach.
-    private var quorumWait: String? {
+    var quorumWait: String? {
         let voters = lock.voters
         let unreachable = voters.count { voter in
             voter != id && membership.member(voter)?.state.isInReach != true

@@ -41,6 +41,7 @@ extension Node {
     /// All that the table knows of claims and ends.
     private var recovery: LockRecovery {
         var recovery = LockRecovery()
+        recovery.amendments = membership.amendments
         for record in table.records {
             if let close = record.close {
                 recovery.closes.append(

@@ -23,6 +23,9 @@ extension Node {
         guard membership.isMember else {
             return emit(.reply(id, .refused(.notMember)))
         }
+        if let refusal = refusalOfShutOut, !request.isHarmless {
+            return emit(.reply(id, .refused(refusal)))
+        }
         switch request {
         case .submit(let spec, let task, let ack):
             submit(id, spec, task: task, ack: ack, at: now, emit: emit)
@@ -50,6 +53,8 @@ extension Node {
             leave(id, at: now, emit: emit)
         case .forget(let node):
             forget(id, node, at: now, emit: emit)
+        case .evict(let node, let isCascading):
+            evict(id, node, isCascading: isCascading, at: now, emit: emit)
         case .recoverLock:
             recoverLock(id, at: now, emit: emit)
         case .nameImage(let name, let digest, let sizeBytes):

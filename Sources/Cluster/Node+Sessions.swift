@@ -25,6 +25,9 @@ extension Node {
         for record in table.records where record.outcome == nil {
             reconsider(record.id, at: now, emit: emit)
         }
+        gossip(.voters(lock.voters), at: now, emit: emit)
+        // What a crash has kept from the ring, the log knows.
+        for amendment in lock.amendments { gossip(.amend(amendment), at: now, emit: emit) }
         shareMembers(at: now, emit: emit)
         needsSession = true
         openSessionIfClear(at: now, emit: emit)

@@ -77,7 +77,7 @@ extension Node {
         if let token = voidBelow[attempt.node], attempt.token <= token { return true }
         switch membership.member(attempt.node)?.state {
         case .alive, .suspect: return false
-        case .dead, .left, nil: return true
+        case .dead, .left, .evicted, nil: return true
         }
     }
 

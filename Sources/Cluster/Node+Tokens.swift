@@ -82,6 +82,16 @@ extension Refusal {
                 .badToken,
                 "the join token has let in as many nodes as it may; make a new one with `daemon "
                     + "token` on a member")
+        case .evicted:
+            self.init(
+                .badToken,
+                "this node's key was evicted from the cluster, and no token lets it in again; join "
+                    + "with an empty --data-dir, as another node")
+        case .evictedInviter:
+            self.init(
+                .badToken,
+                "the member that made the join token was evicted, and its tokens are void; make a "
+                    + "new one with `daemon token` on a member")
         case .full:
             self.init(.overloaded, "the cluster has as many members as it can have")
         case .malformed:

@@ -70,6 +70,8 @@ package struct Node: Sendable {
     var cancelReplies: [TaskID: [RequestID]] = [:]
     var joinRequest: RequestID?
     var forgetReplies: [NodeID: [RequestID]] = [:]
+    /// An eviction that was asked for here, and that the lock has not answered.
+    var evicting: Evicting?
     /// Whoever has asked for a new generation of the lock.
     var recoverReply: RequestID?
     /// Whether the lock was asked to let this node go.
@@ -96,6 +98,8 @@ package struct Node: Sendable {
         case leaving(RequestID)
         /// An elder daemon has this node's key: it has ended.
         case halted
+        /// The node was shut out of its cluster: what runs ends with its lease at the latest.
+        case shutOut
     }
 
     /// What one of the parts asks for.
@@ -124,6 +128,8 @@ package struct Node: Sendable {
         case callUnanswered(CallQueryID)
         /// The lock has not said in time whether the node is forgotten.
         case forgetUnanswered(NodeID)
+        /// The lock has not said in time whether the eviction stands.
+        case evictionUnanswered(RequestID)
     }
 
     /// How many submissions and cancels may wait for disks at a time.
@@ -275,6 +281,7 @@ package struct Node: Sendable {
         case .callUnanswered(let id): callUnanswered(id, emit: emit)
         case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
+        case .evictionUnanswered(let request): evictionUnanswered(request, emit: emit)
         }
     }
 
@@ -293,8 +300,9 @@ package struct Node: Sendable {
         case .join:
             guard isEmpty else { throw Refusal(.conflict, "the data directory has a cluster") }
         }
+        let membership: Membership
         do {
-            return try Membership(
+            membership = try Membership(
                 key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
                 configuration: GossipConfiguration(of: configuration),
                 metadata: configuration.metadata, advertise: configuration.advertise,
@@ -303,6 +311,8 @@ package struct Node: Sendable {
         } catch {
             throw Refusal(.storage, "the membership rows on disk can't be read (\(error))")
         }
+        guard let eviction = membership.shutOut else { return membership }
+        throw Node.refusal(of: eviction, seenBy: membership)
     }
 }
 

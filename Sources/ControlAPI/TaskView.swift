@@ -167,7 +167,7 @@ package struct NodeView: Codable, Hashable, Sendable {
     package var name: String
     /// Where it listens for gossip.
     package var address: String
-    /// `alive`, `suspect`, `dead` or `left`.
+    /// `alive`, `suspect`, `dead`, `left` or `evicted`.
     package var state: String
     /// Whether it takes work.
     package var eligible: Bool
@@ -189,6 +189,10 @@ package struct NodeView: Codable, Hashable, Sendable {
     package var version: String
     /// Its labels.
     package var labels: [String]
+    /// When it was evicted, by the clock of the member that was asked for it.
+    package var evicted: String?
+    /// The name of that member, or else its ID.
+    package var evictedBy: String?
 
     /// Makes a view.
     package init(

@@ -71,8 +71,9 @@ extension APIServer {
             return try server.json(nodes.map(NodeView.init))
         },
         APIRoute(.post, APIPaths.nodes + "/{id}/forget") { server, _, id in
-            try await server.forget(id)
+            try await server.accepted(.forget(try await server.node(id).id))
         },
+        APIRoute(.post, APIPaths.nodes + "/{id}/evict") { try await $0.evict($1, $2) },
         APIRoute(.get, APIPaths.tokens) { server, _, _ in
             let tokens = try await server.driver.read { $0.tokens(at: NodeDriver.now) }
             return try server.json(tokens.map(TokenStatusView.init))
@@ -94,9 +95,7 @@ extension APIServer {
         APIRoute(.get, APIPaths.metrics) { server, _, _ in try await server.metrics() },
         APIRoute(.get, APIPaths.health) { _, _, _ in plain("ok\n") },
         APIRoute(.get, APIPaths.readiness) { server, _, _ in
-            guard try await server.driver.read({ $0.isMember }) else {
-                throw Refusal(.unavailable, "not a member yet")
-            }
+            if let hindrance = try await server.driver.read({ $0.hindrance }) { throw hindrance }
             return plain("ready\n")
         },
         APIRoute(.get, APIPaths.description) { _, _, _ in
@@ -112,18 +111,6 @@ extension APIServer {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
-    /// How many digits of a node's ID may stand for it at least.
-    static let nodePrefixSizeMin = 4
-
-    /// The nodes of this ID or name; when there is none, those whose ID begins so.
-    ///
-    /// Not those whose name begins so: `node1` must not mean `node10` because `node1` is unknown.
-    static func find(_ wanted: String, among nodes: [NodeStatus]) -> [NodeStatus] {
-        let exact = nodes.filter { "\($0.id)" == wanted || $0.name == wanted }
-        guard exact.isEmpty, wanted.utf8.count >= nodePrefixSizeMin else { return exact }
-        return nodes.filter { "\($0.id)".hasPrefix(wanted.lowercased()) }
-    }
-
     private func issueToken(_ wish: TokenRequest) async throws -> Response {
         let lifetime = Duration.seconds(min(max(wish.lifetimeSeconds, 0), 1 << 40))
         let uses = wish.uses.map { UInt32(clamping: $0) }
@@ -134,19 +121,4 @@ extension APIServer {
         return try json(TokenView(token: token, name: name))
     }
 
-    private func forget(_ wanted: String) async throws -> Response {
-        let nodes = try await driver.read { $0.nodes(at: NodeDriver.now) }
-        let found = APIServer.find(wanted, among: nodes)
-        guard let node = found.first else {
-            throw Refusal(
-                .notFound,
-                "there is no node \(wanted); give its name, or the first digits of its ID")
-        }
-        guard found.count == 1 else {
-            let list = found.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
-            throw Refusal(
-                .conflict, "\(wanted) may mean any of \(list); give more of the ID")
-        }
-        return try await accepted(.forget(node.id))
-    }
 }

@@ -22,7 +22,7 @@ extension APIServer {
                 "magpie_tasks", .gauge, help: "Tasks that this node knows of, by state.",
                 labels: [("state", state.rawValue)], value: Double(tasks[state] ?? 0))
         }
-        for state in [MemberState.alive, .suspect, .dead, .left] {
+        for state in [MemberState.alive, .suspect, .dead, .left, .evicted] {
             text.add(
                 "magpie_nodes", .gauge, help: "Members of the cluster as this node sees them.",
                 labels: [("state", state.rawValue)],

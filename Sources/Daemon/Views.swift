@@ -50,6 +50,8 @@ extension NodeView {
             cpus: Double(node.capacity.cpuMillis) / 1_000, memory: node.capacity.memoryBytes,
             load: (node.load * 1_000).rounded() / 1_000, incarnation: node.incarnation,
             version: node.version, labels: node.labels)
+        evicted = node.eviction.map { Quantities.text($0.time) }
+        evictedBy = node.eviction.map { $0.authorName ?? "\($0.author)" }
     }
 }
 

@@ -85,6 +85,8 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// An accusation that goes unanswered is shown again with the next probe, long before its time
     /// is over.
     package static let refutationsPerSecondMax = 8
+    /// How many times in a second nodes that were shut out, all together, are told so.
+    package static let lastWordsPerSecondMax = 2
     /// How many words in a second two lives of this node's own key change.
     package static let twinWordsPerSecondMax = 16
     /// How many changes of one member's word are taken in per second; what it says beyond that is

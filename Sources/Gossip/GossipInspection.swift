@@ -51,6 +51,8 @@ package enum GossipInspection {
         case .suspect(let suspect):
             "suspect \(short(suspect.subject)):\(suspect.incarnation) by \(short(suspect.accuser))"
         case .admission(let admission): "admission \(short(admission.nodeKey.id))"
+        case .amendment(let certificate):
+            "amendment \(certificate.amendment.mark) by \(short(certificate.signer))"
         }
     }
 

@@ -26,4 +26,9 @@ package enum GossipMutation: String, Hashable, Sendable, CaseIterable {
     /// Any member lets nodes in by any token, without asking the one that made it: a token is used
     /// more often than it may, and after it was taken back.
     case admitsByAnyToken
+    /// Any member's word on who is shut out is believed, not only a voter's: whoever has one
+    /// member's key shuts out all others.
+    case believesAnyAmendment
+    /// Who was shut out is still heard.
+    case hearsEvicted
 }

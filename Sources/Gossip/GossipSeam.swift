@@ -13,6 +13,12 @@ package enum GossipEvent: Sendable {
     case leave
     /// What this node tells about itself has changed.
     case updateMetadata(NodeMetadata)
+    /// The lock has agreed on a change of the ring of keys, as this node's own log says.
+    case amend(Amendment)
+    /// A member lacks some of these: show them to it.
+    case showAmendments([Amendment], to: NodeID)
+    /// These vote in the lock, as far as this node knows: what they sign of amendments is believed.
+    case voters([NodeID])
     /// The wall clock shows this; only expiry of tokens depends on it.
     case wallClock(WallTime)
     /// The time that `nextDeadline` named has come.
@@ -47,6 +53,10 @@ package enum GossipEffect: Sendable {
     case refusedAsClone(of: PeerAddress, since: WallTime)
     /// The goodbye is said.
     case left
+    /// The ring of keys has changed: these are known to be shut out now, and were not before.
+    case amended(Amendment)
+    /// This node is shut out for good: it says nothing more and hears nothing more.
+    case shutOut(Amendment)
 }
 
 /// Why a seed refuses a joiner.
@@ -70,6 +80,10 @@ package enum JoinRefusal: UInt8, Hashable, Sendable, Error {
     case revokedToken = 8
     /// The token has let in as many nodes as it may.
     case usedToken = 9
+    /// The joiner's key was shut out of the cluster for good.
+    case evicted = 10
+    /// The member that made the token was shut out, and its tokens with it.
+    case evictedInviter = 11
 
     /// Whether the joiner may still be let in without showing another token.
     var isProvisional: Bool { self == .unknownInviter || self == .inviterAsked }
@@ -85,6 +99,8 @@ package enum MembershipState: UInt8, Hashable, Sendable {
     case dead = 3
     /// Said goodbye.
     case left = 4
+    /// Is shut out for good, or was let in by somebody who is.
+    case evicted = 5
 }
 
 /// One line of the membership view.

@@ -3,7 +3,8 @@ import Model
 /// The keys of all members, each certified by a chain that begins with the founder.
 ///
 /// Admissions are kept in the order in which they were certified: whoever reads them in this
-/// order never meets one whose admitter or inviter comes later.
+/// order never meets one whose admitter or inviter comes later. What the lock has agreed on since
+/// takes away: whoever is shut out, and whom it let in without being named as spared.
 struct KeyRing: Sendable {
     /// What became of an admission that was shown.
     enum Verdict: Hashable, Sendable {
@@ -13,6 +14,8 @@ struct KeyRing: Sendable {
         case known
         /// Its admitter or its inviter is not certified here, at least not yet.
         case orphan
+        /// Its admitter or its inviter was shut out, and it was not spared.
+        case void
         /// A signature is wrong, or it is for another cluster.
         case forged
         /// There is no room for one more member.
@@ -22,12 +25,18 @@ struct KeyRing: Sendable {
     let genesis: Genesis
     let cluster: ClusterID
     private let scheme: any SignatureScheme
+    var mutation: GossipMutation?
+    /// Of those who were shut out, too: whom they let in earlier is certified by them.
     private var keys: [NodeID: PublicKey]
     private var positions: [NodeID: Int] = [:]
     /// Every admission, ancestors first.
     private(set) var admissions: [Admission] = []
     /// How many nodes each token has let in.
     private(set) var uses: [PublicKey: Int] = [:]
+    /// What the lock has changed, in the order of their marks.
+    private(set) var amendments: [AmendmentCertificate] = []
+    /// Who is shut out, by which amendment, and who is spared of those that it let in.
+    private var evictions: [NodeID: (amendment: Amendment, spared: Set<NodeID>)] = [:]
 
     /// The most members that a cluster ever admits.
     static let membersMax = 16_384
@@ -39,7 +48,8 @@ struct KeyRing: Sendable {
         keys = [genesis.founder.id: genesis.founder]
     }
 
-    subscript(node: NodeID) -> PublicKey? { keys[node] }
+    /// The key under which a node may speak.
+    subscript(node: NodeID) -> PublicKey? { isEvicted(node) ? nil : keys[node] }
 
     var isFull: Bool { keys.count >= KeyRing.membersMax }
 
@@ -49,6 +59,7 @@ struct KeyRing: Sendable {
         guard keys[id] == nil else { return .known }
         guard let admitter = keys[admission.admitter], keys[admission.invitation.inviter] != nil
         else { return .orphan }
+        guard stands(admission) else { return .void }
         guard !isFull else { return .full }
         guard isInvitationValid(admission.invitation),
             scheme.verify(
@@ -57,11 +68,16 @@ struct KeyRing: Sendable {
                 by: admission.invitation.tokenKey),
             scheme.verify(admission.signature[...], of: admission.statement, by: admitter)
         else { return .forged }
+        append(admission)
+        return .added
+    }
+
+    private mutating func append(_ admission: Admission) {
+        let id = admission.nodeKey.id
         keys[id] = admission.nodeKey
         positions[id] = admissions.count
         admissions.append(admission)
         uses[admission.invitation.tokenKey, default: 0] += 1
-        return .added
     }
 
     /// Takes in admissions in whatever order; those whose chain is incomplete are left out.
@@ -79,7 +95,7 @@ struct KeyRing: Sendable {
                 case .added: added.append(admission)
                 case .orphan: orphans.append(admission)
                 case .forged: isForged = true
-                case .known, .full: break
+                case .known, .void, .full: break
                 }
             }
             // Only orphans are looked at again, and only as long as there are new parents: no
@@ -113,7 +129,88 @@ struct KeyRing: Sendable {
 
     /// Whether a member signed this.
     func verify(_ signature: [UInt8], of message: [UInt8], by node: NodeID) -> Bool {
+        guard let key = self[node] else { return false }
+        return scheme.verify(signature[...], of: message, by: key)
+    }
+
+    /// Whether somebody signed this who is certified, or was once.
+    func verify(_ signature: [UInt8], of message: [UInt8], byFormer node: NodeID) -> Bool {
         guard let key = keys[node] else { return false }
         return scheme.verify(signature[...], of: message, by: key)
+    }
+
+    // MARK: Amendments
+
+    /// Whether a node is shut out for good.
+    func isEvicted(_ node: NodeID) -> Bool {
+        evictions[node] != nil && mutation != .hearsEvicted
+    }
+
+    /// What has shut a node out.
+    func eviction(of node: NodeID) -> Amendment? { evictions[node]?.amendment }
+
+    func knows(_ mark: FencingToken) -> Bool { amendments.contains { $0.amendment.mark == mark } }
+
+    /// Takes in a change on which the lock has agreed; whether that is so was seen to before.
+    ///
+    /// - Returns: Those who were certified and are not any more, sorted, besides those who are shut
+    ///   out themselves; `nil` when the change was known.
+    mutating func amend(_ certificate: AmendmentCertificate) -> [NodeID]? {
+        let mark = certificate.amendment.mark
+        guard !knows(mark) else { return nil }
+        let place = amendments.firstIndex { $0.amendment.mark > mark } ?? amendments.endIndex
+        amendments.insert(certificate, at: place)
+        switch certificate.amendment.change {
+        case .eviction(let eviction):
+            let spared = Set(eviction.spared)
+            for node in eviction.nodes
+            where (self.eviction(of: node)?.mark).map({ mark < $0 }) ?? true {
+                evictions[node] = (certificate.amendment, spared)
+            }
+        }
+        return drop()
+    }
+
+    /// Drops what does not stand any more; each signature was verified when it came.
+    private mutating func drop() -> [NodeID] {
+        let former = keys
+        let known = admissions
+        keys = [genesis.founder.id: genesis.founder]
+        positions = [:]
+        admissions = []
+        uses = [:]
+        for admission in known
+        where stands(admission) && keys[admission.admitter] != nil
+            && keys[admission.invitation.inviter] != nil
+        {
+            append(admission)
+        }
+        return former.keys.filter { keys[$0] == nil && !isEvicted($0) }.sorted()
+    }
+
+    /// Whether nobody who was shut out has let the node in, or it was spared.
+    private func stands(_ admission: Admission) -> Bool {
+        [admission.admitter, admission.invitation.inviter].allSatisfy { node in
+            evictions[node].map { $0.spared.contains(admission.nodeKey.id) } ?? true
+        }
+    }
+
+    /// Whom these have let in, sorted: directly, or by way of others whom they let in.
+    func letIn(by nodes: [NodeID], isTransitive: Bool) -> [NodeID] {
+        var parents = Set(nodes)
+        var found: Set<NodeID> = []
+        for admission in admissions
+        where parents.contains(admission.admitter)
+            || parents.contains(admission.invitation.inviter)
+        {
+            found.insert(admission.nodeKey.id)
+            if isTransitive { parents.insert(admission.nodeKey.id) }
+        }
+        return found.subtracting(nodes).sorted()
+    }
+
+    /// What concerns a node: what has shut it out.
+    func certificates(about node: NodeID) -> [AmendmentCertificate] {
+        amendments.filter { $0.amendment.evicted.contains(node) }
     }
 }

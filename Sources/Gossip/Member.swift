@@ -56,6 +56,8 @@ struct Member: Sendable {
     ///
     /// Opinions of single nodes, like suspicion, are no part of it.
     var fingerprint: UInt64 {
+        // Nobody hears from it any more: each keeps what it has heard last.
+        guard state != .evicted else { return 0 }
         var mixer = SeededGenerator(
             seed: alive.subject.value.high ^ alive.subject.value.low &* 0x9E37_79B9_7F4A_7C15)
         var mixed = mixer.next()

@@ -71,6 +71,7 @@ extension Membership {
     ) throws(JoinRefusal) {
         guard let ring else { return }
         let joiner = request.key.id
+        guard !ring.isEvicted(joiner) else { throw .evicted }
         guard joiner != id, request.alive.subject == joiner,
             (try? NodeMetadata(decoding: request.alive.metadata)) != nil,
             scheme.verify(
@@ -87,6 +88,7 @@ extension Membership {
         emit: (GossipEffect) -> Void
     ) throws(JoinRefusal) {
         guard request.invitation.cluster == ring.cluster else { throw .wrongCluster }
+        guard !ring.isEvicted(request.invitation.inviter) else { throw .evictedInviter }
         guard ring[request.invitation.inviter] != nil else {
             // Perhaps the inviter has joined a moment ago; others know.
             askForAdmission(of: request.invitation.inviter, emit: emit)

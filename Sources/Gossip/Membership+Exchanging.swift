@@ -40,11 +40,12 @@ extension Membership {
         }
         let sent = Set(first.map(\.nodeKey.id))
         for admission in first { add(.admission(admission)) }
+        for certificate in ring?.amendments ?? [] { add(.amendment(certificate)) }
         for admission in ring?.admissions ?? [] where !sent.contains(admission.nodeKey.id) {
             add(.admission(admission))
         }
         for node in order {
-            guard let member = table[node] else { continue }
+            guard let member = table[node], isShown(node) else { continue }
             add(.alive(member.alive))
             if let leave = member.leave { add(.leave(leave)) }
             if let accusation = member.accusation { add(.suspect(accusation)) }
@@ -95,8 +96,9 @@ extension Membership {
     /// Shows a member all that it needs to believe in another one.
     mutating func show(_ node: NodeID, to asker: NodeID, emit: (GossipEffect) -> Void) {
         guard let ring else { return }
-        var news = ring.chain(of: node).map(Rumour.admission)
-        if let member = table[node] {
+        var news = ring.certificates(about: node).map(Rumour.amendment)
+        news += ring.chain(of: node).map(Rumour.admission)
+        if let member = table[node], isShown(node) {
             news.append(.alive(member.alive))
             if let leave = member.leave { news.append(.leave(leave)) }
         }

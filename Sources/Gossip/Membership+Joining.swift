@@ -88,6 +88,15 @@ extension Membership {
             return emit(.dropped(reason: "bad join reply"))
         }
         var candidate = KeyRing(genesis: genesis, scheme: scheme)
+        candidate.mutation = configuration.mutation
+        // Who voted when, a newcomer can't know. But it has come because it trusts whoever made its
+        // token.
+        var amendments: [AmendmentCertificate] = []
+        if envelope.sender == joining.token.invitation.inviter {
+            for case .amendment(let certificate) in view where candidate.amend(certificate) != nil {
+                amendments.append(certificate)
+            }
+        }
         let (admissions, isForged) = candidate.add(
             contentsOf: view.compactMap { rumour in
                 if case .admission(let admission) = rumour { admission } else { nil }
@@ -105,8 +114,13 @@ extension Membership {
             probe: now + configuration.probeInterval, urgent: now, rumour: now,
             exchange: now + configuration.rumourInterval * (2 + random.fraction()),
             reconnect: now + configuration.reconnectInterval)
+        for certificate in amendments { fingerprint ^= certificate.amendment.fingerprint }
         enter()
-        emit(.persist(foundingRows + admissions.map(MembershipRows.admission)))
+        emit(
+            .persist(
+                foundingRows + amendments.map(MembershipRows.amendment)
+                    + admissions.map(MembershipRows.admission)))
+        for certificate in amendments { emit(.amended(certificate.amendment)) }
         hear(view, from: envelope.sender, emit: emit)
         emit(.joined)
     }

@@ -7,6 +7,9 @@ extension Membership {
     /// Members are suspects until they answer, and all are asked at once: nobody is taken for
     /// alive, nor for dead, on the word of a disk.
     mutating func restore(_ rows: MembershipRows) {
+        for certificate in rows.amendments where ring?.amend(certificate) != nil {
+            fingerprint ^= certificate.amendment.fingerprint
+        }
         _ = ring?.add(contentsOf: rows.admissions)
         for record in rows.tokens.prefix(TokenBook.tokensMax) { tokens.put(record) }
         let leaves = Dictionary(rows.leaves.map { ($0.subject, $0) }) { first, _ in first }
@@ -14,6 +17,10 @@ extension Membership {
             if alive.subject == id {
                 own.incarnation = alive.incarnation < .max ? alive.incarnation + 1 : .max
                 beginProving(at: alive.address)
+                continue
+            }
+            if ring?.isEvicted(alive.subject) == true {
+                placeEvicted(alive)
                 continue
             }
             guard ring?[alive.subject] != nil,

@@ -27,6 +27,9 @@ extension Membership {
         guard let envelope = Envelope.open(packet.bytes, cluster: ring.cluster) else {
             return receiveForeign(packet.bytes, via: packet.channel, emit: emit)
         }
+        guard !ring.isEvicted(envelope.sender) else {
+            return receiveEvicted(envelope, packet, emit: emit)
+        }
         guard let sender = ring[envelope.sender] else {
             return receiveStranger(envelope, packet, emit: emit)
         }
@@ -150,7 +153,9 @@ extension Membership {
         if wish == .datagram, isOutdated(receiver) {
             target = source ?? lives[receiver]?.source ?? target
         }
-        guard receiver != id, proving == nil, !isStopped, let address = target else { return }
+        guard receiver != id, proving == nil, !isStopped, ring?.isEvicted(receiver) == false,
+            let address = target
+        else { return }
         let payload = message.encoded
         let sizeBytes = payload.count + Envelope.overheadSizeBytes
         let channel = sizeBytes <= Channel.datagramSizeBytesMax ? wish : .stream

@@ -49,11 +49,18 @@ extension Membership {
 
     // MARK: Hearing
 
-    /// Takes in news: admissions first, since statements of new members hang on them.
+    /// Takes in news: who may not speak first, then admissions, since statements of new members
+    /// hang on them.
     ///
     /// Members tell only what they have verified. So one forged statement ends the reading: its
     /// sender must not make this node verify thousands.
     mutating func hear(_ news: [Rumour], from sender: NodeID?, emit: (GossipEffect) -> Void) {
+        for case .amendment(let certificate) in news {
+            guard heard(certificate, emit: emit) else {
+                return emit(.dropped(reason: "forged statement"))
+            }
+        }
+        guard !isStopped else { return }
         let admissions = news.compactMap { rumour in
             if case .admission(let admission) = rumour { admission } else { nil }
         }
@@ -61,7 +68,7 @@ extension Membership {
         for rumour in news {
             let isGenuine =
                 switch rumour {
-                case .admission: true
+                case .admission, .amendment: true
                 case .alive(let alive): heard(alive, from: sender, emit: emit)
                 case .leave(let leave): heard(leave, emit: emit)
                 case .suspect(let suspect): heardSuspicion(suspect, emit: emit)
@@ -88,6 +95,7 @@ extension Membership {
     ) -> Bool {
         guard let ring else { return true }
         if alive.subject == id { return heardOfSelf(alive, emit: emit) }
+        if ring.isEvicted(alive.subject) { return heardOfEvicted(alive, emit: emit) }
         var known = table[alive.subject]
         if let known, !alive.isNewer(than: known.alive) {
             let isRevived = configuration.mutation == .revivesByOldView && known.state == .dead
@@ -161,7 +169,8 @@ extension Membership {
             restate(above: leave.incarnation, emit: emit)
             return true
         }
-        guard var member = table[leave.subject], leave.incarnation >= member.incarnation,
+        guard var member = table[leave.subject], member.state != .evicted,
+            leave.incarnation >= member.incarnation,
             member.leave.map({ leave.incarnation > $0.incarnation }) ?? true
         else { return true }
         guard

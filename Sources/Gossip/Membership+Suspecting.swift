@@ -76,7 +76,7 @@ extension Membership {
     private func isNews(_ statement: SuspectStatement, about member: Member) -> Bool {
         switch member.state {
         case .suspect: return member.suspicion?.isNews(statement.accuser) ?? false
-        case .dead, .left: return false
+        case .dead, .left, .evicted: return false
         case .alive:
             guard member.clearedIncarnation == member.incarnation else { return true }
             return member.doubters.count < Member.doubtersMax
@@ -126,7 +126,7 @@ extension Membership {
     mutating func clear(_ node: NodeID, emit: (GossipEffect) -> Void) {
         guard var member = table[node] else { return }
         switch member.state {
-        case .left: return
+        case .left, .evicted: return
         case .dead where configuration.mutation == .leavesDeadForGood: return
         case .alive:
             guard !member.doubters.isEmpty else { return }

@@ -53,7 +53,7 @@ extension MembershipState {
     var isProbed: Bool {
         switch self {
         case .alive, .suspect: true
-        case .dead, .left: false
+        case .dead, .left, .evicted: false
         }
     }
 }

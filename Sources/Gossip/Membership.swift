@@ -31,6 +31,9 @@ package struct Membership: Sendable {
     var nextAdmissionAsk: Instant = .zero
     var counter: UInt64 = 0
     var marks: CounterMarks
+    /// Who votes in the lock, as far as this node knows.
+    var voters: Set<NodeID> = []
+    var lastWords: RateLimit
     /// The tokens that this node has made.
     var tokens = TokenBook()
     var tokensIssued: UInt64 = 0
@@ -123,6 +126,7 @@ package struct Membership: Sendable {
         refutations = RateLimit(perSecond: GossipConfiguration.refutationsPerSecondMax, at: now)
         strangers = RateLimit(perSecond: GossipConfiguration.strangersPerSecondMax, at: now)
         questions = RateLimit(perSecond: GossipConfiguration.questionsPerSecondMax, at: now)
+        lastWords = RateLimit(perSecond: GossipConfiguration.lastWordsPerSecondMax, at: now)
         marks = CounterMarks(at: now)
         health = LocalHealth(scoreMax: configuration.healthMax)
         own = AliveStatement(
@@ -135,8 +139,10 @@ package struct Membership: Sendable {
         let rows = try MembershipRows(image)
         if let genesis = genesis ?? rows.genesis {
             ring = KeyRing(genesis: genesis, scheme: scheme)
+            ring?.mutation = configuration.mutation
             isOwnRowStale = true
             restore(rows)
+            isStopped = shutOut != nil
             enter()
         }
     }
@@ -187,6 +193,12 @@ package struct Membership: Sendable {
             leave(emit: emit)
         case .updateMetadata(let newer):
             update(newer, emit: emit)
+        case .amend(let amendment):
+            agreed(amendment, emit: emit)
+        case .showAmendments(let amendments, let member):
+            show(amendments, to: member, emit: emit)
+        case .voters(let list):
+            voters = Set(list)
         case .wallClock(let time):
             wallSample = (time, self.now)
         case .deadlineReached:

@@ -7,6 +7,8 @@ struct MembershipRows: Sendable {
     var members: [AliveStatement] = []
     /// Goodbyes, so that who has left is not taken for failed after a restart.
     var leaves: [LeaveStatement] = []
+    /// Changes of the ring of keys.
+    var amendments: [AmendmentCertificate] = []
     /// The tokens that this node has made.
     var tokens: [TokenRecord] = []
 
@@ -15,8 +17,9 @@ struct MembershipRows: Sendable {
     private static let memberPrefix: UInt8 = 2
     private static let leavePrefix: UInt8 = 3
     private static let tokenPrefix: UInt8 = 4
+    private static let amendmentPrefix: UInt8 = 5
 
-    /// Reads what `genesis`, `admission`, `member`, `leave` and `token` gave.
+    /// Reads what `genesis`, `admission`, `member`, `leave`, `token` and `amendment` gave.
     ///
     /// - Throws: A `CodecError` when a row can't be read.
     init(_ image: DurableImage) throws(CodecError) {
@@ -33,6 +36,8 @@ struct MembershipRows: Sendable {
                 leaves.append(try LeaveStatement(decoding: row.value))
             case MembershipRows.tokenPrefix:
                 tokens.append(try TokenRecord(decoding: row.value))
+            case MembershipRows.amendmentPrefix:
+                amendments.append(try AmendmentCertificate(decoding: row.value))
             default: throw .malformed
             }
         }
@@ -58,6 +63,12 @@ struct MembershipRows: Sendable {
 
     static func token(_ record: TokenRecord) -> DurableWrite {
         .put(.membership, key: [tokenPrefix] + record.tokenKey.bytes, value: record.encoded)
+    }
+
+    static func amendment(_ certificate: AmendmentCertificate) -> DurableWrite {
+        .put(
+            .membership, key: [amendmentPrefix] + certificate.amendment.mark.encoded,
+            value: certificate.encoded)
     }
 
     static func forgetToken(_ tokenKey: PublicKey) -> DurableWrite {

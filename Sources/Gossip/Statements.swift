@@ -74,12 +74,14 @@ enum Rumour: Hashable, Sendable {
     case leave(LeaveStatement)
     case suspect(SuspectStatement)
     case admission(Admission)
+    case amendment(AmendmentCertificate)
 
     /// What a rumour is about: a newer one takes the place of an older one.
     enum Topic: Hashable, Comparable {
         case admission(NodeID)
         case state(NodeID)
         case suspicion(NodeID, by: NodeID)
+        case amendment(FencingToken)
     }
 
     var topic: Topic {
@@ -88,6 +90,7 @@ enum Rumour: Hashable, Sendable {
         case .leave(let leave): .state(leave.subject)
         case .suspect(let suspect): .suspicion(suspect.subject, by: suspect.accuser)
         case .admission(let admission): .admission(admission.nodeKey.id)
+        case .amendment(let certificate): .amendment(certificate.amendment.mark)
         }
     }
 }
@@ -153,6 +156,9 @@ extension Rumour: WireCodable {
         case .admission(let admission):
             writer.byte(4)
             admission.encode(into: &writer)
+        case .amendment(let certificate):
+            writer.byte(5)
+            certificate.encode(into: &writer)
         }
     }
 
@@ -162,6 +168,7 @@ extension Rumour: WireCodable {
         case 2: self = .leave(try LeaveStatement(from: &reader))
         case 3: self = .suspect(try SuspectStatement(from: &reader))
         case 4: self = .admission(try Admission(from: &reader))
+        case 5: self = .amendment(try AmendmentCertificate(from: &reader))
         default: throw .malformed
         }
     }

@@ -56,6 +56,8 @@ package enum LockInspection {
         case .setLeaseLength(let length): "lease length \(length)"
         case .settleLeaseLength: "lease length settled"
         case .endRecovery: "recovered"
+        case .amend(.eviction(let eviction)):
+            "evict \(eviction.nodes.map(short).joined(separator: ", "))"
         }
     }
 

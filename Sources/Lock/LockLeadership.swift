@@ -7,6 +7,8 @@ struct LockLeadership: Sendable {
         var session: SessionID
         var number: UInt64
         var node: NodeID
+        /// The fingerprint of the amendments that the node knows.
+        var amendments: UInt64
     }
 
     /// A proposal of which the log has not told yet whether it takes it.
@@ -88,7 +90,7 @@ struct LockLeadership: Sendable {
         case .setLeaseLength, .settleLeaseLength: isSettingLength = false
         case .collect: isCollecting = false
         case .endRecovery: isEndingRecovery = false
-        case .openSession, .acquire, .release, .close, .forget: break
+        case .openSession, .acquire, .release, .close, .forget, .amend: break
         }
     }
 }

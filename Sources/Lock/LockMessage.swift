@@ -12,8 +12,9 @@ indirect enum LockMessage: Hashable, Sendable {
     case reply(boot: BootID, sequence: UInt64, results: [LockResult], retryAfter: [Duration])
     /// I do not lead; ask this node, if I know one.
     case redirect(leader: NodeID?)
-    /// To the leader: I still live; the number comes back.
-    case renew(SessionID, number: UInt64)
+    /// To the leader: I still live; the number comes back. What I know of amendments has this
+    /// fingerprint.
+    case renew(SessionID, number: UInt64, amendments: UInt64 = 0)
     /// From the leader: the lease is good for this long, from when the renewal was sent; and so
     /// that those who do not vote know where to turn, who votes.
     case renewed(SessionID, number: UInt64, leaseLength: Duration, voters: [NodeID])
@@ -49,10 +50,12 @@ extension LockMessage: WireCodable {
         case .redirect(let leader):
             writer.byte(4)
             writer.optional(leader) { $1.encode(into: &$0) }
-        case .renew(let session, let number):
+        case .renew(let session, let number, let amendments):
             writer.byte(5)
             session.encode(into: &writer)
             writer.varint(number)
+            // Earlier versions know of none.
+            if amendments != 0 { writer.fixed64(amendments) }
         case .renewed(let session, let number, let leaseLength, let voters):
             writer.byte(6)
             session.encode(into: &writer)
@@ -117,7 +120,9 @@ extension LockMessage: WireCodable {
                 })
         case 5:
             let session = try SessionID(from: &reader)
-            return .renew(session, number: try reader.varint())
+            let number = try reader.varint()
+            let amendments = reader.remaining > 0 ? try reader.fixed64() : 0
+            return .renew(session, number: number, amendments: amendments)
         case 6:
             let session = try SessionID(from: &reader)
             let number = try reader.varint()

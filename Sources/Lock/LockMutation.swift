@@ -23,6 +23,9 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
     /// Lets any opening take the place of a node's session, without naming it.
     case opensUnnamed
 
+    /// Goes on serving whoever was shut out, and renews its lease.
+    case servesEvicted
+
     // MARK: The leader
 
     /// Answers a renewal without asking a majority whether it still leads.
@@ -37,6 +40,8 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
     case freesAtOpening
     /// Takes whoever opens a session for the machine on which the node's claims were made.
     case freesForCopies
+    /// Shuts voters out without choosing others first.
+    case evictsSeated
     /// Renews a session while an opening in its place is under way.
     case renewsReplaced
     /// Goes on with its own table when it can't read an entry of the log.

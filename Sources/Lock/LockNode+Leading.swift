@@ -26,6 +26,7 @@ extension LockNode {
         {
             return
         }
+        guard !unseats(request, at: now, emit: emit) else { return }
         leadership?.proposed[sender] = (request.boot, request.sequence)
         propose(request, own: nil, at: now, emit: emit)
     }
@@ -131,8 +132,8 @@ extension LockNode {
     /// A renewal is a read: it is answered once a majority has confirmed, in a round that began
     /// after its receipt, that this node still leads.
     mutating func serveRenewal(
-        of session: SessionID, _ number: UInt64, from node: NodeID, at now: Instant,
-        emit: (LockEffect) -> Void
+        of session: SessionID, _ number: UInt64, knowing amendments: UInt64, from node: NodeID,
+        at now: Instant, emit: (LockEffect) -> Void
     ) {
         guard isLeader else {
             if node != id {
@@ -142,7 +143,7 @@ extension LockNode {
         }
         guard let context = leadership?.newContext() else { return }
         leadership?.reads[context] = LockLeadership.Renewal(
-            session: session, number: number, node: node)
+            session: session, number: number, node: node, amendments: amendments)
         if configuration.mutation == .renewsUnconfirmed {
             return confirmed(context, at: now, emit: emit)
         }
@@ -158,7 +159,11 @@ extension LockNode {
         let isExpiring =
             leadership?.expiring.contains(renewal.session) == true
             && configuration.mutation != .renewsExpiring
-        let isAlive = table.sessions[renewal.session]?.node == renewal.node && !isExpiring
+        let isShutOut =
+            table.amendments.evicted.contains(renewal.node)
+            && configuration.mutation != .servesEvicted
+        let isAlive =
+            table.sessions[renewal.session]?.node == renewal.node && !isExpiring && !isShutOut
         if isAlive { extend(renewal.session, at: now) }
         if renewal.node == id {
             if isAlive {
@@ -176,6 +181,9 @@ extension LockNode {
                 : .renewalRefused(renewal.session, number: renewal.number),
             to: renewal.node, at: now, emit: emit)
         tellFloor(to: renewal.node, at: now, emit: emit)
+        if renewal.amendments != table.amendments.fingerprint, !isShutOut {
+            emit(.showAmendments(to: renewal.node))
+        }
     }
 
     /// Whatever was promised before stands: a lease of today may end sooner than an older one.
@@ -203,7 +211,7 @@ extension LockOperation {
     /// Whether a client may ask for it; the others are the leader's own.
     fileprivate var isForClients: Bool {
         switch self {
-        case .openSession, .acquire, .release, .close, .forget: true
+        case .openSession, .acquire, .release, .close, .forget, .amend: true
         case .expireSession, .collect, .setLeaseLength, .settleLeaseLength, .endRecovery: false
         }
     }

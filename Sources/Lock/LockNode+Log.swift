@@ -130,6 +130,7 @@ extension LockNode {
                 emit(.gone(node, session, tokens: claims.map { ($0.task, $0.token) }))
             case .closedAsLost(let task, let token, let outcome):
                 if isLeader { emit(.closed(task, token, outcome)) }
+            case .amended(let amendment): emit(.amended(amendment))
             }
         }
     }
@@ -152,6 +153,7 @@ extension LockNode {
         installed.mutation = configuration.mutation
         table = installed
         clockSample = now
+        for amendment in table.amendments.all { emit(.amended(amendment)) }
     }
 
     private mutating func compactIfLong(

@@ -161,9 +161,13 @@ extension LockNode {
         let number = renewal.begin(at: now, to: target)
         renewal.due = now + min(configuration.requestTimeout, renewalInterval)
         if isLeader {
-            serveRenewal(of: session.id, number, from: id, at: now, emit: emit)
+            serveRenewal(
+                of: session.id, number, knowing: amendmentsKnown, from: id, at: now, emit: emit)
         } else if let target {
-            send(.renew(session.id, number: number), to: target, at: now, emit: emit)
+            send(
+                .renew(session.id, number: number, amendments: amendmentsKnown), to: target,
+                at: now,
+                emit: emit)
         }
     }
 

@@ -6,7 +6,7 @@ extension LockNode {
     /// How often the leader looks after sessions and voters.
     private static let upkeepInterval: Duration = .milliseconds(250)
     /// How many of its requests a leaving node may miss before it counts as staying.
-    private static let leavingRequests = 10
+    static let leavingRequests = 10
     /// How many births of collected tasks wait for the log at most; further ones keep their entry.
     static let uncollectedMax = 65_536
 

@@ -56,6 +56,8 @@ package struct LockNode: Sendable {
     /// How often a leader that leaves has asked another voter to lead.
     var handOverCount = 0
     var hasLeftVoters = false
+    /// The fingerprint of the amendments that this node knows.
+    var amendmentsKnown: UInt64 = 0
     /// Births of collected tasks which the log does not hold yet.
     var uncollected: Set<BirthDot> = []
 
@@ -195,6 +197,10 @@ package struct LockNode: Sendable {
             enqueue(.close(task, token, outcome, birth: birth), at: now, emit: emit)
         case .forget(let node):
             enqueue(.forget(node), at: now, emit: emit)
+        case .amend(let change):
+            enqueue(.amend(change), at: now, emit: emit)
+        case .amendmentsKnown(let fingerprint):
+            amendmentsKnown = fingerprint
         case .collected(let dots):
             collect(dots, at: now, emit: emit)
         case .leaveVoters:
@@ -305,8 +311,9 @@ package struct LockNode: Sendable {
                 return
             }
             redirected(by: sender, to: leader, at: now, emit: emit)
-        case .renew(let session, let number):
-            serveRenewal(of: session, number, from: sender, at: now, emit: emit)
+        case .renew(let session, let number, let amendments):
+            serveRenewal(
+                of: session, number, knowing: amendments, from: sender, at: now, emit: emit)
         case .renewed(let session, let number, let leaseLength, let voters):
             guard isBeliever || renewal.waits(for: sender, number) else { return }
             leaderHint = sender

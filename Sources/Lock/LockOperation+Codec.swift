@@ -40,6 +40,9 @@ extension LockOperation: WireCodable {
             writer.byte(9)
         case .endRecovery:
             writer.byte(10)
+        case .amend(let change):
+            writer.byte(11)
+            change.encode(into: &writer)
         }
     }
 
@@ -88,6 +91,7 @@ extension LockOperation: WireCodable {
         case 8: self = .setLeaseLength(try reader.leaseLength())
         case 9: self = .settleLeaseLength
         case 10: self = .endRecovery
+        case 11: self = .amend(try Amendment.Change(from: &reader))
         default: throw .malformed
         }
     }
@@ -170,6 +174,7 @@ extension LockResult: WireCodable {
         case .succeeds(let last):
             writer.byte(9)
             writer.optional(last) { $1.encode(into: &$0) }
+        case .full: writer.byte(10)
         }
     }
 
@@ -205,6 +210,7 @@ extension LockResult: WireCodable {
                 try reader.optional { (reader) throws(CodecError) in
                     try SessionID(from: &reader)
                 })
+        case 10: self = .full
         default: throw .malformed
         }
     }

@@ -25,6 +25,8 @@ enum LockOperation: Hashable, Sendable {
     case settleLeaseLength
     /// No lease of a lost generation is good any more: grant again.
     case endRecovery
+    /// Change who may speak in the cluster.
+    case amend(Amendment.Change)
 }
 
 /// What became of an operation.
@@ -50,6 +52,8 @@ enum LockResult: Hashable, Sendable {
     case noSession
     /// The node's session is alive: it can't be declared gone.
     case alive
+    /// The table holds as much of this kind as it may.
+    case full
 }
 
 /// A request of one node: operations that are applied together, exactly once.

@@ -71,6 +71,8 @@ package struct LockRecovery: Sendable {
     package var attempts: [Attempt] = []
     /// The confirmed ends.
     package var closes: [Close] = []
+    /// Who may not speak any more, in the order in which that was agreed.
+    package var amendments: [Amendment] = []
     /// Births of collected tasks: first and last of each interval.
     package var collected: [(first: BirthDot, last: UInt64)] = []
 
@@ -101,6 +103,7 @@ extension LockTable {
         self.init(generation: generation)
         longestLease = longest
         isRecovering = true
+        amendments = Amendments(recovery.amendments + lost.amendments.all)
         for (first, last) in recovery.collected where first.sequence <= last {
             collected.insert(first.sequence...last, of: first.origin)
         }
@@ -141,7 +144,9 @@ extension LockTable {
         isRecovering = false
         for node in waiting.keys.sorted() {
             for task in (waiting[node] ?? []).sorted() {
-                guard case .held(let claim) = entries[task], !claim.waits else { continue }
+                guard case .held(let claim) = entries[task],
+                    !claim.waits || amendments.evicted.contains(node)
+                else { continue }
                 waiting[node]?.remove(task)
                 lose(task, notice: notice)
             }

@@ -23,6 +23,10 @@ package enum LockEvent: Sendable {
     case close(TaskID, FencingToken?, TaskOutcome, birth: BirthDot? = nil)
     /// Declare a node gone for good; refused while its session lives.
     case forget(NodeID)
+    /// Change who may speak in the cluster; answered by `amendmentAnswered`, once the lock does.
+    case amend(Amendment.Change)
+    /// The amendments that this node knows have this fingerprint.
+    case amendmentsKnown(UInt64)
     /// These tasks are collected: their entries may shrink to intervals.
     case collected([BirthDot])
     /// The node is going to leave: give up its vote, then say `leftVoters`.
@@ -70,6 +74,13 @@ package enum LockEffect: Sendable {
     case gone(NodeID, SessionID, tokens: [(TaskID, FencingToken)])
     /// The lock has declared the node gone, or refuses to, since its session lives.
     case forgotten(NodeID, isRefused: Bool)
+    /// The lock has agreed on this change of the ring of keys, as this node's log says; said again
+    /// for those that were known already when the log came from elsewhere.
+    case amended(Amendment)
+    /// What the lock made of the change that this node has asked for.
+    case amendmentAnswered(LockAmendmentAnswer)
+    /// A member does not know all amendments: show them to it.
+    case showAmendments(to: NodeID)
     /// The log or a snapshot holds what this version can't read: the node has no part in the lock
     /// any more, but as a client.
     case logUnreadable
@@ -90,6 +101,16 @@ package enum LockEffect: Sendable {
     case leaderChanged(NodeID?)
     /// The node has no vote any more, and may leave.
     case leftVoters
+}
+
+/// What the lock makes of a wish to change the ring of keys.
+package enum LockAmendmentAnswer: Hashable, Sendable {
+    /// It is agreed, now or earlier.
+    case agreed
+    /// The asking node may not speak any more itself.
+    case refused
+    /// So many changes were agreed that there is no room for another one.
+    case full
 }
 
 /// Names a write of the lock; counts from 1.

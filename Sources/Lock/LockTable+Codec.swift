@@ -20,6 +20,9 @@ extension LockTable: WireCodable {
         writer.rows(clients) { $1.encode(into: &$0) }
         collected.encode(into: &writer)
         collectedTasks.encode(into: &writer)
+        // Earlier versions know of none.
+        guard !amendments.all.isEmpty else { return }
+        writer.list(amendments.all) { $1.encode(into: &$0) }
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
@@ -52,6 +55,8 @@ extension LockTable: WireCodable {
         for (node, client) in clients { put(client, for: node) }
         collected = try BirthIntervals(from: &reader)
         restore(try CollectedTasks(from: &reader))
+        guard reader.remaining > 0 else { return }
+        amendments = try Amendments(from: &reader)
     }
 
     /// Files an entry, and with it what is derived from the entries.

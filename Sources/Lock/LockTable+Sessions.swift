@@ -87,7 +87,7 @@ extension LockTable {
         var void: [ContainerID] = []
         for task in expired.claims.sorted() {
             guard case .held(let claim) = entries[task] else { continue }
-            if claim.waits, mutation != .freesWaiting {
+            if claim.waits, mutation != .freesWaiting, !amendments.evicted.contains(expired.node) {
                 leaveWaiting(task, claim, for: expired.node)
             } else {
                 void.append(ContainerID(task: task, token: claim.token))

@@ -44,6 +44,7 @@ struct LockTable: Hashable, Sendable {
     enum Notice: Hashable, Sendable {
         case expired(NodeID, SessionID, [ContainerID])
         case closedAsLost(TaskID, FencingToken, TaskOutcome)
+        case amended(Amendment)
     }
 
     var generation: UInt32 = 1
@@ -65,6 +66,8 @@ struct LockTable: Hashable, Sendable {
     private(set) var clients: [NodeID: Client] = [:]
     var collected = BirthIntervals()
     private(set) var collectedTasks = CollectedTasks()
+    /// Who may not speak any more, in the order in which that was agreed.
+    var amendments = Amendments()
     /// About how many bytes entries, and clients, take in a snapshot; never too few.
     private(set) var entriesSizeBytes = 0
     private(set) var clientsSizeBytes = 0
@@ -102,10 +105,15 @@ struct LockTable: Hashable, Sendable {
         case .fresh: break
         }
         let token = FencingToken(generation: generation, index: index)
+        // What a node had under way when it was shut out is void, whenever it arrives.
+        let isVoid =
+            amendments.evicted.contains(request.client) && mutation != .servesEvicted
         let results = request.operations.map {
-            apply(
-                $0, of: request.client, token: token, leaseRest: payload.leaseRest,
-                notice: notice)
+            isVoid
+                ? .noSession
+                : apply(
+                    $0, of: request.client, token: token, leaseRest: payload.leaseRest,
+                    notice: notice)
         }
         remember(request, results, at: index)
         return results
@@ -140,6 +148,8 @@ struct LockTable: Hashable, Sendable {
             settleLeaseLength()
         case .endRecovery:
             endRecovery(notice: notice)
+        case .amend(let change):
+            amend(change, by: client, at: token, notice: notice)
         }
     }
 
@@ -182,7 +192,7 @@ struct LockTable: Hashable, Sendable {
 
     /// About how many bytes the table takes in a snapshot; never too few.
     var sizeBytes: Int {
-        entriesSizeBytes + clientsSizeBytes + collected.sizeBytes
+        entriesSizeBytes + clientsSizeBytes + collected.sizeBytes + amendments.sizeBytes
             + 64 * (1 + sessions.count + lastSessions.count) + 16 * collectedTasks.count
     }
 

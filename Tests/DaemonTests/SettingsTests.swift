@@ -26,6 +26,19 @@ import Testing
         #expect(try second.isSameMachineBoot())
     }
 
+    @Test func `what a daemon keeps can be read by its owner alone`() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let directory = try DataDirectory(path)
+        _ = try directory.seed()
+        let (store, _, _) = try DurableStore.recover(path: "\(path)/state.sqlite") { _ in }
+        store.flush()
+        for (name, mode) in [("", 0o700), ("/node.key", 0o600), ("/state.sqlite", 0o600)] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: path + name)
+            #expect((attributes[.posixPermissions] as? Int) == mode, "\(name)")
+        }
+    }
+
     @Test func `a copy of a directory is another place, the directory itself is not`() throws {
         let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
         defer {

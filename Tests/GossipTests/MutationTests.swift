@@ -29,7 +29,31 @@ import Testing
         case .believesOldAnswers: return try lateAnswer(network)
         case .obeysRefusal: return lie(network)
         case .admitsByAnyToken: return try leakedToken(isIn ? bug : nil)
+        case .believesAnyAmendment: return try lieOnEviction(network)
+        case .hearsEvicted: return try thiefOfAnEvictedKey(network)
         }
+    }
+
+    /// A member that does not vote says that another one is shut out.
+    private func lieOnEviction(_ network: VirtualNetwork) throws -> String? {
+        network.tellVoters([0])
+        let boot = try #require(network.machines[4].membership?.boot)
+        let certificate = network.certificate(
+            of: network.eviction(of: [2], by: 4, sparing: []), signedBy: 4)
+        network.freeze(4)
+        network.speak(as: 4, boot: boot, to: 1, .rumours([.amendment(certificate)]))
+        return network.state(of: 2, at: 1) == .evicted ? "a member shuts out another one" : nil
+    }
+
+    /// A node that was shut out, and has not heard of it, goes on speaking.
+    private func thiefOfAnEvictedKey(_ network: VirtualNetwork) throws -> String? {
+        network.tellVoters([0])
+        network.evict([4], by: 0, sparing: [], toldTo: [0], isTold: false)
+        network.run(for: .seconds(1))
+        network.machines[1].notes.delivered = []
+        network.tell(4, .send(payload: [1], to: network.id(1), via: .datagram))
+        network.run(for: .milliseconds(500))
+        return network.machines[1].notes.delivered.isEmpty ? nil : "a thief is heard"
     }
 
     /// All processes end; one comes back long before the others.

@@ -32,6 +32,9 @@ final class VirtualNetwork {
         /// The elder for which it has stopped.
         var elder: PeerAddress?
         var hasLeft = false
+        /// Changes of the ring of keys that it has taken in.
+        var amendments: [Amendment] = []
+        var isShutOut = false
     }
 
     /// Something on its way to a machine.
@@ -221,6 +224,8 @@ final class VirtualNetwork {
         case .cloneRefused(let address): machines[number].notes.clonesRefused.append(address)
         case .refusedAsClone(let address, _): machines[number].notes.elder = address
         case .left: machines[number].notes.hasLeft = true
+        case .amended(let amendment): machines[number].notes.amendments.append(amendment)
+        case .shutOut: machines[number].notes.isShutOut = true
         }
     }
 

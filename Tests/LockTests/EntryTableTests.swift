@@ -196,6 +196,7 @@ private struct EntryWorld {
         case .collected: "collected"
         case .noSession: "noSession"
         case .alive: "alive"
+        case .full: "full"
         case nil: "none"
         }
     }

@@ -19,6 +19,11 @@ struct BenchRecord {
     var behind: Set<Int> = []
     var generations: [Int: UInt32] = [:]
     var recoveriesRefused = 0
+    /// What machines have heard of changes of the ring of keys from their own log.
+    var amendments: [Int: Set<Amendment>] = [:]
+    var amendmentAnswers: [(machine: Int, answer: LockAmendmentAnswer)] = []
+    /// Who wanted to show amendments to whom.
+    var shown: [(by: Int, to: Int)] = []
     /// The first close of each task that was told.
     var outcomes: [TaskID: TaskOutcome] = [:]
 
@@ -89,6 +94,12 @@ extension LockBench {
             record.released.append(ContainerID(task: task, token: token))
         case .claimsElsewhere(let count):
             record.claimsElsewhere[machine.number] = count
+        case .amended(let amendment):
+            record.amendments[machine.number, default: []].insert(amendment)
+        case .amendmentAnswered(let answer):
+            record.amendmentAnswers.append((machine.number, answer))
+        case .showAmendments(let node):
+            record.shown.append((machine.number, LockBench.number(node)))
         case .leftVoters:
             record.leftVoters.insert(machine.number)
         case .forgotten(let node, let isRefused):

@@ -231,7 +231,7 @@ final class LockBench {
             return record.fail("a message does not survive its encoding", at: now)
         }
         record.messages += 1
-        if case .renew(let session, let number) = message {
+        if case .renew(let session, let number, _) = message {
             history?.sentRenewal(session, number, by: from, at: now)
         }
         let way = Cut(from: from, to: to)

@@ -22,6 +22,8 @@ struct RuleSchedules {
         case .freesWaiting: waitingHolderIsCutOff()
         case .forgetsLiving: forgetWhileItLives()
         case .opensUnnamed: lateOpeningOfAnEarlierLife()
+        case .servesEvicted: evictedHolder()
+        case .evictsSeated: evictedVoterBesideADeadOne()
         case .renewsUnconfirmed: renewalByADeposedLeader()
         case .expiresAtOnce: failOver()
         case .forgetsLongLeases: mixedLengths()

@@ -112,7 +112,7 @@ enum Description {
         case .submitted(let id, let copies): "submitted \(id), \(copies) copies"
         case .token: "token"
         case .refused(let refusal): "refused (\(refusal.code)): \(refusal.message)"
-        case .accepted, .log, .usage, .call, .joined: "\(reply)"
+        case .accepted, .log, .usage, .call, .joined, .evicted: "\(reply)"
         }
     }
 

@@ -155,6 +155,7 @@ package struct Trace {
         case .call: 47
         case .joined: 43
         case .token: 44
+        case .evicted(let nodes): UInt64(nodes.count) << 8 | 48
         case .refused: 45
         }
     }

@@ -72,6 +72,7 @@ struct Clients {
         case join
         case forget
         case nameImage(Int)
+        case evict
     }
 
     /// A request that is not answered yet.
@@ -220,6 +221,8 @@ extension World {
             return checker.fail(
                 "\(machine.name) answers request \(request.value) twice", at: now)
         }
+        // What somebody says of whom nobody hears is good for nothing: the client asks others, too.
+        guard !machine.isShutOut else { return }
         switch (entry.purpose, reply) {
         case (.submit(let number), .submitted(_, let copies)):
             acknowledged(number, copies: copies, by: machine)

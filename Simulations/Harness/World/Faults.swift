@@ -50,6 +50,8 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case upgrade
     /// A copy of a disk runs on another machine, while the original lives or is away.
     case clone
+    /// A person shuts a node out; its machine comes back as another one.
+    case evict
 }
 
 extension FaultKind {

@@ -52,6 +52,8 @@ final class Machine {
     var isNewer = false
     /// Whether it was a copy, and its daemon has ended for good.
     var isEnded = false
+    /// Whether a person has shut its node out, and the lock has agreed.
+    var isShutOut = false
     /// When it ended.
     var endedAt: Int64?
     /// How much processor time its containers have used, weighted by what they reserve.

@@ -38,10 +38,11 @@ extension World {
     private func liveBegan(_ id: ContainerID, on machine: Machine) {
         counts.starts += 1
         trace.note("\(machine.name) \(id) runs", at: now)
-        checker.started(
-            id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
         machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
         clients.started(id.task, at: now)
+        guard !isGivenUp(id, on: machine) else { return }
+        checker.started(
+            id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
     }
 
     func liveEnded(_ id: ContainerID, _ event: ContainerEvent?, on machine: Machine) {

@@ -30,6 +30,8 @@ extension World {
                     boot: boot, configuration: configuration(of: machine), origin: origin,
                     at: machine.clock.local(at: now)))
         } catch {
+            // A person makes another node of it.
+            guard !machine.isShutOut else { return }
             return checker.fail("\(machine.name) does not start: \(error.message)", at: now)
         }
         queue.insert(.report(machine.index, life: machine.life), at: now)

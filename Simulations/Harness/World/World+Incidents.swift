@@ -15,6 +15,8 @@ enum Relief {
     case calm
     /// A person removes what a copy has left.
     case purge(Int, life: UInt64)
+    /// A person makes another node of a machine whose node was shut out.
+    case replace(Int)
 }
 
 /// What goes wrong in the safety phase, and when it is over.
@@ -41,7 +43,7 @@ extension World {
     private static let weights: [FaultKind: Int] = [
         .clog: 3, .partition: 4, .oneway: 3, .reset: 3, .crash: 6, .reboot: 3, .freeze: 4,
         .pause: 2, .slowdisk: 2, .fulldisk: 1, .vanish: 1, .wipe: 1,
-        .guardkill: 1, .guardfreeze: 2, .rollback: 3, .upgrade: 3, .clone: 3,
+        .guardkill: 1, .guardfreeze: 2, .rollback: 3, .upgrade: 3, .clone: 3, .evict: 1,
     ]
 
     private func happen(_ kind: FaultKind) {
@@ -66,6 +68,7 @@ extension World {
         case .rollback: happens = rollBack(machine)
         case .upgrade: happens = upgrade(machine)
         case .clone: happens = clone(machine)
+        case .evict: happens = evict(machine)
         case .loss, .duplication, .delay, .reordering, .drift, .skew, .slowruntime: break
         }
         if happens { counts.incidents[kind, default: 0] += 1 }
@@ -184,6 +187,7 @@ extension World {
     private func resume(_ machine: Machine) {
         let isOver = machine.guardian.isDue(local: machine.clock.local(at: now))
         for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
+            guard !isGivenUp(id, on: machine) else { continue }
             checker.started(id, on: machine.name, at: now, isOver: isOver && machine.isBound(id))
         }
         if isOver {
@@ -231,6 +235,8 @@ extension World {
             thawGuard(of: place(index))
         case .purge(let index, let life):
             purge(place(index), life)
+        case .replace(let index):
+            replace(place(index))
         case .calm:
             if isSafetyPhase, calmUntil <= now { network.conditions = faults.conditions }
         }

@@ -58,6 +58,7 @@ extension World {
         for machine in machines where machine.node == nil && !absentees.contains(machine.index) {
             restart(machine, after: 0)
         }
+        for machine in machines { replace(machine) }
         for node in lostNodes { queue.insert(.client(.forget(node)), at: now) }
         // All disks that had an image may have been lost.
         importImages()
@@ -68,6 +69,7 @@ extension World {
         absentees = []
         network.mendAll()
         for machine in machines where machine.node == nil { restart(machine, after: 0) }
+        for machine in machines { replace(machine) }
     }
 
     private var present: [Int] { machines.indices.filter { !absentees.contains($0) } }

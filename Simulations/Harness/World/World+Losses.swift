@@ -7,7 +7,7 @@ extension World {
     /// At most one disk is lost at a time, and the voters have time to replace it.
     private static let lossPause = 20e9
 
-    private var mayLoseDisk: Bool {
+    var mayLoseDisk: Bool {
         machines.count > 3 && !isCopyAround
             && Double(now - lastWipe) > World.lossPause * scenario.absenceScale
             && machines.allSatisfy { $0.node?.isMember == true && $0.frozenUntil <= now }
@@ -24,7 +24,7 @@ extension World {
     }
 
     /// A machine's disk is gone for good: it comes back as another node.
-    private func lose(_ machine: Machine) {
+    func lose(_ machine: Machine) {
         let old = machine.key.id
         machine.disk.wipe()
         machine.backup = nil

@@ -24,9 +24,11 @@ extension World {
         case .lockLeader(let isLeader):
             machine.isLeader = isLeader
         case .notice(.error, let text):
-            if text.contains("key"), !wasCopyAround {
+            if text.contains("this node's key"), !wasCopyAround {
                 checker.fail("\(machine.name) believes in a clone: \(text)", at: now)
             }
+        case .memberChanged(let node, .evicted):
+            shutOut(node)
         case .memberChanged, .dropped, .leaseExtended, .votersChanged, .notice:
             break
         }

@@ -31,6 +31,9 @@ package enum NodeRequest: Sendable {
     case leave
     /// Declare a node gone for good, so that its `wait` tasks may run elsewhere.
     case forget(NodeID)
+    /// Shut a member out for good, with `isCascading` also all whom it has let in; answered by
+    /// `evicted` once the lock has agreed and this node has heard of it.
+    case evict(NodeID, isCascading: Bool)
     /// Begin the lock anew here, for its majority of voters is lost for good; `accepted` once that
     /// is on disk, refused while a majority is alive.
     case recoverLock
@@ -64,6 +67,8 @@ package enum NodeReply: Sendable {
     case call(Call, CallAnswer)
     /// This node now belongs to the cluster.
     case joined
+    /// These are shut out.
+    case evicted([NodeID])
     /// A join token, and the name by which it is taken back.
     case token(String, name: String)
     /// The request can't be granted; nothing was changed.

@@ -10,6 +10,8 @@ package enum MemberState: String, Hashable, Sendable {
     case dead
     /// Said goodbye.
     case left
+    /// Is shut out for good.
+    case evicted
 }
 
 /// One line of the membership view.
@@ -40,9 +42,21 @@ package struct NodeStatus: Hashable, Sendable {
     package var version: String
     /// Its labels, `K=V`, sorted.
     package var labels: [String]
+    /// How it was shut out, if it was.
+    package var eviction: EvictionStatus?
 
     /// The larger share of CPU or memory that is reserved, 0 for an idle node.
     package var load: Double { reserved.dominantShare(of: capacity) }
+}
+
+/// How a node was shut out.
+package struct EvictionStatus: Hashable, Sendable {
+    /// When, by the clock of the member that was asked for it.
+    package var time: WallTime
+    /// At which member.
+    package var author: NodeID
+    /// That member's name, when it is known.
+    package var authorName: String?
 }
 
 /// The visible states of a task.
