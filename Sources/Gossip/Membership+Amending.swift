@@ -142,7 +142,7 @@ extension Membership {
         else { return }
         let message = GossipMessage.rumours([.amendment(certificate)])
         guard let bytes = seal(message.encoded, to: node, via: .stream) else { return }
-        emit(.send(bytes, to: address, via: .stream))
+        emit(.send(bytes, to: address, of: node, via: .stream))
     }
 
     /// What somebody said of itself before it was shut out: kept to be shown, and for nothing else.
