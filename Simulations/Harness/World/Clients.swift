@@ -89,6 +89,8 @@ struct Clients {
     var longTaskShare = 0.05
     private var numbers: [TaskID: Int] = [:]
     private(set) var pending: [RequestID: Pending] = [:]
+    /// Of how many tasks a program has ended by itself.
+    private(set) var endedCount = 0
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
@@ -101,10 +103,6 @@ struct Clients {
     }
 
     func number(of task: TaskID) -> Int? { numbers[task] }
-
-    func cpuMillis(of task: TaskID) -> Int {
-        numbers[task].map { Int(jobs[$0].spec.resources.cpuMillis) } ?? 0
-    }
 
     /// How often a task may be run, if its policy says so.
     func attemptsMax(of task: TaskID) -> Int? {
@@ -120,6 +118,7 @@ struct Clients {
 
     mutating func ended(_ task: TaskID, exit: ExitStatus?, at now: Int64) {
         guard let number = numbers[task], exit != nil else { return }
+        if jobs[number].ended == nil { endedCount += 1 }
         jobs[number].ended = now
     }
 

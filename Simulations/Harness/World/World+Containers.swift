@@ -40,7 +40,7 @@ extension World {
         trace.note("\(machine.name) \(id) runs", at: now)
         checker.started(
             id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
-        machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
+        if isStudy { executions.began(id, on: machine.index, at: now) }
         clients.started(id.task, at: now)
     }
 
@@ -49,7 +49,7 @@ extension World {
         var exit: ExitStatus?
         if case .exited(let status)? = event { exit = status }
         checker.ended(id, exit: exit, on: machine.name)
-        machine.busy.change(by: -clients.cpuMillis(of: id.task), at: now)
+        if isStudy { executions.ended(id, at: now) }
         clients.ended(id.task, exit: exit, at: now)
     }
 }

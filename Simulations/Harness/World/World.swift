@@ -40,8 +40,6 @@ package final class World {
         case relief(Relief)
         /// A client does something.
         case client(ClientStep)
-        /// A study takes a sample.
-        case sample
     }
 
     /// What the run consists of.
@@ -70,9 +68,8 @@ package final class World {
     var lastRequest: UInt64 = 0
     /// Whether the run is a study, whose clients ask once.
     var isStudy = false
-    /// What a study has seen.
-    var samples: [StudySample] = []
-    var busyShares: [Double] = []
+    /// What ran where, for a study.
+    var executions = Executions()
     /// Nodes that were lost with their disk.
     var lostNodes: [NodeID] = []
     /// When a disk was last lost, or an old copy of one came back.
@@ -163,7 +160,6 @@ package final class World {
         case .incident: incident()
         case .relief(let relief): self.relieve(relief)
         case .client(let step): perform(step)
-        case .sample: sample()
         }
     }
 
