@@ -16,6 +16,8 @@ package struct FairnessResult: Sendable {
     /// The share of its cores' time that each machine was busy, from the end of the warm-up to the
     /// last submission.
     package var busyShares: [Double]
+    /// What the users got.
+    package var users: [UserShare] = []
     /// How unequal the machines were over time, the warm-up included.
     package var imbalance: [StudySample]
     /// Which node ran what when, the warm-up included; the first `timelineCountMax` executions.
@@ -40,6 +42,27 @@ package struct FairnessResult: Sendable {
         }
         return estimates
     }
+}
+
+/// What one user got, from the end of the warm-up to the last submission.
+package struct UserShare: Hashable, Sendable {
+    /// The user.
+    package var name: String
+    /// What the user was entitled to, beside the others.
+    package var weight: Double
+    /// The share of all cores' time that the user's tasks held.
+    package var cpuShare: Double
+    /// The same of memory.
+    package var memoryShare: Double
+    /// How long the user's tasks waited on average, in seconds.
+    package var waitMean: Double
+    /// Their mean slowdown.
+    package var slowdownMean: Double
+
+    /// The larger of the shares.
+    ///
+    /// Source: Ghodsi et al., "Dominant Resource Fairness" (NSDI 2011).
+    package var dominantShare: Double { max(cpuShare, memoryShare) }
 }
 
 /// The state of all machines at one time.

@@ -15,12 +15,45 @@ package struct FairnessStudy: Sendable {
     package var coresPerNode = 4
     /// How large machines are, in turn: 1 is `coresPerNode`.
     package var sizes: [Double] = [1]
+    /// How much memory a machine of size 1 has.
+    package var memoryPerNode = ByteCount(64 << 30)
+    /// How fast machines are, in turn: a task takes its run time over this.
+    package var speeds: [Double] = [1]
     /// How many tasks are submitted, at random nodes.
     package var taskCount = 1_000
-    /// The share of the cluster's cores that the tasks keep busy, 0…1.
+    /// The share of the cluster's scarcer resource, cores or memory, that the tasks keep busy.
     package var load = 0.8
+    /// How jobs come.
+    package var arrivals = Arrivals.poisson
     /// The mean run time of a task.
     package var meanService: Duration = .seconds(8)
+    /// How unequal run times are.
+    package var service = ServiceShape.exponential
+    /// How many tasks a job has; they are submitted together.
+    package var tasksPerJob = 1
+    /// How many cores a task asks for: one of these, each as often.
+    package var cpus: [Double] = [1]
+    /// How much memory a task asks for: one of these, each as often.
+    package var memory = [ByteCount(64 << 20)]
+    /// Who submits.
+    package var users = [StudyUser("user")]
+    /// The path of a file with tasks, as it was set; empty for none.
+    ///
+    /// Whoever can read files gives what it holds to `load(trace:)`.
+    package var tracePath = ""
+    /// Tasks that were recorded, instead of such as are drawn.
+    package private(set) var trace: StudyTrace?
+    /// What happens to machines meanwhile.
+    package var incidents: [StudyIncident] = []
+    /// How long nodes keep ended tasks; what they keep, they hold in memory.
+    package var retention: Duration = .seconds(3_600)
+    /// How long packets are under way.
+    package var delay = DelayRange(.microseconds(100), .microseconds(600))
+    /// How long it takes to make a container and to start its program: evenly from 0.3 to 1.7 times
+    /// this.
+    package var startup: Duration = .milliseconds(34)
+    /// How often a task's fair time counts before it has starved.
+    package var starvationFactor = 5.0
     /// The share of the time of submissions, at its beginning, that is not counted: the cluster is
     /// still empty.
     package var warmUpShare = 0.1
@@ -51,34 +84,52 @@ package struct FairnessStudy: Sendable {
 
     /// What a machine gives to tasks.
     func capacity(of index: Int) -> Resources {
-        Resources(cpuMillis: UInt32(cores(of: index)) * 1_000, memoryBytes: 64 << 30)
+        let size = sizes[index % sizes.count]
+        return Resources(
+            cpuMillis: UInt32(cores(of: index)) * 1_000,
+            memoryBytes: UInt64(size * Double(memoryPerNode.bytes)))
+    }
+
+    /// How fast a machine is.
+    func speed(of index: Int) -> Double { speeds[index % speeds.count] }
+
+    /// Takes in recorded tasks: those of the file that `tracePath` names.
+    ///
+    /// - Throws: A `StudyError` that names path and line.
+    package mutating func load(trace text: String) throws(StudyError) {
+        do throws(StudyError) { trace = try StudyTrace(text) } catch {
+            throw error.about("trace \(tracePath)")
+        }
+        taskCount = trace?.taskCount ?? taskCount
+    }
+
+    /// What keeps the study from being run, beyond what a single value shows; `nil` when nothing
+    /// does.
+    package var problem: StudyError? { problem(with: Workload(self)) }
+
+    func problem(with workload: Workload) -> StudyError? {
+        if !tracePath.isEmpty, trace == nil {
+            return StudyError("trace \(tracePath): it was not read")
+        }
+        if case .reference = policy.kind, !incidents.isEmpty {
+            return StudyError(
+                "\(policy.text) knows no incidents: compare policies alone in a study with some")
+        }
+        let capacities = (0..<nodeCount).map(capacity)
+        let large = workload.tasks.first { task in
+            !capacities.contains { task.demand.fits(within: $0) }
+        }
+        if let large {
+            return StudyError(
+                "a task asks for \(Double(large.demand.cpuMillis) / 1_000) cores and "
+                    + "\(ByteCount(large.demand.memoryBytes).text) of memory, and no machine has as "
+                    + "much: raise cores, memory or sizes")
+        }
+        return nil
     }
 
     /// The mean wait, in seconds, if one line stood before all cores: the ideal.
     package var idealWaitSeconds: Double {
         Statistics.idealWait(servers: coreCount, load: load) * meanService.seconds
     }
-
-    /// All that can be set by name.
-    package static let parameters: [StudyParameter] = [
-        StudyParameter("seed", "number", "every random choice descends from it", \.seed),
-        StudyParameter(
-            "policy", "name(argument=value,…)",
-            "who spreads the tasks: \(Contender.policyNames); or \(Contender.referenceNames)",
-            \.policy),
-        StudyParameter("nodes", "count", "machines", \.nodeCount, in: 1...10_000),
-        StudyParameter(
-            "cores", "count", "cores of a machine of size 1", \.coresPerNode, in: 1...1_024),
-        StudyParameter("sizes", "list", "sizes of machines, in turn", \.sizes, each: 0.01...100),
-        StudyParameter(
-            "tasks", "count", "tasks that are submitted", \.taskCount, in: 1...1_000_000),
-        StudyParameter(
-            "load", "share", "of all cores that the tasks keep busy", \.load, in: 0.001...2),
-        StudyParameter(
-            "mean", "duration", "mean run time of a task", \.meanService,
-            in: .milliseconds(1) ... .seconds(86_400)),
-        StudyParameter(
-            "warmup", "share", "of the time of submissions that is not counted", \.warmUpShare,
-            in: 0...0.9),
-    ]
 }

@@ -30,8 +30,10 @@ package enum Measure: String, CaseIterable, Sendable, Comparable {
     case claimsWasted = "claims_wasted"
     case messages = "messages_per_task"
     case bytes = "bytes_per_task"
+    case claimDelayP50 = "claim_delay_p50"
     case claimLatencyMean = "claim_latency_mean"
     case claimLatencyP95 = "claim_latency_p95"
+    case reruns
     case rerunDelayMean = "rerun_delay_mean"
     case rerunDelayMax = "rerun_delay_max"
     case convergence
@@ -47,11 +49,11 @@ package enum Measure: String, CaseIterable, Sendable, Comparable {
             .slowdownMax, .userSlowdownRatio:
             "ratio"
         case .waitMean, .waitP50, .waitP95, .waitP99, .waitP999, .waitMax, .responseMean,
-            .responseP50, .responseP95, .responseP99, .makespan, .claimLatencyMean,
+            .responseP50, .responseP95, .responseP99, .makespan, .claimDelayP50, .claimLatencyMean,
             .claimLatencyP95, .rerunDelayMean, .rerunDelayMax, .convergence:
             "s"
         case .bytes: "bytes"
-        case .lockRequests, .claims, .messages: "count"
+        case .lockRequests, .claims, .messages, .reruns: "count"
         }
     }
 
@@ -80,9 +82,11 @@ package enum Measure: String, CaseIterable, Sendable, Comparable {
         case .claimsWasted: "share of claims that were not granted"
         case .messages: "packets between nodes"
         case .bytes: "bytes between nodes"
+        case .claimDelayP50: "from the submission of a task to the grant of the claim on it"
         case .claimLatencyMean, .claimLatencyP95: "from the request for a claim to its answer"
+        case .reruns: "attempts that were cut short, and made again"
         case .rerunDelayMean, .rerunDelayMax:
-            "from the loss of a node to the next start of a task that it ran"
+            "from the end of an attempt that was cut short to the task's next start"
         case .convergence:
             "from the last incident until the imbalance is back at what it was before"
         }

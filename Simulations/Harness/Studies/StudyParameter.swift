@@ -45,6 +45,21 @@ package struct StudyParameter: Sendable {
         }
     }
 
+    init<Value: StudyValue>(
+        _ name: String, _ unit: String, _ meaning: String,
+        nonEmpty path: any WritableKeyPath<FairnessStudy, [Value]> & Sendable
+    ) {
+        self.name = name
+        self.unit = unit
+        self.meaning = meaning
+        text = { $0[keyPath: path].text }
+        apply = { (study, text) throws(StudyError) in
+            let values = try [Value](text: text)
+            guard !values.isEmpty else { throw StudyError("takes one value or several") }
+            study[keyPath: path] = values
+        }
+    }
+
     init<Value: StudyValue & Comparable>(
         _ name: String, _ unit: String, _ meaning: String,
         _ path: any WritableKeyPath<FairnessStudy, [Value]> & Sendable,

@@ -15,8 +15,10 @@ extension StudyRun {
             timeline: Array(spans.prefix(FairnessResult.timelineCountMax)),
             span: (Double(end) / 1e9, costs.events))
         measureNodes(&result)
-        measureTasks(&result)
+        measureTasks(&result, study)
+        measureUsers(&result)
         measureCosts(&result, tasks: counted.count)
+        measureIncidents(&result)
         return result
     }
 
@@ -50,7 +52,7 @@ extension StudyRun {
         }
     }
 
-    private func measureTasks(_ result: inout FairnessResult) {
+    private func measureTasks(_ result: inout FairnessResult, _ study: FairnessStudy) {
         guard !result.waits.isEmpty else { return }
         let waits = result.waits.sorted()
         result.measures[.waitMean] = Statistics.mean(waits)
@@ -66,6 +68,8 @@ extension StudyRun {
         result.measures[.slowdownP99] = Statistics.quantile(0.99, of: slowdowns)
         result.measures[.slowdownP999] = Statistics.quantile(0.999, of: slowdowns)
         result.measures[.slowdownMax] = slowdowns.last
+        let starved = starvedCount(factor: study.starvationFactor)
+        if let starved { result.measures[.starved] = Double(starved) / Double(waits.count) }
         if let last = tasks.compactMap(\.ended).max() {
             result.measures[.makespan] = Double(last) / 1e9
         }
@@ -88,8 +92,14 @@ extension StudyRun {
             guard length > 0 else { continue }
             busy[span.node] += Double(length) * Double(tasks[span.task].demand.cpuMillis)
         }
-        let window = Double(max(1, lastSubmission - warmUpEnd))
-        return zip(busy, capacities).map { $0 / Double(max(1, $1.cpuMillis)) / window }
+        var windows = capacities.map { _ in Double(max(1, lastSubmission - warmUpEnd)) }
+        for absence in absences {
+            let length = min(absence.to, lastSubmission) - max(absence.from, warmUpEnd)
+            windows[absence.node] = max(1, windows[absence.node] - Double(max(0, length)))
+        }
+        return capacities.indices.map {
+            busy[$0] / Double(max(1, capacities[$0].cpuMillis)) / windows[$0]
+        }
     }
 
     private func measureNodes(_ result: inout FairnessResult) {
@@ -128,7 +138,10 @@ extension StudyRun {
                 used[changes[next].node] += changes[next].millis
                 next += 1
             }
-            let shares = zip(used, capacities).map { Double($0) / Double(max(1, $1.cpuMillis)) }
+            let away = Set(absences.filter { ($0.from...$0.to).contains(time) }.map(\.node))
+            let shares = capacities.indices.filter { !away.contains($0) }.map {
+                Double(used[$0]) / Double(max(1, capacities[$0].cpuMillis))
+            }
             samples.append(
                 StudySample(
                     seconds: Double(time) / 1e9, meanLoad: Statistics.mean(shares),
@@ -148,5 +161,13 @@ extension StudyRun {
         result.measures[.lockRequests] = Double(costs.claimRequests) / tasks
         result.measures[.claims] = Double(costs.claims) / tasks
         result.measures[.claimsWasted] = Double(costs.denials) / Double(costs.claims)
+        let delays = self.tasks.filter { $0.submitted >= warmUpEnd }
+            .compactMap { task in task.claimed.map { Double($0 - task.submitted) / 1e9 } }.sorted()
+        if !delays.isEmpty {
+            result.measures[.claimDelayP50] = Statistics.quantile(0.5, of: delays)
+        }
+        guard !claimLatencies.isEmpty else { return }
+        result.measures[.claimLatencyMean] = Statistics.mean(claimLatencies)
+        result.measures[.claimLatencyP95] = Statistics.quantile(0.95, of: claimLatencies.sorted())
     }
 }

@@ -16,6 +16,8 @@ package struct StudyRun: Sendable {
         package var submitted: Int64
         /// How long it runs on a machine of speed 1.
         package var service: Int64
+        /// When a claim on it was first granted, if one was.
+        package var claimed: Int64?
         /// When its program first started, if it did.
         package var started: Int64?
         /// When its program ended by itself, if it did.
@@ -83,12 +85,39 @@ package struct StudyRun: Sendable {
         }
     }
 
+    /// A node that was not there for a while.
+    package struct Absence: Hashable, Sendable {
+        /// The node.
+        package var node: Int
+        /// Since when.
+        package var from: Int64
+        /// Until when.
+        package var to: Int64
+
+        /// Makes an absence.
+        package init(node: Int, from: Int64, to: Int64) {
+            self.node = node
+            self.from = from
+            self.to = to
+        }
+    }
+
     /// What each node gives to tasks.
     package var capacities: [Resources]
+    /// The users.
+    package var users: [StudyUser]
     /// The tasks in the order of their submission.
     package var tasks: [Task]
     /// All executions, in the order of their ends.
     package var spans: [Span] = []
+    /// Which nodes were not there when.
+    package var absences: [Absence] = []
+    /// When the last incident began, if there was one.
+    package var lastIncident: Int64?
+    /// How long each task would have waited in one line before all nodes.
+    package var fairWaits: [Int64] = []
+    /// How long claims took from the request to the answer, in seconds.
+    package var claimLatencies: [Double] = []
     /// The end of the warm-up.
     package var warmUpEnd: Int64
     /// When the last task was submitted.
@@ -102,11 +131,41 @@ package struct StudyRun: Sendable {
 
     /// Makes a run in which nothing has happened yet.
     package init(
-        capacities: [Resources], tasks: [Task], warmUpEnd: Int64, lastSubmission: Int64
+        capacities: [Resources], users: [StudyUser] = [StudyUser("user")], tasks: [Task],
+        warmUpEnd: Int64, lastSubmission: Int64
     ) {
         self.capacities = capacities
+        self.users = users
         self.tasks = tasks
         self.warmUpEnd = warmUpEnd
         self.lastSubmission = lastSubmission
+    }
+}
+
+extension StudyRun {
+    /// The machines and tasks of a study, to which nothing has happened yet.
+    init(_ study: FairnessStudy, _ workload: Workload) {
+        let last = workload.lastSubmission
+        self.init(
+            capacities: (0..<study.nodeCount).map(study.capacity), users: workload.users,
+            tasks: workload.tasks, warmUpEnd: Int64(Double(last) * study.warmUpShare),
+            lastSubmission: last)
+        lastIncident = study.incidents.map(\.start.nanoseconds).max()
+        for (incident, nodes) in zip(study.incidents, study.incidentNodes)
+        where incident.kind == .loss {
+            absences += nodes.map {
+                Absence(node: $0, from: incident.start.nanoseconds, to: incident.end ?? .max)
+            }
+        }
+    }
+
+    /// How long after the last submission all tasks must have ended: long after they should have.
+    func finishingLimit(_ study: FairnessStudy) -> Duration {
+        let work = tasks.reduce(0.0) { $0 + Double($1.service) * Double($1.demand.cpuMillis) }
+        let cores = capacities.reduce(0.0) { $0 + Double($1.cpuMillis) }
+        let longest = tasks.map(\.service).max() ?? 0
+        let slowest = study.speeds.min() ?? 1
+        return .nanoseconds(Int64(10 * (work / cores + Double(longest)) / slowest))
+            + .seconds(600)
     }
 }

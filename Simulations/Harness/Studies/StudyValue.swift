@@ -118,6 +118,46 @@ package struct ByteCount: Hashable, Comparable, StudyValue {
     }
 }
 
+extension String: StudyValue {
+    /// Any text.
+    package init(text: String) throws(StudyError) { self = text }
+
+    /// Itself.
+    package var text: String { self }
+}
+
+/// From a shortest to a longest time.
+package struct DelayRange: Hashable, StudyValue {
+    /// The shortest.
+    package var least: Duration
+    /// The longest.
+    package var most: Duration
+
+    /// Makes a range.
+    package init(_ least: Duration, _ most: Duration) {
+        self.least = least
+        self.most = most
+    }
+
+    /// `LEAST-MOST`, or one duration; up to a minute.
+    package init(text: String) throws(StudyError) {
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard (1...2).contains(ends.count), let first = ends.first, let last = ends.last else {
+            throw StudyError("'\(text)' is no range such as 100us-600us")
+        }
+        self.init(try Duration(text: String(first)), try Duration(text: String(last)))
+        guard least >= .zero, least <= most, most <= .seconds(60) else {
+            throw StudyError("'\(text)' must rise, from 0s or more to 60s or less")
+        }
+    }
+
+    /// Both ends, or the one that there is.
+    package var text: String { least == most ? least.text : "\(least.text)-\(most.text)" }
+
+    /// In the middle, in seconds.
+    var meanSeconds: Double { (least.seconds + most.seconds) / 2 }
+}
+
 extension Array: StudyValue where Element: StudyValue {
     /// Values with commas between them; commas in brackets belong to a value.
     package init(text: String) throws(StudyError) {

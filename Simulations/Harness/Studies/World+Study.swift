@@ -1,34 +1,51 @@
 import Cluster
 import Model
 
+/// What happens to machines in a study.
+enum StudyStep {
+    /// An incident begins.
+    case begin(StudyIncident, [Int])
+    /// An incident is over.
+    case end(StudyIncident, [Int])
+}
+
 extension World {
     /// Runs a study; the same study gives the same result.
     package static func study(_ study: FairnessStudy) -> FairnessResult {
         let workload = Workload(study)
-        let capacities = (0..<study.nodeCount).map(study.capacity)
-        let last = workload.lastSubmission
-        var run = StudyRun(
-            capacities: capacities, tasks: workload.tasks,
-            warmUpEnd: Int64(Double(last) * study.warmUpShare), lastSubmission: last)
+        var run = StudyRun(study, workload)
+        if let problem = study.problem(with: workload) {
+            run.violation = Violation(message: problem.description, time: 0)
+            return run.result(study)
+        }
         switch study.policy.kind {
         case .policy(let policy): World(study, policy).perform(study, &run)
-        case .reference:
-            run.violation = Violation(message: "reference schedulers don't run yet", time: 0)
+        case .reference(let reference): reference.perform(study, &run)
         }
+        run.fairWaits = workload.fairWaits(study)
         return run.result(study)
     }
 
-    /// A cluster without faults.
+    /// A cluster in which nothing goes wrong but what the study says.
     private convenience init(_ study: FairnessStudy, _ policy: StealPolicy) {
         var scenario = Scenario(
             seed: study.seed, nodeCount: study.nodeCount, taskCount: study.taskCount)
         scenario.faultKinds = []
         scenario.profile = .lan
         scenario.policy = policy
-        scenario.retention = .seconds(3_600)
+        scenario.retention = study.retention
         scenario.capacities = (0..<study.nodeCount).map(study.capacity)
         self.init(scenario)
         isStudy = true
+        clients.retention = study.retention
+        clients.retries = !study.incidents.isEmpty
+        network.conditions.delayMin = study.delay.least
+        network.conditions.delayMax = study.delay.most
+        for machine in machines {
+            machine.runtime.speed = study.speed(of: machine.index)
+            machine.runtime.latency.create = (study.startup * 0.3, study.startup * 1.7)
+            machine.runtime.latency.start = (.zero, .zero)
+        }
     }
 
     private func perform(_ study: FairnessStudy, _ run: inout StudyRun) {
@@ -37,16 +54,20 @@ extension World {
         var before = StudyRun.Costs()
         if checker.violation == nil {
             submit(run.tasks, from: start)
+            plan(study, from: start)
             self.run(until: start + run.warmUpEnd)
             before = costs
             self.run(until: start + run.lastSubmission)
-            finish(within: study.meanService * 100)
+            finish(within: run.finishingLimit(study))
         }
         for (number, job) in clients.jobs.enumerated() {
+            run.tasks[number].claimed = job.claimed.map { $0 - start }
             run.tasks[number].started = job.started.map { $0 - start }
             run.tasks[number].ended = job.ended.map { $0 - start }
         }
-        run.spans = executions.spans(from: start, until: now) { clients.number(of: $0) }
+        run.spans = log.spans(from: start, until: now) { clients.number(of: $0) }
+        run.claimLatencies = log.claims.filter { $0.asked >= start + run.warmUpEnd }
+            .map { Double($0.latency) / 1e9 }
         run.end = now - start
         run.costs = costs - before
         run.violation = checker.violation
@@ -65,10 +86,10 @@ extension World {
     }
 
     private func finish(within limit: Duration) {
-        let end = now + limit.nanoseconds
-        run(until: end) { clients.endedCount == clients.jobs.count }
+        run(until: now + limit.nanoseconds) { clients.endedCount == clients.jobs.count }
         if clients.endedCount < clients.jobs.count {
-            checker.fail("not all tasks have ended", at: now)
+            let missing = clients.jobs.count - clients.endedCount
+            checker.fail("\(missing) tasks have not ended", at: now)
         }
     }
 
@@ -82,40 +103,49 @@ extension World {
         costs.events = counts.events
         return costs
     }
-}
 
-/// Which program ran where and when.
-struct Executions {
-    private struct Record {
-        var task: TaskID
-        var node: Int
-        var from: Int64
-        var to: Int64
-    }
+    // MARK: Incidents
 
-    private var running: [ContainerID: (node: Int, from: Int64)] = [:]
-    private var records: [Record] = []
-
-    mutating func began(_ id: ContainerID, on node: Int, at now: Int64) {
-        running[id] = (node, now)
-    }
-
-    mutating func ended(_ id: ContainerID, at now: Int64) {
-        guard let (node, from) = running.removeValue(forKey: id) else { return }
-        records.append(Record(task: id.task, node: node, from: from, to: now))
-    }
-
-    /// All executions in the order of their ends; what still runs ends at `end`.
-    func spans(
-        from start: Int64, until end: Int64, number: (TaskID) -> Int?
-    ) -> [StudyRun.Span] {
-        let unfinished = running.sorted { $0.key < $1.key }.map {
-            Record(task: $0.key.task, node: $0.value.node, from: $0.value.from, to: end)
+    private func plan(_ study: FairnessStudy, from start: Int64) {
+        for (incident, nodes) in zip(study.incidents, study.incidentNodes) {
+            queue.insert(
+                .study(.begin(incident, nodes)), at: start + incident.start.nanoseconds)
+            guard let end = incident.end else { continue }
+            queue.insert(.study(.end(incident, nodes)), at: start + end)
         }
-        return (records + unfinished).compactMap { record in
-            guard let task = number(record.task) else { return nil }
-            return StudyRun.Span(
-                node: record.node, task: task, from: record.from - start, to: record.to - start)
+    }
+
+    func perform(_ step: StudyStep) {
+        switch step {
+        case .begin(let incident, let nodes):
+            switch incident.kind {
+            case .loss: for node in nodes { reboot(machines[node]) }
+            case .slow(let share): for node in nodes { changeSpeed(of: machines[node], by: share) }
+            case .partition: forBothWays(nodes) { network.cut(from: $0, to: $1) }
+            }
+        case .end(let incident, let nodes):
+            switch incident.kind {
+            case .loss: for node in nodes { start(machines[node]) }
+            case .slow(let share):
+                for node in nodes { changeSpeed(of: machines[node], by: 1 / share) }
+            case .partition: forBothWays(nodes) { network.mend(from: $0, to: $1) }
+            }
+        }
+    }
+
+    private func forBothWays(_ nodes: [Int], _ body: ([Int], [Int]) -> Void) {
+        let inside = Set(nodes)
+        let others = machines.indices.filter { !inside.contains($0) }
+        body(nodes, others)
+        body(others, nodes)
+    }
+
+    private func changeSpeed(of machine: Machine, by share: Double) {
+        let old = machine.runtime.speed
+        machine.runtime.speed = old * share
+        let delays = log.changed(machine.index, from: old, to: old * share, at: now)
+        for (id, delay) in delays {
+            schedule(machine.runtime.postponed(id, by: delay), on: machine)
         }
     }
 }

@@ -40,7 +40,9 @@ extension World {
         trace.note("\(machine.name) \(id) runs", at: now)
         checker.started(
             id, on: machine.name, at: now, attemptsMax: clients.attemptsMax(of: id.task))
-        if isStudy { executions.began(id, on: machine.index, at: now) }
+        if isStudy, let work = machine.runtime[id]?.behaviour.runTime {
+            log.began(id, on: machine.index, work: work, at: now)
+        }
         clients.started(id.task, at: now)
     }
 
@@ -49,7 +51,7 @@ extension World {
         var exit: ExitStatus?
         if case .exited(let status)? = event { exit = status }
         checker.ended(id, exit: exit, on: machine.name)
-        if isStudy { executions.ended(id, at: now) }
+        if isStudy { log.ended(id, at: now) }
         clients.ended(id.task, exit: exit, at: now)
     }
 }
