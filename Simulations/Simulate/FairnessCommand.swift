@@ -1,5 +1,4 @@
 import ArgumentParser
-import Cluster
 import Foundation
 import Model
 import SimulationHarness
@@ -13,7 +12,7 @@ struct FairnessCommand: AsyncParsableCommand {
     @Option(help: "How many nodes, 1 to 2,000.")
     var nodes = 50
 
-    @Option(help: "The policies: some of \(policyNames), separated by commas.")
+    @Option(help: "The policies: some of \(Contender.policyNames), with commas.")
     var policy = "proportional,none,random"
 
     @Option(help: "The share of all cores that the tasks keep busy, above 0 and below 1.")
@@ -59,14 +58,17 @@ struct FairnessCommand: AsyncParsableCommand {
             seed: seed, nodeCount: nodes, taskCount: tasks ?? 20 * nodes, load: load)
         study.meanService = .nanoseconds(Int64(service * 1e9))
         study.coresPerNode = cores
-        study.isUneven = uneven
-        let fixed = study
-        let policies = try policies()
+        if uneven { study.sizes = [1, 2] }
+        let studies = try policies().map { policy in
+            var own = study
+            own.policy = policy
+            return own
+        }
         var results: [FairnessResult] = []
         await Crew.perform(
-            policies, { World.study(fixed, policy: $0, name: $0.name) }
+            studies, { World.study($0) }
         ) { results.append($0) }
-        let order = policies.map(\.name)
+        let order = studies.map(\.policy.text)
         results.sort {
             (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
         }
@@ -78,19 +80,16 @@ struct FairnessCommand: AsyncParsableCommand {
         if results.contains(where: { $0.violation != nil }) { throw ExitCode.failure }
     }
 
-    private func policies() throws -> [StealPolicy] {
+    private func policies() throws -> [Contender] {
         var seen: Set<String> = []
-        return try policy.split(separator: ",", omittingEmptySubsequences: false).map { word in
-            guard let known = StealPolicy.named(word) else {
-                throw ValidationError(
-                    "--policy does not know '\(word)'; it knows \(FairnessCommand.policyNames)")
-            }
-            guard seen.insert(known.name).inserted else {
-                throw ValidationError("--policy names \(word) twice")
-            }
-            return known
+        let contenders: [Contender]
+        do { contenders = try [Contender](text: policy) } catch {
+            throw ValidationError("--policy: \(error)")
         }
+        guard !contenders.isEmpty else { throw ValidationError("--policy names nobody") }
+        for contender in contenders where !seen.insert(contender.text).inserted {
+            throw ValidationError("--policy names \(contender.text) twice")
+        }
+        return contenders
     }
-
-    private static let policyNames = StealPolicy.all.map(\.name).joined(separator: ", ")
 }

@@ -93,7 +93,7 @@ extension Node {
     private mutating func offer(_ record: TaskRecord, at now: Instant) {
         guard queue[record.id] == nil, claimsInFlight[record.id] == nil else { return }
         let rank = configuration.policy.candidateRank(
-            of: id, for: record.id, memberCount: membership.members.count)
+            of: id, for: record.id, memberCount: membership.memberCount)
         queue.insert(
             record.id, resources: needsOnlyClose(record) ? .zero : record.spec.resources,
             rank: rank, at: now, generator: random.split())

@@ -158,6 +158,9 @@ package struct Membership: Sendable {
     /// All members, this node included, in order of their IDs.
     package var members: [MemberInfo] { order.compactMap { table[$0]?.info } }
 
+    /// How many members there are, this node included, whatever their state.
+    package var memberCount: Int { order.count }
+
     /// What is known about one member.
     package func member(_ node: NodeID) -> MemberInfo? { table[node]?.info }
 

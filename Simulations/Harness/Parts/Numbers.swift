@@ -15,6 +15,21 @@ package func logarithm(_ value: Double) -> Double {
     return 2 * sum + Double(value.exponent) * 0.693_147_180_559_945_3
 }
 
+/// The sine of an angle, exact to about 15 digits for angles of a few turns.
+///
+/// Source: reduction to −π/2…π/2, then the series.
+package func sine(_ angle: Double) -> Double {
+    let halfTurns = (angle / .pi).rounded()
+    let rest = angle - halfTurns * .pi
+    var term = rest
+    var sum = rest
+    for number in stride(from: 2.0, to: 30, by: 2) {
+        term *= -rest * rest / (number * (number + 1))
+        sum += term
+    }
+    return halfTurns.truncatingRemainder(dividingBy: 2) == 0 ? sum : -sum
+}
+
 /// e to the power of a number, exact to about 15 digits; saturates where a `Double` does.
 ///
 /// Source: reduction to |x| ≤ ln 2 / 2, then the series.

@@ -57,6 +57,8 @@ package struct VirtualRuntime: Sendable {
     private var random: SeededGenerator
     /// How long steps take.
     package var latency = RuntimeLatency()
+    /// Programs take their run time over this.
+    package var speed = 1.0
     /// A command that makes no sense where it came, for the checker.
     package private(set) var misuse: String?
 
@@ -178,7 +180,9 @@ package struct VirtualRuntime: Sendable {
             outcome.next.append(
                 self.step(
                     step.id, .exited(container.behaviour.exit),
-                    container.behaviour.runTime.nanoseconds))
+                    speed == 1
+                        ? container.behaviour.runTime.nanoseconds
+                        : Int64(Double(container.behaviour.runTime.nanoseconds) / speed)))
         case (.exited, .running), (.failed, .starting), (.failed, .created),
             (.vanished, .creating), (.vanished, .created), (.vanished, .starting),
             (.vanished, .running):
@@ -199,6 +203,15 @@ package struct VirtualRuntime: Sendable {
     /// The kernel kills a running container at once.
     package func killing(of id: ContainerID) -> Step? {
         ending(id, .exited(ExitStatus(code: 137)))
+    }
+
+    /// A running program ends by itself at another time than was said before.
+    package mutating func postponed(_ id: ContainerID, by delay: Int64) -> [Step] {
+        guard let container = containers[id], container.phase == .running, !container.isBusy
+        else { return [] }
+        lastGeneration += 1
+        containers[id]?.generation = lastGeneration
+        return [step(id, .exited(container.behaviour.exit), delay)]
     }
 
     private func ending(_ id: ContainerID, _ event: ContainerEvent) -> Step? {

@@ -13,6 +13,8 @@ package enum Distribution: Hashable, Sendable {
     ///
     /// Source: Crovella, Harchol-Balter, Murta, "Task assignment in a distributed system" (1998).
     case boundedPareto(shape: Double, least: Double, most: Double)
+    /// The logarithm is normally distributed, with a standard deviation of `sigma`.
+    case lognormal(mean: Double, sigma: Double)
 
     /// A bounded Pareto distribution of a given mean, whose largest value is `spread` times the
     /// least; `spread` above 1.
@@ -30,6 +32,7 @@ package enum Distribution: Hashable, Sendable {
         case .uniform(let least, let most): (least + most) / 2
         case .boundedPareto(let shape, let least, let most):
             Distribution.paretoMoment(1, shape, least, most)
+        case .lognormal(let mean, _): mean
         }
     }
 
@@ -41,6 +44,7 @@ package enum Distribution: Hashable, Sendable {
         case .uniform(let least, let most): (least * least + least * most + most * most) / 3
         case .boundedPareto(let shape, let least, let most):
             Distribution.paretoMoment(2, shape, least, most)
+        case .lognormal(let mean, let sigma): mean * mean * powerOfE(sigma * sigma)
         }
     }
 
@@ -54,6 +58,21 @@ package enum Distribution: Hashable, Sendable {
             least
                 * power(
                     1 - random.fraction() * (1 - power(least / most, shape)), -1 / shape)
+        case .lognormal(let mean, let sigma):
+            mean * powerOfE(sigma * Distribution.normal(using: &random) - sigma * sigma / 2)
+        }
+    }
+
+    /// A draw of mean 0 and variance 1.
+    ///
+    /// Source: Marsaglia, Bray, "A convenient method for generating normal variables" (1964).
+    private static func normal(using random: inout SeededGenerator) -> Double {
+        while true {
+            let x = 2 * random.fraction() - 1
+            let y = 2 * random.fraction() - 1
+            let square = x * x + y * y
+            guard square > 0, square < 1 else { continue }
+            return x * (-2 * logarithm(square) / square).squareRoot()
         }
     }
 
@@ -70,5 +89,8 @@ package enum Distribution: Hashable, Sendable {
 
 /// A positive number to any power.
 private func power(_ base: Double, _ exponent: Double) -> Double {
-    exponential(exponent * logarithm(base))
+    powerOfE(exponent * logarithm(base))
 }
+
+/// `exponential` by a name that no distribution has.
+private func powerOfE(_ exponent: Double) -> Double { exponential(exponent) }

@@ -121,15 +121,4 @@ package enum StudentT {
     private static func tangent(_ angle: Double) -> Double { sine(angle) / cosine(angle) }
 
     private static func cosine(_ angle: Double) -> Double { sine(Double.pi / 2 - angle) }
-
-    /// By its series; 0…π/2.
-    private static func sine(_ angle: Double) -> Double {
-        var term = angle
-        var sum = angle
-        for number in stride(from: 2.0, to: 30, by: 2) {
-            term *= -angle * angle / (number * (number + 1))
-            sum += term
-        }
-        return sum
-    }
 }

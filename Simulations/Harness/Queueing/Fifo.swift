@@ -5,6 +5,7 @@ struct Fifo: Sendable {
 
     var count: Int { items.count - head }
     var isEmpty: Bool { items.count == head }
+    var first: Int? { head < items.count ? Int(items[head]) : nil }
 
     mutating func append(_ item: Int) { items.append(Int32(truncatingIfNeeded: item)) }
 

@@ -1,48 +1,5 @@
 package import Model
 
-/// What a queueing system consists of; with the seed it fixes every step.
-package struct QueueingSetting: Sendable {
-    /// How many workers there are.
-    package var workerCount: Int
-    /// How many tasks a worker runs at a time.
-    package var slotsPerWorker = 1
-    /// What all slots together are given to do, as a share of what they can: above 0, below 1.
-    package var load: Double
-    /// How long a task runs, in seconds.
-    package var service = Distribution.exponential(mean: 1)
-    /// How many tasks a job has; it has ended when all of them have.
-    package var tasksPerJob = 1
-    /// Whether all tasks of a job run equally long.
-    package var isServiceShared = true
-    /// How long a message takes, in seconds.
-    package var networkDelay = 0.0
-    /// Every random choice descends from it.
-    package var seed: UInt64
-
-    /// Makes a setting with every other value at its default.
-    package init(workerCount: Int, load: Double, seed: UInt64) {
-        self.workerCount = workerCount
-        self.load = load
-        self.seed = seed
-    }
-
-    /// The mean time between two jobs, in seconds.
-    package var interval: Double {
-        service.mean * Double(tasksPerJob)
-            / (load * Double(workerCount) * Double(slotsPerWorker))
-    }
-}
-
-/// A job whose last task has started, so that its end is known: nothing stops what runs.
-package struct JobRecord: Sendable {
-    /// Its place among all jobs, in the order of their arrival, from 0.
-    package var number: Int
-    /// When it arrived, in seconds.
-    package var arrived: Double
-    /// From its arrival to the end of its last task, in seconds.
-    package var response: Double
-}
-
 /// Jobs, the workers that run them, and the messages between them, in virtual time.
 ///
 /// The studies' yardstick: schedulers of the literature and such as know everything
@@ -76,6 +33,7 @@ package final class QueueingSystem {
         var number = 0
         var arrived: Int64 = 0
         var service: Int64 = 0
+        var demand = QueueingSystem.slot
         var lastEnd: Int64 = 0
         var unstarted = 0
         /// Tasks and messages that still name the job; its place is free when there are none.
@@ -83,7 +41,10 @@ package final class QueueingSystem {
     }
 
     private struct Worker {
-        var freeSlots: Int
+        let capacity: Resources
+        let speed: Double
+        var free: Resources
+        var taskCount = 0
         var waiting = Fifo()
     }
 
@@ -96,6 +57,8 @@ package final class QueueingSystem {
     package private(set) var now: Int64 = 0
     /// How many messages were sent.
     package private(set) var messageCount = 0
+    /// How many events there were.
+    package private(set) var eventCount = 0
     private var arrivals: SeededGenerator
     private var lengths: SeededGenerator
     private var queue = EventQueue<Event>()
@@ -104,6 +67,12 @@ package final class QueueingSystem {
     private var freeJobs: [Int] = []
     private var arrivalCount = 0
     private var justStarted: [JobRecord] = []
+    private var starts: SeededGenerator
+    /// What runs where and when, of a plan: nothing stops what runs.
+    package private(set) var spans: [StudyRun.Span] = []
+
+    /// What a task takes that asks for nothing in particular.
+    private static let slot = Resources(cpuMillis: 1_000, memoryBytes: 0)
 
     /// Makes a system in which nothing has arrived yet.
     package init(_ setting: QueueingSetting) {
@@ -112,8 +81,15 @@ package final class QueueingSystem {
         arrivals = seeds.split()
         lengths = seeds.split()
         random = seeds.split()
-        workers = Array(
-            repeating: Worker(freeSlots: setting.slotsPerWorker), count: setting.workerCount)
+        starts = seeds.split()
+        workers = (0..<setting.workerCount).map { number in
+            let slots = Resources(
+                cpuMillis: UInt32(setting.slotsPerWorker) * 1_000, memoryBytes: 0)
+            let capacity = setting.capacities.isEmpty ? slots : setting.capacities[number]
+            return Worker(
+                capacity: capacity, speed: setting.speeds[number % setting.speeds.count],
+                free: capacity)
+        }
     }
 
     // MARK: Running
@@ -126,18 +102,21 @@ package final class QueueingSystem {
     package func run(
         by scheduler: inout some ReferenceScheduler, until observe: (JobRecord) -> Bool
     ) {
-        queue.insert(.arrival, at: nextArrival())
+        planArrival()
         while let (time, event) = queue.popFirst() {
             now = time
+            eventCount += 1
             switch event {
             case .arrival:
-                queue.insert(.arrival, at: nextArrival())
-                scheduler.arrived(admit(), in: self)
+                let job = admit()
+                planArrival()
+                scheduler.arrived(job, in: self)
             case .message(let message):
                 scheduler.received(message, in: self)
                 release(message.job)
             case .ended(let job, let worker):
-                workers[worker].freeSlots += 1
+                giveBack(jobs[job].demand, to: worker)
+                workers[worker].taskCount -= 1
                 release(job)
                 scheduler.slotFreed(at: worker, in: self)
             }
@@ -147,15 +126,27 @@ package final class QueueingSystem {
         }
     }
 
-    private func nextArrival() -> Int64 {
+    private func planArrival() {
+        if let plan = setting.plan {
+            if arrivalCount < plan.count {
+                queue.insert(.arrival, at: plan[arrivalCount].arrived)
+            }
+            return
+        }
         let gap = Distribution.exponential(mean: setting.interval).draw(using: &arrivals)
-        return now + Int64(gap * 1e9)
+        queue.insert(.arrival, at: now + Int64(gap * 1e9))
     }
 
     private func admit() -> Int {
-        let job = Job(
-            number: arrivalCount, arrived: now, service: drawService(),
-            unstarted: setting.tasksPerJob, references: setting.tasksPerJob)
+        var job = Job(number: arrivalCount, arrived: now)
+        if let planned = setting.plan?[arrivalCount] {
+            job.demand = planned.demand
+            job.unstarted = planned.services.count
+        } else {
+            job.service = drawService()
+            job.unstarted = setting.tasksPerJob
+        }
+        job.references = job.unstarted
         arrivalCount += 1
         if let place = freeJobs.popLast() {
             jobs[place] = job
@@ -182,8 +173,25 @@ package final class QueueingSystem {
     /// How many tasks of a job have not been started.
     package func unstarted(of job: Int) -> Int { jobs[job].unstarted }
 
-    /// How many slots of a worker are free.
-    package func freeSlots(of worker: Int) -> Int { workers[worker].freeSlots }
+    /// What each task of a job asks for.
+    package func demand(of job: Int) -> Resources { jobs[job].demand }
+
+    /// Whether a worker could run a task of a job now.
+    package func hasRoom(for job: Int, at worker: Int) -> Bool {
+        jobs[job].demand.fits(within: workers[worker].free)
+    }
+
+    /// The share of a worker that is taken: of its scarcer resource.
+    package func load(of worker: Int) -> Double {
+        let state = workers[worker]
+        let taken = Resources(
+            cpuMillis: state.capacity.cpuMillis - state.free.cpuMillis,
+            memoryBytes: state.capacity.memoryBytes - state.free.memoryBytes)
+        return taken.dominantShare(of: state.capacity)
+    }
+
+    /// How fast a worker is.
+    package func speed(of worker: Int) -> Double { workers[worker].speed }
 
     /// How many tasks, or places for tasks, wait at a worker.
     package func waiting(at worker: Int) -> Int { workers[worker].waiting.count }
@@ -191,15 +199,15 @@ package final class QueueingSystem {
     /// How long a worker's line is: negative for free slots, as Sparrow counts.
     package func lineLength(of worker: Int) -> Int {
         let state = workers[worker]
-        return state.freeSlots > 0 ? -state.freeSlots : state.waiting.count
+        return state.waiting.isEmpty ? -Int(state.free.cpuMillis / 1_000) : state.waiting.count
     }
 
     /// How many tasks a worker has, running and waiting.
     package func taskCount(of worker: Int) -> Int {
-        setting.slotsPerWorker - workers[worker].freeSlots + workers[worker].waiting.count
+        workers[worker].taskCount + workers[worker].waiting.count
     }
 
-    /// Starts one of a job's tasks on a worker with a free slot.
+    /// Starts one of a job's tasks on a worker that has room.
     ///
     /// - Parameters:
     ///   - job: The job.
@@ -207,11 +215,10 @@ package final class QueueingSystem {
     ///   - lead: For how long the slot is taken before the task begins to run, in nanoseconds.
     ///   - trail: For how long it is taken after the task's end.
     package func start(_ job: Int, on worker: Int, lead: Int64 = 0, trail: Int64 = 0) {
-        precondition(workers[worker].freeSlots > 0, "a task needs a slot")
         precondition(jobs[job].unstarted > 0, "a job has so many tasks and no more")
-        workers[worker].freeSlots -= 1
-        let length = setting.isServiceShared ? jobs[job].service : drawService()
-        let end = now + lead + length
+        take(jobs[job].demand, from: worker)
+        workers[worker].taskCount += 1
+        let end = run(job, on: worker, from: now + lead)
         jobs[job].unstarted -= 1
         jobs[job].lastEnd = max(jobs[job].lastEnd, end)
         queue.insert(.ended(job: job, worker: worker), at: end + trail)
@@ -223,19 +230,43 @@ package final class QueueingSystem {
                 response: Double(record.lastEnd - record.arrived) / 1e9))
     }
 
-    /// Keeps a slot busy without a task, until a message of the scheduler gives it back.
-    package func hold(_ worker: Int) {
-        precondition(workers[worker].freeSlots > 0, "only a free slot can be held")
-        workers[worker].freeSlots -= 1
+    /// When a task of a job ends that a worker takes at a time.
+    private func run(_ job: Int, on worker: Int, from time: Int64) -> Int64 {
+        guard let planned = setting.plan?[jobs[job].number] else {
+            return time + (setting.isServiceShared ? jobs[job].service : drawService())
+        }
+        let task = planned.services.endIndex - jobs[job].unstarted
+        let begin = time + Int64(setting.startup.draw(using: &starts) * 1e9)
+        let length = Double(planned.services[task]) / workers[worker].speed
+        let end = begin + Int64(length)
+        spans.append(StudyRun.Span(node: worker, task: task, from: begin, to: end))
+        return end
     }
 
-    /// Gives a held slot back.
-    package func unhold(_ worker: Int) { workers[worker].freeSlots += 1 }
+    /// Keeps room for a task busy without one, until a message of the scheduler gives it back.
+    package func hold(_ worker: Int, for job: Int) { take(jobs[job].demand, from: worker) }
+
+    /// Gives held room back.
+    package func unhold(_ worker: Int, for job: Int) { giveBack(jobs[job].demand, to: worker) }
+
+    private func take(_ demand: Resources, from worker: Int) {
+        precondition(demand.fits(within: workers[worker].free), "a task needs room")
+        workers[worker].free.cpuMillis -= demand.cpuMillis
+        workers[worker].free.memoryBytes -= demand.memoryBytes
+    }
+
+    private func giveBack(_ demand: Resources, to worker: Int) {
+        workers[worker].free.cpuMillis += demand.cpuMillis
+        workers[worker].free.memoryBytes += demand.memoryBytes
+    }
 
     /// Puts a task of a job into a worker's line, or a place for one.
     package func enqueue(_ job: Int, at worker: Int) {
         workers[worker].waiting.append(job)
     }
+
+    /// What is first in a worker's line.
+    package func first(at worker: Int) -> Int? { workers[worker].waiting.first }
 
     /// Takes the first out of a worker's line.
     package func dequeue(at worker: Int) -> Int? { workers[worker].waiting.popFirst() }
@@ -243,15 +274,17 @@ package final class QueueingSystem {
     /// Takes the last out of a worker's line.
     package func stealLast(from worker: Int) -> Int? { workers[worker].waiting.popLast() }
 
-    /// Starts what waits first at a worker, if it has a slot.
+    /// Starts what waits at a worker, in its order, as long as there is room.
     package func startNext(at worker: Int) {
-        guard workers[worker].freeSlots > 0, let job = dequeue(at: worker) else { return }
-        start(job, on: worker)
+        while let job = first(at: worker), hasRoom(for: job, at: worker) {
+            _ = dequeue(at: worker)
+            start(job, on: worker)
+        }
     }
 
     /// Sends a message, which takes so many network delays; it keeps the job known meanwhile.
     package func send(_ message: Message, delays: Int64 = 1) {
-        messageCount += 1
+        if jobs[message.job].arrived >= setting.uncountedUntil { messageCount += 1 }
         jobs[message.job].references += 1
         queue.insert(.message(message), at: now + delays * delay)
     }
@@ -262,17 +295,33 @@ package final class QueueingSystem {
     /// Undoes `retain`.
     package func forget(_ job: Int) { release(job) }
 
-    /// So many workers by chance, in an order by chance, no one twice, into `chosen`; all of them
-    /// when there are fewer.
-    package func draw(_ count: Int, into chosen: inout [Int]) {
+    /// So many workers by chance, in an order by chance, into `chosen`.
+    ///
+    /// Nobody is drawn again before all others are. Those that are too small for the job are passed
+    /// over, if one is named.
+    package func draw(_ count: Int, for job: Int? = nil, into chosen: inout [Int]) {
         chosen.removeAll(keepingCapacity: true)
         if marks.isEmpty { marks = Array(repeating: 0, count: setting.workerCount) }
-        round += 1
-        while chosen.count < min(count, setting.workerCount) {
+        var fitting = setting.workerCount
+        if let job, !setting.capacities.isEmpty {
+            fitting = workers.count { jobs[job].demand.fits(within: $0.capacity) }
+            precondition(fitting > 0, "a task fits no worker")
+        }
+        while chosen.count < count {
+            round += 1
+            for _ in 0..<min(count - chosen.count, fitting) {
+                chosen.append(pick(for: fitting < setting.workerCount ? job : nil))
+            }
+        }
+    }
+
+    private func pick(for job: Int?) -> Int {
+        while true {
             let pick = random.index(below: setting.workerCount)
             guard marks[pick] != round else { continue }
+            if let job, !jobs[job].demand.fits(within: workers[pick].capacity) { continue }
             marks[pick] = round
-            chosen.append(pick)
+            return pick
         }
     }
 

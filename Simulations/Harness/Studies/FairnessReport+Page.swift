@@ -122,9 +122,9 @@ extension FairnessReport {
                 Format.fixed($0, 2)
             }
             let cells =
-                [Format.fixed(result.jain, 4)] + times + factors + [
-                    Format.fixed(result.requestsPerTask, 2),
-                    "\(Format.fixed(100 * result.wastedShare, 1)) %",
+                [Format.fixed(result[.jain], 4)] + times + factors + [
+                    Format.fixed(result[.lockRequests], 2),
+                    "\(Format.fixed(100 * result[.claimsWasted], 1)) %",
                 ]
             return "<tr><th scope=\"row\"><i class=\"s\(number)\"></i>\(result.name)</th>"
                 + cells.map { "<td>\($0)</td>" }.joined() + "</tr>"

@@ -13,37 +13,18 @@ package struct FairnessReport: Sendable {
         self.results = results
     }
 
-    /// The columns of table and CSV: name, and how a result fills it.
-    private static let columns: [(name: String, value: @Sendable (FairnessResult) -> Double)] = [
-        ("jain", { $0.jain }),
-        ("wait_mean_s", { Spread($0.waits).mean }),
-        ("wait_p50_s", { Spread($0.waits).median }),
-        ("wait_p95_s", { Spread($0.waits).p95 }),
-        ("wait_p99_s", { Spread($0.waits).p99 }),
-        ("wait_max_s", { Spread($0.waits).largest }),
-        ("slowdown_mean", { Spread($0.slowdowns).mean }),
-        ("slowdown_p50", { Spread($0.slowdowns).median }),
-        ("slowdown_p95", { Spread($0.slowdowns).p95 }),
-        ("slowdown_p99", { Spread($0.slowdowns).p99 }),
-        ("slowdown_max", { Spread($0.slowdowns).largest }),
-        ("busy_mean", { Statistics.mean($0.busyShares) }),
-        ("imbalance_mean", { Statistics.mean($0.imbalance.map(\.deviation)) }),
-        ("lock_requests_per_task", { $0.requestsPerTask }),
-        ("claims_per_task", { $0.claimsPerTask }),
-        ("claims_wasted", { $0.wastedShare }),
-        ("packets_per_task", { $0.packetsPerTask }),
-    ]
-
     /// One line per policy, all numbers; the first line names them.
     package var csv: String {
         let head = ["policy", "nodes", "tasks", "load", "seed"]
-        var lines = [(head + FairnessReport.columns.map(\.name)).joined(separator: ",")]
+        var lines = [(head + Measure.allCases.map(\.name)).joined(separator: ",")]
         for result in results {
             let setting = [
-                result.name, "\(study.nodeCount)", "\(study.taskCount)",
+                quoted(result.name), "\(study.nodeCount)", "\(study.taskCount)",
                 Format.fixed(study.load, 3), "\(study.seed)",
             ]
-            let values = FairnessReport.columns.map { Format.fixed($0.value(result), 5) }
+            let values = Measure.allCases.map { measure in
+                result.measures[measure].map { Format.fixed($0, 5) } ?? ""
+            }
             lines.append((setting + values).joined(separator: ","))
         }
         return lines.joined(separator: "\n") + "\n"
@@ -64,13 +45,13 @@ package struct FairnessReport: Sendable {
             let slowdown = Spread(result.slowdowns)
             lines += [
                 "", "\(result.name):",
-                "  Jain's index     \(Format.fixed(result.jain, 4)) (busy time over capacity)",
+                "  Jain's index     \(Format.fixed(result[.jain], 4)) (busy time over capacity)",
                 "  wait             " + FairnessReport.row(wait, Format.seconds),
                 "  slowdown         " + FairnessReport.row(slowdown) { Format.fixed($0, 2) },
-                "  lock requests    \(Format.fixed(result.requestsPerTask, 2)) per task, "
-                    + "\(Format.fixed(result.claimsPerTask, 2)) claims per task, "
-                    + "\(Format.fixed(100 * result.wastedShare, 1)) % of them wasted",
-                "  packets          \(Format.fixed(result.packetsPerTask, 1)) per task",
+                "  lock requests    \(Format.fixed(result[.lockRequests], 2)) per task, "
+                    + "\(Format.fixed(result[.claims], 2)) claims per task, "
+                    + "\(Format.fixed(100 * result[.claimsWasted], 1)) % of them wasted",
+                "  packets          \(Format.fixed(result[.messages], 1)) per task",
             ]
             if let violation = result.violation { lines.append("  VIOLATION: \(violation)") }
         }
@@ -85,8 +66,13 @@ package struct FairnessReport: Sendable {
             "--tasks \(study.taskCount)", "--service \(study.meanService.seconds)",
             "--cores \(study.coresPerNode)",
         ]
-        if study.isUneven { words.append("--uneven") }
+        if study.sizes == [1, 2] { words.append("--uneven") }
         return (words + ["--seed \(study.seed)"]).joined(separator: " ")
+    }
+
+    /// A field that may hold commas.
+    private func quoted(_ field: String) -> String {
+        field.contains(",") ? "\"\(field)\"" : field
     }
 
     private static func row(_ spread: Spread, _ format: (Double) -> String) -> String {

@@ -1,31 +1,72 @@
-package import Cluster
+import Cluster
 import Model
 
-/// What a study of fairness consists of: a cluster without faults under a steady stream of tasks.
+/// What a study of fairness consists of: a cluster, a stream of tasks, and who spreads them.
+///
+/// Everything in it can be set by name, too: `parameters`.
 package struct FairnessStudy: Sendable {
-    /// Every random choice descends from it; all policies see the same tasks at the same times.
-    package var seed: UInt64
+    /// Every random choice descends from it; all contenders see the same tasks at the same times.
+    package var seed: UInt64 = 1
+    /// Who spreads the tasks.
+    package var policy = Contender(.proportional())
     /// How many machines there are.
-    package var nodeCount: Int
-    /// How many tasks are submitted, at random nodes.
-    package var taskCount: Int
-    /// The share of the cluster's cores that the tasks keep busy, 0…1.
-    package var load: Double
-    /// The mean run time of a task; run times are exponentially distributed.
-    package var meanService: Duration = .seconds(8)
-    /// How many cores a machine has; every task takes one.
+    package var nodeCount = 50
+    /// How many cores a machine of size 1 has.
     package var coresPerNode = 4
-    /// Whether every second machine has twice as many.
-    package var isUneven = false
+    /// How large machines are, in turn: 1 is `coresPerNode`.
+    package var sizes: [Double] = [1]
+    /// How much memory a machine of size 1 has.
+    package var memoryPerNode = ByteCount(64 << 30)
+    /// How fast machines are, in turn: a task takes its run time over this.
+    package var speeds: [Double] = [1]
+    /// How many tasks are submitted, at random nodes.
+    package var taskCount = 1_000
+    /// The share of the cluster's scarcer resource, cores or memory, that the tasks keep busy.
+    package var load = 0.8
+    /// How jobs come.
+    package var arrivals = Arrivals.poisson
+    /// The mean run time of a task.
+    package var meanService: Duration = .seconds(8)
+    /// How unequal run times are.
+    package var service = ServiceShape.exponential
+    /// How many tasks a job has; they are submitted together.
+    package var tasksPerJob = 1
+    /// How many cores a task asks for: one of these, each as often.
+    package var cpus: [Double] = [1]
+    /// How much memory a task asks for: one of these, each as often.
+    package var memory = [ByteCount(64 << 20)]
+    /// Who submits.
+    package var users = [StudyUser("user")]
+    /// The path of a file with tasks, as it was set; empty for none.
+    ///
+    /// Whoever can read files gives what it holds to `load(trace:)`.
+    package var tracePath = ""
+    /// Tasks that were recorded, instead of such as are drawn.
+    package private(set) var trace: StudyTrace?
+    /// What happens to machines meanwhile.
+    package var incidents: [StudyIncident] = []
+    /// How long nodes keep ended tasks; what they keep, they hold in memory.
+    package var retention: Duration = .seconds(3_600)
+    /// How long packets are under way.
+    package var delay = DelayRange(.microseconds(100), .microseconds(600))
+    /// How long it takes to make a container and to start its program: evenly from 0.3 to 1.7 times
+    /// this.
+    package var startup: Duration = .milliseconds(34)
+    /// How often a task's fair time counts before it has starved.
+    package var starvationFactor = 5.0
+    /// The share of the time of submissions, at its beginning, that is not counted: the cluster is
+    /// still empty.
+    package var warmUpShare = 0.1
 
-    /// The share of tasks at the beginning that is not counted: the cluster is still empty.
-    package static let warmUpShare = 0.1
     /// Slowdown counts run times below this as this long, so that tiny tasks do not rule it.
     ///
     /// Source: Feitelson et al., "Theory and Practice in Parallel Job Scheduling" (1997).
     package static let serviceFloor: Duration = .seconds(1)
 
-    /// Makes a study.
+    /// Makes the usual study.
+    package init() {}
+
+    /// Makes a study with every other value at its default.
     package init(seed: UInt64, nodeCount: Int, taskCount: Int, load: Double) {
         self.seed = seed
         self.nodeCount = nodeCount
@@ -34,163 +75,61 @@ package struct FairnessStudy: Sendable {
     }
 
     /// How many cores all machines have together.
-    package var coreCount: Int {
-        (0..<nodeCount).reduce(0) { $0 + cores(of: $1) }
+    package var coreCount: Int { (0..<nodeCount).reduce(0) { $0 + cores(of: $1) } }
+
+    /// How many cores a machine has, 1 or more.
+    func cores(of index: Int) -> Int {
+        max(1, Int((sizes[index % sizes.count] * Double(coresPerNode)).rounded()))
     }
 
-    func cores(of index: Int) -> Int {
-        isUneven && index % 2 == 1 ? 2 * coresPerNode : coresPerNode
+    /// What a machine gives to tasks.
+    func capacity(of index: Int) -> Resources {
+        let size = sizes[index % sizes.count]
+        return Resources(
+            cpuMillis: UInt32(cores(of: index)) * 1_000,
+            memoryBytes: UInt64(size * Double(memoryPerNode.bytes)))
+    }
+
+    /// How fast a machine is.
+    func speed(of index: Int) -> Double { speeds[index % speeds.count] }
+
+    /// Takes in recorded tasks: those of the file that `tracePath` names.
+    ///
+    /// - Throws: A `StudyError` that names path and line.
+    package mutating func load(trace text: String) throws(StudyError) {
+        do throws(StudyError) { trace = try StudyTrace(text) } catch {
+            throw error.about("trace \(tracePath)")
+        }
+        taskCount = trace?.taskCount ?? taskCount
+    }
+
+    /// What keeps the study from being run, beyond what a single value shows; `nil` when nothing
+    /// does.
+    package var problem: StudyError? { problem(with: Workload(self)) }
+
+    func problem(with workload: Workload) -> StudyError? {
+        if !tracePath.isEmpty, trace == nil {
+            return StudyError("trace \(tracePath): it was not read")
+        }
+        if case .reference = policy.kind, !incidents.isEmpty {
+            return StudyError(
+                "\(policy.text) knows no incidents: compare policies alone in a study with some")
+        }
+        let capacities = (0..<nodeCount).map(capacity)
+        let large = workload.tasks.first { task in
+            !capacities.contains { task.demand.fits(within: $0) }
+        }
+        if let large {
+            return StudyError(
+                "a task asks for \(Double(large.demand.cpuMillis) / 1_000) cores and "
+                    + "\(ByteCount(large.demand.memoryBytes).text) of memory, and no machine has as "
+                    + "much: raise cores, memory or sizes")
+        }
+        return nil
     }
 
     /// The mean wait, in seconds, if one line stood before all cores: the ideal.
     package var idealWaitSeconds: Double {
         Statistics.idealWait(servers: coreCount, load: load) * meanService.seconds
-    }
-}
-
-/// How one policy did.
-package struct FairnessResult: Sendable {
-    /// The policy's name.
-    package var name: String
-    /// What went wrong, if anything: nothing may.
-    package var violation: Violation?
-    /// How long each task waited for its program to start, in seconds.
-    package var waits: [Double]
-    /// From submission to the end, over the run time.
-    package var slowdowns: [Double]
-    /// The share of its cores' time that each machine was busy, from the end of the warm-up to the
-    /// last submission.
-    package var busyShares: [Double]
-    /// How unequal the machines were, second by second.
-    package var imbalance: [StudySample]
-    /// Requests to the lock, per task.
-    package var requestsPerTask: Double
-    /// Claims that were asked for, per task; one is needed.
-    package var claimsPerTask: Double
-    /// The share of claims that were not granted.
-    package var wastedShare: Double
-    /// Packets between nodes, per task.
-    package var packetsPerTask: Double
-    /// Virtual seconds, and events of the world.
-    package var span: (seconds: Double, events: Int)
-
-    /// Jain's index over the machines' busy shares.
-    package var jain: Double { Statistics.jain(busyShares) }
-}
-
-/// The state of all machines at one time.
-package struct StudySample: Sendable {
-    /// Virtual seconds since the first submission.
-    package var seconds: Double
-    /// The mean share of cores that tasks hold.
-    package var meanLoad: Double
-    /// The standard deviation of that share over machines.
-    package var deviation: Double
-}
-
-extension World {
-    /// Runs one policy through a study.
-    package static func study(
-        _ study: FairnessStudy, policy: StealPolicy, name: String
-    ) -> FairnessResult {
-        var scenario = Scenario(
-            seed: study.seed, nodeCount: study.nodeCount, taskCount: study.taskCount)
-        scenario.faultKinds = []
-        scenario.profile = .lan
-        scenario.policy = policy
-        scenario.retention = .seconds(3_600)
-        let cores = (0..<study.nodeCount).map(study.cores)
-        scenario.capacities = cores.map {
-            Resources(cpuMillis: UInt32($0) * 1_000, memoryBytes: 64 << 30)
-        }
-        let world = World(scenario)
-        world.isStudy = true
-        world.form(within: .seconds(600))
-        guard world.checker.violation == nil else { return world.result(study, name, from: 0) }
-        let start = world.now
-        let last = world.planStudy(study)
-        world.queue.insert(.sample, at: start + World.sampleInterval)
-        let limit = last + (study.meanService * 100).nanoseconds
-        // The cluster fills up at the beginning and runs empty at the end: neither is counted.
-        let span = Double(last - start)
-        let warmUp = start + Int64(span * FairnessStudy.warmUpShare)
-        world.run(until: warmUp)
-        let before = world.machines.map { $0.busy.value(at: world.now) }
-        world.run(until: last)
-        world.busyShares = zip(world.machines, before).map { machine, before in
-            (machine.busy.value(at: world.now) - before)
-                / Double(scenario.capacity(of: machine.index).cpuMillis)
-                / Double(max(1, last - warmUp))
-        }
-        while world.checker.violation == nil, world.now < limit, !world.isStudyOver {
-            world.run(until: world.now + 1_000_000_000)
-        }
-        if !world.isStudyOver { world.checker.fail("not all tasks have ended", at: world.now) }
-        return world.result(study, name, from: start)
-    }
-
-    private static let sampleInterval: Int64 = 500_000_000
-
-    private var isStudyOver: Bool { clients.jobs.allSatisfy { $0.ended != nil } }
-
-    /// Plans arrivals as a Poisson process, with exponential run times.
-    private func planStudy(_ study: FairnessStudy) -> Int64 {
-        let interval = study.meanService.seconds / (study.load * Double(study.coreCount))
-        var due = now
-        for _ in 0..<study.taskCount {
-            due += Int64(exponential(mean: interval) * 1e9)
-            let service = exponential(mean: study.meanService.seconds)
-            var spec = TaskSpec(command: ["sleep", "\(service)"])
-            spec.resources = Resources(cpuMillis: 1_000, memoryBytes: 64 << 20)
-            let wall = VirtualClock().wall(at: due)
-            let number = clients.add(
-                Job(id: TaskID(at: wall, using: &clients.random), spec: spec))
-            queue.insert(.client(.submit(number)), at: due)
-        }
-        return due
-    }
-
-    private func exponential(mean: Double) -> Double {
-        -mean * logarithm(1 - clients.random.fraction())
-    }
-
-    func sample() {
-        let shares = machines.map { machine in
-            Double(machine.busy.cpuMillis)
-                / Double(max(1, scenario.capacity(of: machine.index).cpuMillis))
-        }
-        samples.append(
-            StudySample(
-                seconds: Double(now) / 1e9, meanLoad: Statistics.mean(shares),
-                deviation: Statistics.deviation(shares)))
-        queue.insert(.sample, at: now + World.sampleInterval)
-    }
-
-    private func result(
-        _ study: FairnessStudy, _ name: String, from start: Int64
-    ) -> FairnessResult {
-        let warmUp = Int(Double(study.taskCount) * FairnessStudy.warmUpShare)
-        let counted = clients.jobs.dropFirst(warmUp).filter { $0.ended != nil }
-        let floor = FairnessStudy.serviceFloor.seconds
-        let tasks = Double(max(1, clients.jobs.count))
-        let end = counted.compactMap(\.submitted).max() ?? now
-        return FairnessResult(
-            name: name, violation: checker.violation,
-            waits: counted.map { Double(($0.started ?? 0) - ($0.submitted ?? 0)) / 1e9 },
-            slowdowns: counted.map { job in
-                let turnaround = Double((job.ended ?? 0) - (job.submitted ?? 0)) / 1e9
-                return max(1, turnaround / max(floor, Behaviour(of: job.spec).runTime.seconds))
-            },
-            busyShares: busyShares,
-            imbalance: samples.filter { $0.seconds * 1e9 <= Double(end) }.map {
-                StudySample(
-                    seconds: $0.seconds - Double(start) / 1e9, meanLoad: $0.meanLoad,
-                    deviation: $0.deviation)
-            },
-            requestsPerTask: Double(counts.claimRequests) / tasks,
-            claimsPerTask: Double(counts.claims) / tasks,
-            wastedShare: Double(counts.denials) / Double(max(1, counts.claims)),
-            packetsPerTask: Double(counts.datagrams + counts.frames) / tasks,
-            span: (Double(now - start) / 1e9, counts.events))
     }
 }

@@ -40,6 +40,19 @@ package enum Statistics {
         return sum * sum / (Double(shares.count) * squares)
     }
 
+    /// Gini's coefficient of inequality: 0 when all shares are equal, 1 − 1/n when one has everything.
+    ///
+    /// Source: half the relative mean difference; Gini, "Variabilità e mutabilità" (1912).
+    package static func gini(_ shares: [Double]) -> Double {
+        let sum = shares.reduce(0, +)
+        guard sum > 0 else { return 0 }
+        let count = Double(shares.count)
+        let weighted = shares.sorted().enumerated().reduce(0.0) {
+            $0 + (2 * Double($1.offset + 1) - count - 1) * $1.element
+        }
+        return weighted / (count * sum)
+    }
+
     /// The mean wait in a queue with one line before `servers` servers, in units of the mean
     /// service time: what no scheduler without knowledge of the future can beat on average.
     ///

@@ -33,6 +33,8 @@ struct Job: Sendable {
     var isCancelWished = false
     /// Whether a node has accepted that wish, or told that it came too late.
     var isCancelSettled = false
+    /// When a claim on it was first granted.
+    var claimed: Int64?
     /// When its program was first started.
     var started: Int64?
     /// When its program last ended by itself.
@@ -84,12 +86,16 @@ struct Clients {
 
     var jobs: [Job] = []
     var random: SeededGenerator
+    /// Whether they ask again when no answer comes.
+    var retries = true
     /// How long nodes keep ended tasks.
     var retention: Duration = .seconds(3_600)
     /// The share of tasks that may outlive a lease.
     var longTaskShare = 0.05
     private var numbers: [TaskID: Int] = [:]
     private(set) var pending: [RequestID: Pending] = [:]
+    /// Of how many tasks a program has ended by itself.
+    private(set) var endedCount = 0
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
@@ -103,15 +109,16 @@ struct Clients {
 
     func number(of task: TaskID) -> Int? { numbers[task] }
 
-    func cpuMillis(of task: TaskID) -> Int {
-        numbers[task].map { Int(jobs[$0].spec.resources.cpuMillis) } ?? 0
-    }
-
     /// How often a task may be run, if its policy says so.
     func attemptsMax(of task: TaskID) -> Int? {
         guard let number = numbers[task] else { return nil }
         let spec = jobs[number].spec
         return spec.restart == .never ? 1 : spec.attemptsMax.map(Int.init)
+    }
+
+    mutating func claimed(_ task: TaskID, at now: Int64) {
+        guard let number = numbers[task], jobs[number].claimed == nil else { return }
+        jobs[number].claimed = now
     }
 
     mutating func started(_ task: TaskID, at now: Int64) {
@@ -121,6 +128,7 @@ struct Clients {
 
     mutating func ended(_ task: TaskID, exit: ExitStatus?, at now: Int64) {
         guard let number = numbers[task], exit != nil else { return }
+        if jobs[number].ended == nil { endedCount += 1 }
         jobs[number].ended = now
     }
 
@@ -180,7 +188,7 @@ extension World {
             // Its node was away for longer than ended tasks are kept: a repetition is another task.
             return clients.jobs[number].isAcknowledged = true
         }
-        if !isStudy { queue.insert(.client(.retry(number)), at: now + 3_000_000_000) }
+        if clients.retries { queue.insert(.client(.retry(number)), at: now + 3_000_000_000) }
         guard let machine = submissionTarget(of: job) else { return }
         clients.jobs[number].machine = machine.index
         ask(machine, .submit(job.spec, id: job.id, ack: job.ack), for: .submit(number))
@@ -247,6 +255,7 @@ extension World {
     private func acknowledged(_ number: Int, copies: Int, by machine: Machine) {
         let task = clients.jobs[number].id
         clients.jobs[number].isAcknowledged = true
+        guard !isStudy else { return }
         let holders = (machines + [impostor].compactMap { $0 }).filter {
             $0.disk[.task, task.value.bytes] != nil
         }

@@ -56,8 +56,6 @@ final class Machine {
     var isShutOut = false
     /// When it ended.
     var endedAt: Int64?
-    /// How much processor time its containers have used, weighted by what they reserve.
-    var busy = BusyTime()
 
     init(
         index: Int, address: PeerAddress, key: NodeKey, clock: VirtualClock,
@@ -73,22 +71,4 @@ final class Machine {
 
     /// The name under which the machine appears in traces.
     var name: String { "n\(index + 1)" }
-}
-
-/// Adds up reserved processor time, piece by piece.
-struct BusyTime {
-    /// Core-nanoseconds, times 1,000.
-    private(set) var total: Double = 0
-    private(set) var cpuMillis: UInt32 = 0
-    private var since: Int64 = 0
-
-    mutating func change(by delta: Int, at now: Int64) {
-        total = value(at: now)
-        since = now
-        cpuMillis = UInt32(max(0, Int(cpuMillis) + delta))
-    }
-
-    func value(at now: Int64) -> Double {
-        total + Double(now - since) * Double(cpuMillis)
-    }
 }

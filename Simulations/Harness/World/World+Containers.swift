@@ -38,7 +38,9 @@ extension World {
     private func liveBegan(_ id: ContainerID, on machine: Machine) {
         counts.starts += 1
         trace.note("\(machine.name) \(id) runs", at: now)
-        machine.busy.change(by: clients.cpuMillis(of: id.task), at: now)
+        if isStudy, let work = machine.runtime[id]?.behaviour.runTime {
+            log.began(id, on: machine.index, work: work, at: now)
+        }
         clients.started(id.task, at: now)
         guard !isGivenUp(id, on: machine) else { return }
         checker.started(
@@ -50,7 +52,7 @@ extension World {
         var exit: ExitStatus?
         if case .exited(let status)? = event { exit = status }
         checker.ended(id, exit: exit, on: machine.name)
-        machine.busy.change(by: -clients.cpuMillis(of: id.task), at: now)
+        if isStudy { log.ended(id, at: now) }
         clients.ended(id.task, exit: exit, at: now)
     }
 }

@@ -9,13 +9,17 @@ extension World {
         case .claimsRequested(let count):
             counts.claimRequests += 1
             counts.claims += count
+            if isStudy { log.asksForClaims(machine.index, at: now) }
         case .claimGranted(let task, let token):
             counts.grants += 1
+            clients.claimed(task, at: now)
+            if isStudy { log.claimAnswered(machine.index, at: now) }
             checker.granted(task, token, to: machine.name, at: now)
         case .claimDenied:
             counts.denials += 1
+            if isStudy { log.claimAnswered(machine.index, at: now) }
         case .taskChanged(let task):
-            guard let status = machine.node?.task(task) else { return }
+            guard !isStudy, let status = machine.node?.task(task) else { return }
             let job = clients.number(of: task).map { clients.jobs[$0] }
             checker.saw(
                 status, wasCancelWished: job?.isCancelWished ?? false, by: machine.name, at: now)
@@ -36,6 +40,7 @@ extension World {
 
     /// Nothing that was acknowledged leaves a disk before it has ended, nor comes back after.
     func checkRecords(_ writes: [DurableWrite], by machine: Machine) {
+        guard !isStudy else { return }
         for write in writes {
             switch write {
             case .put(.task, let key, _):

@@ -40,8 +40,8 @@ package final class World {
         case relief(Relief)
         /// A client does something.
         case client(ClientStep)
-        /// A study takes a sample.
-        case sample
+        /// Something happens to machines in a study.
+        case study(StudyStep)
     }
 
     /// What the run consists of.
@@ -68,11 +68,11 @@ package final class World {
     var random: WorldRandom
     var isSafetyPhase = false
     var lastRequest: UInt64 = 0
-    /// Whether the run is a study, whose clients ask once.
+    /// Whether the run is a study: then neither a trace is kept nor what tasks are said to be
+    /// checked, which other runs are for.
     var isStudy = false
-    /// What a study has seen.
-    var samples: [StudySample] = []
-    var busyShares: [Double] = []
+    /// What a study wants to know.
+    var log = StudyLog()
     /// Nodes that were lost with their disk.
     var lostNodes: [NodeID] = []
     /// When a disk was last lost, or an old copy of one came back.
@@ -163,7 +163,7 @@ package final class World {
         case .incident: incident()
         case .relief(let relief): self.relieve(relief)
         case .client(let step): perform(step)
-        case .sample: sample()
+        case .study(let step): perform(step)
         }
     }
 
@@ -177,13 +177,13 @@ package final class World {
             return queue.insert(deferred, at: machine.frozenUntil)
         }
         counts.nodeEvents += 1
-        trace.note(event, by: machine, at: now)
+        if !isStudy { trace.note(event, by: machine, at: now) }
         machine.node?.handle(event, at: machine.clock.local(at: now)) { effects.append($0) }
         let pending = effects
         effects = []
         var ending: String?
         for effect in pending {
-            trace.note(effect, by: machine, at: now)
+            if !isStudy { trace.note(effect, by: machine, at: now) }
             if case .stop(let reason) = effect { ending = reason }
             perform(effect, of: machine)
         }
