@@ -49,6 +49,12 @@ extension Node {
             left(emit: emit)
         case .amended(let amendment):
             amended(amendment, at: now, emit: emit)
+        case .keyRenewed(let key):
+            // Behind the rows that say so.
+            emit(.persist([], persistence.ticket(for: .key(key))))
+            keyRenewed(emit: emit)
+        case .superseded:
+            superseded(at: now, emit: emit)
         case .shutOut(let amendment):
             shutOut(by: amendment, at: now, emit: emit)
         }

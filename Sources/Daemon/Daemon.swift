@@ -169,12 +169,14 @@ enum Daemon {
         _ image: DurableImage, _ directory: borrowing DataDirectory, _ runner: ContainerRunner?
     ) throws -> NodeBoot {
         var generator = SystemRandomNumberGenerator()
-        return NodeBoot(
-            image: image, key: NodeKey(seed: try directory.seed()),
+        var boot = NodeBoot(
+            image: image, key: NodeKey(seed: try directory.keys.seed()),
             bootID: BootID(generator.next()), seed: generator.next(),
             containers: runner?.recover() ?? [],
             isSameMachineBoot: try directory.isSameMachineBoot(), machine: directory.machineID,
             wallTime: NodeDriver.wallTime)
+        boot.nextKey = try directory.keys.nextKey()
+        return boot
     }
 
     private static func configuration(

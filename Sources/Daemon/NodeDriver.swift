@@ -19,8 +19,8 @@ final class NodeDriver: @unchecked Sendable {
     private let copies: LogCopyStore
     /// This node's images.
     let images: ImageDesk
-    private let dataDirectory: String
-    private let logger: Logger
+    let dataDirectory: String
+    let logger: Logger
     private var store: DurableStore?
     private var node: Node?
     private var wake: (due: Instant, task: Scheduled<Void>)?
@@ -224,6 +224,8 @@ final class NodeDriver: @unchecked Sendable {
             }
         case .call(let id, let container, let key, let command):
             call(id, container, key, command)
+        case .keepKey(let key):
+            keep(key)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):

@@ -1,0 +1,29 @@
+import Cluster
+import Gossip
+import Logging
+import Model
+
+/// The node's key, renewed while it runs.
+extension NodeDriver {
+    /// The key that is to take the place of the present one; on disk before it is used.
+    func nextKey() async throws -> NodeKey {
+        do {
+            return try KeyFiles(path: dataDirectory).drawNextKey()
+        } catch {
+            throw Refusal(.storage, "the new key could not be written (\(error))")
+        }
+    }
+
+    /// The node speaks under this key now.
+    ///
+    /// What else is made with the node's key is to be renewed here.
+    func keep(_ key: PublicKey) {
+        do {
+            try KeyFiles(path: dataDirectory).keep(key)
+            logger.info("key renewed", metadata: ["key": "\(key.id)"])
+        } catch {
+            // The next start finds both, and the database says which of them counts.
+            logger.error("the renewed key could not take its place: \(error)")
+        }
+    }
+}
