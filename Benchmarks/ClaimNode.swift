@@ -240,7 +240,9 @@ final class ClaimNode: @unchecked Sendable {
             joined = nil
         case .joinRefused(let refusal): joined?.fail(refusal)
         case .joinUnreachable: joined?.fail(BenchFailure("the seed does not answer"))
-        case .dropped, .cloneRefused, .refusedAsClone, .left, .amended, .shutOut: break
+        case .dropped, .cloneRefused, .refusedAsClone, .left, .amended, .shutOut, .keyRenewed,
+            .superseded:
+            break
         }
     }
 

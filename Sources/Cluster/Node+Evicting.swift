@@ -82,7 +82,7 @@ extension Node {
                 .refused(
                     Refusal(.conflict, "this node was evicted itself, and can evict nobody")),
                 emit: emit)
-        case .full:
+        case .full, .overtaken:
             endEvicting(
                 evicting,
                 .refused(
@@ -142,6 +142,9 @@ extension Node {
                 .observe(
                     .notice(.warning, "node \(name(node)) was evicted, \(text(of: status))")))
         }
+        if let renewed = amendment.renewed, renewed != id {
+            emit(.observe(.notice(.info, "node \(name(renewed)) has renewed its key")))
+        }
         finishEvicting(emit: emit)
     }
 
@@ -175,6 +178,8 @@ extension Node {
                     + "its tasks run elsewhere, and it can't come back under its key; 'daemon purge' "
                     + "removes what it left running, 'daemon join' with an empty --data-dir makes "
                     + "another node of it")
+        case .succession:
+            return Node.supersededRefusal
         }
     }
 

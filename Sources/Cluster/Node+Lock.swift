@@ -54,8 +54,10 @@ extension Node {
             forgotten(node, isRefused: isRefused, emit: emit)
         case .amended(let amendment):
             gossip(.amend(amendment), at: now, emit: emit)
-        case .amendmentAnswered(let answer):
+        case .amendmentAnswered(.eviction, let answer):
             amendmentAnswered(answer, emit: emit)
+        case .amendmentAnswered(.succession(let succession), let answer):
+            successionAnswered(succession, answer, emit: emit)
         case .showAmendments(let member):
             gossip(.showAmendments(lock.amendments, to: member), at: now, emit: emit)
         case .signFloor(let mark):
@@ -75,18 +77,21 @@ extension Node {
         case .recoveryRefused:
             recoveryRefused(emit: emit)
         case .logUnreadable:
-            let cause =
-                isCopy
-                ? "the data directory was used on another machine, or is a copy of one that is: this "
-                    + "node has no vote any more, since the other may go on"
-                : lock.isForsworn
-                    ? "the disk has lost a part of the lock's log: this node has no vote any more"
-                    : "the lock's log was written by a newer version: this node has no vote any more; "
-                        + "update its software"
-            emit(.observe(.notice(.error, cause)))
+            emit(.observe(.notice(.error, causeOfNoVote)))
         case .leftVoters:
             gossip(.leave, at: now, emit: emit)
         }
+    }
+
+    private var causeOfNoVote: String {
+        if isCopy {
+            return "the data directory was used on another machine, or is a copy of one that is: "
+                + "this node has no vote any more, since the other may go on"
+        }
+        return lock.isForsworn
+            ? "the disk has lost a part of the lock's log: this node has no vote any more"
+            : "the lock's log was written by a newer version: this node has no vote any more; update "
+                + "its software"
     }
 
     private mutating func signFloor(

@@ -13,6 +13,10 @@ extension Node {
         perform(at: now, emit: emit)
     }
 
+    /// Who speaks on a stream whose other end has proven a key, by the ID that the key makes; `nil`
+    /// when the key was retired.
+    package func speaker(under key: NodeID) -> NodeID? { membership.speaker(under: key) }
+
     /// How to treat a stream whose other end has proven to be this node.
     package func standing(of node: NodeID) -> StreamStanding { membership.standing(of: node) }
 
@@ -52,6 +56,12 @@ extension Node {
             left(emit: emit)
         case .amended(let amendment):
             amended(amendment, at: now, emit: emit)
+        case .keyRenewed(let key):
+            // Behind the rows that say so.
+            emit(.persist([], persistence.ticket(for: .key(key))))
+            keyRenewed(emit: emit)
+        case .superseded:
+            superseded(at: now, emit: emit)
         case .shutOut(let amendment):
             shutOut(by: amendment, at: now, emit: emit)
         }

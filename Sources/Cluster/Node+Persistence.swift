@@ -1,3 +1,4 @@
+import Gossip
 import Lock
 import Model
 
@@ -8,6 +9,8 @@ struct PersistDesk: Sendable {
         case table(TableTicket)
         case lock(LockTicket)
         case images(ImageTicket)
+        /// The node's key was renewed: the surroundings keep it.
+        case key(PublicKey)
         /// A client waits, and gets this answer.
         case client(RequestID, NodeReply)
     }
@@ -37,6 +40,7 @@ extension Node {
         case .lock(let ticket): lock(.persisted(ticket), at: now, emit: emit)
         case .images(let ticket):
             images(.persisted(ticket, isDone: true), at: now, emit: emit)
+        case .key(let key): emit(.keepKey(key))
         case .client(let request, let reply): emit(.reply(request, reply))
         case nil: break
         }
@@ -53,7 +57,7 @@ extension Node {
             images(.persisted(ticket, isDone: false), at: now, emit: emit)
         case .client(let request, _):
             emit(.reply(request, .refused(Refusal(.storage, "the disk refused the write"))))
-        case nil: break
+        case .key, nil: break
         }
     }
 

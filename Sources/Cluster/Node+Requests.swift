@@ -55,6 +55,8 @@ extension Node {
             forget(id, node, at: now, emit: emit)
         case .evict(let node, let isCascading):
             evict(id, node, isCascading: isCascading, at: now, emit: emit)
+        case .rotateKey(let key):
+            rotateKey(id, to: key, at: now, emit: emit)
         case .recoverLock:
             recoverLock(id, at: now, emit: emit)
         case .nameImage(let name, let digest, let sizeBytes):

@@ -87,6 +87,11 @@ extension Refusal {
                 .badToken,
                 "this node's key was evicted from the cluster, and no token lets it in again; join "
                     + "with an empty --data-dir, as another node")
+        case .retiredKey:
+            self.init(
+                .badToken,
+                "this node is a member, and its key was renewed since: this one is worth nothing any "
+                    + "more; join with an empty --data-dir, as another node")
         case .evictedInviter:
             self.init(
                 .badToken,

@@ -72,6 +72,8 @@ package struct Node: Sendable {
     var forgetReplies: [NodeID: [RequestID]] = [:]
     /// An eviction that was asked for here, and that the lock has not answered.
     var evicting: Evicting?
+    /// A renewal of this node's key that was asked for here, and that the lock has not answered.
+    var rotating: Rotating?
     /// Whoever has asked for a new generation of the lock.
     var recoverReply: RequestID?
     /// Whether the lock was asked to let this node go.
@@ -130,6 +132,8 @@ package struct Node: Sendable {
         case forgetUnanswered(NodeID)
         /// The lock has not said in time whether the eviction stands.
         case evictionUnanswered(RequestID)
+        /// The lock has not said in time whether the key is renewed.
+        case rotationUnanswered(RequestID)
     }
 
     /// How many submissions and cancels may wait for disks at a time.
@@ -282,6 +286,7 @@ package struct Node: Sendable {
         case .logCopyDue(let id): logCopyDue(id, at: now, emit: emit)
         case .forgetUnanswered(let node): forgetUnanswered(node, emit: emit)
         case .evictionUnanswered(let request): evictionUnanswered(request, emit: emit)
+        case .rotationUnanswered(let request): rotationUnanswered(request, emit: emit)
         }
     }
 
@@ -303,7 +308,8 @@ package struct Node: Sendable {
         let membership: Membership
         do {
             membership = try Membership(
-                key: boot.key, bootID: boot.bootID, scheme: configuration.signatures,
+                key: boot.key, next: boot.nextKey, bootID: boot.bootID,
+                scheme: configuration.signatures,
                 configuration: GossipConfiguration(of: configuration),
                 metadata: configuration.metadata, advertise: configuration.advertise,
                 genesis: genesis, restored: boot.image, seed: seed, wallTime: boot.wallTime,
@@ -311,8 +317,11 @@ package struct Node: Sendable {
         } catch {
             throw Refusal(.storage, "the membership rows on disk can't be read (\(error))")
         }
-        guard let eviction = membership.shutOut else { return membership }
-        throw Node.refusal(of: eviction, seenBy: membership)
+        if let eviction = membership.shutOut {
+            throw Node.refusal(of: eviction, seenBy: membership)
+        }
+        if membership.isSuperseded { throw Node.supersededRefusal }
+        return membership
     }
 }
 

@@ -17,6 +17,8 @@ package enum APIPaths {
     package static let leave = "/v1/leave"
     /// `POST`: the node begins the lock anew, for a majority of its voters is lost for good.
     package static let lockRecovery = "/v1/lock/recover"
+    /// `POST`: the node speaks under a new key from now on.
+    package static let keyRotation = "/v1/key/rotate"
     /// Whether the process works.
     package static let health = "/healthz"
     /// Whether the node belongs to a cluster and takes requests.

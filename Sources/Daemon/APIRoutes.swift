@@ -88,6 +88,9 @@ extension APIServer {
         APIRoute(.post, APIPaths.lockRecovery) { server, _, _ in
             try await server.accepted(.recoverLock)
         },
+        APIRoute(.post, APIPaths.keyRotation) { server, _, _ in
+            try await server.accepted(.rotateKey(try await server.driver.nextKey()))
+        },
         APIRoute(.get, APIPaths.events) { server, _, _ in try await server.events() },
     ]
 

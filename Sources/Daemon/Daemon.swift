@@ -52,7 +52,7 @@ enum Daemon {
         let path = "\(settings.dataDirectory)/state.sqlite"
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let transport = Transport(
-            loop: loop, identity: try StreamIdentity(seed: try directory.seed()))
+            loop: loop, identity: try StreamIdentity(seed: try directory.keys.seed()))
         let driver = NodeDriver(
             loop: loop, transport: transport, runner: runner, images: images,
             dataDirectory: settings.dataDirectory, logger: logger)
@@ -170,12 +170,14 @@ enum Daemon {
         _ image: DurableImage, _ directory: borrowing DataDirectory, _ runner: ContainerRunner?
     ) throws -> NodeBoot {
         var generator = SystemRandomNumberGenerator()
-        return NodeBoot(
-            image: image, key: NodeKey(seed: try directory.seed()),
+        var boot = NodeBoot(
+            image: image, key: NodeKey(seed: try directory.keys.seed()),
             bootID: BootID(generator.next()), seed: generator.next(),
             containers: runner?.recover() ?? [],
             isSameMachineBoot: try directory.isSameMachineBoot(), machine: directory.machineID,
             wallTime: NodeDriver.wallTime)
+        boot.nextKey = try directory.keys.nextKey()
+        return boot
     }
 
     private static func configuration(

@@ -20,7 +20,7 @@ struct DaemonCommand: AsyncParsableCommand {
         version: SoftwareVersion.text,
         subcommands: [
             StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
-            RecoverLockCommand.self, PurgeCommand.self, DoctorCommand.self,
+            RotateKeyCommand.self, RecoverLockCommand.self, PurgeCommand.self, DoctorCommand.self,
         ])
 
     static func main() async {
@@ -88,6 +88,24 @@ struct LeaveCommand: ParsableCommand {
 
     func run() throws {
         try LocalAPI(dataDirectory: DaemonOptions.dataDirectory(dataDir)).leave()
+    }
+}
+
+/// `daemon rotate-key`: renews the node's key without a restart.
+struct RotateKeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rotate-key",
+        abstract: "Give the node a new key; the one before is worth nothing any more.",
+        discussion: """
+            The node stays who it is: its tasks, its tokens and its vote. The lock's voters must agree; where \
+            most of them are out of reach this waits for them. Whoever has stolen the key before may have \
+            done the same first: then this daemon ends, and says so; evict the node ('client nodes evict').
+            """)
+
+    @Option(help: "The data directory of the running daemon.") var dataDir: String?
+
+    func run() throws {
+        try LocalAPI(dataDirectory: DaemonOptions.dataDirectory(dataDir)).rotateKey()
     }
 }
 

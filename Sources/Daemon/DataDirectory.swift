@@ -76,7 +76,7 @@ struct DataDirectory: ~Copyable {
         }
     }
 
-    private static func unusable(_ path: String, _ what: String) -> StartFailure {
+    static func unusable(_ path: String, _ what: String) -> StartFailure {
         let code = errno
         let remedy =
             switch code {
@@ -100,7 +100,8 @@ struct DataDirectory: ~Copyable {
 
     private static func isOurs(_ name: String) -> Bool {
         let own: Set<String> = [
-            "lock", "node.key", "node.key.new", "machine-boot", "machine-boot.new", "api.sock",
+            "lock", "node.key", "node.key.new", "node.key.next", "node.key.next.new",
+            "machine-boot", "machine-boot.new", "api.sock",
             "host-rootfs", "images", "layers", "logs", "run", "log-copies", "lost+found",
         ]
         return own.contains(name) || name.hasPrefix("state.sqlite")
@@ -121,22 +122,8 @@ struct DataDirectory: ~Copyable {
 
     // MARK: Small files
 
-    /// The node's secret seed; drawn at the first start, readable by its owner alone.
-    func seed() throws -> [UInt8] {
-        let file = "\(path)/node.key"
-        if let data = FileManager.default.contents(atPath: file) {
-            guard data.count == 32 else {
-                throw StartFailure(
-                    "\(file): damaged; restore it from a backup, or move the data directory away "
-                        + "and join anew: the other nodes hold its tasks")
-            }
-            return Array(data)
-        }
-        var generator = SystemRandomNumberGenerator()
-        let seed = (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        try write(seed, to: file)
-        return seed
-    }
+    /// The node's secret keys.
+    var keys: KeyFiles { KeyFiles(path: path) }
 
     /// Whether the machine still runs as when a daemon last used this directory.
     func isSameMachineBoot() throws -> Bool {
@@ -144,7 +131,7 @@ struct DataDirectory: ~Copyable {
         let now = try String(contentsOfFile: kernel, encoding: .utf8)
         let file = "\(path)/machine-boot"
         let last = try? String(contentsOfFile: file, encoding: .utf8)
-        if last != now { try write(Array(now.utf8), to: file) }
+        if last != now { try DataDirectory.write(Array(now.utf8), to: file) }
         return last == now
     }
 
@@ -166,7 +153,7 @@ struct DataDirectory: ~Copyable {
     }
 
     /// Writes a small file so that after a crash it is there whole or not at all.
-    private func write(_ bytes: [UInt8], to file: String) throws {
+    static func write(_ bytes: [UInt8], to file: String) throws {
         let temporary = file + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw DataDirectory.unusable(file, "can't be written") }

@@ -37,6 +37,10 @@ struct LocalAPI {
         _ = try post(APIPaths.leave, Data())
     }
 
+    func rotateKey() throws {
+        _ = try post(APIPaths.keyRotation, Data())
+    }
+
     func recoverLock() throws {
         _ = try post(APIPaths.lockRecovery, Data())
     }

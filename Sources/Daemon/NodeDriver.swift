@@ -15,13 +15,13 @@ import Runner
 /// Everything here happens on one event loop; the core is touched by nobody else.
 final class NodeDriver: @unchecked Sendable {
     private let loop: any EventLoop
-    private let transport: Transport
+    let transport: Transport
     private let runner: ContainerRunner?
     private let copies: LogCopyStore
     /// This node's images.
     let images: ImageDesk
-    private let dataDirectory: String
-    private let logger: Logger
+    let dataDirectory: String
+    let logger: Logger
     private var store: DurableStore?
     private var node: Node?
     private var wake: (due: Instant, task: Scheduled<Void>)?
@@ -133,6 +133,7 @@ final class NodeDriver: @unchecked Sendable {
     var hooks: TransportHooks {
         TransportHooks(
             receive: { [self] in handle(.received($0, from: $1, via: $2)) },
+            speaker: { [self] key in node.map { $0.speaker(under: key) } ?? key },
             // Before the node lives and after its end nobody has anything to say to it.
             standing: { [self] in node?.standing(of: $0) ?? .stranger(frameSizeBytesMax: 0) },
             refused: { [self] in count(.streamsRefused($0)) })
@@ -229,6 +230,8 @@ final class NodeDriver: @unchecked Sendable {
             }
         case .call(let id, let container, let key, let command):
             call(id, container, key, command)
+        case .keepKey(let key):
+            keep(key)
         case .reply(let request, let reply):
             replies.removeValue(forKey: request)?.succeed(reply)
         case .observe(let observation):

@@ -50,6 +50,9 @@ extension GossipMessage: WireCodable {
             writer.fixed64(number)
             writer.byte(refusal.rawValue)
         case .passedOn(let packet): writer.blob(packet)
+        case .introduction(let key, let certificates):
+            key.encode(into: &writer)
+            writer.list(certificates) { $1.encode(into: &$0) }
         }
     }
 
@@ -98,6 +101,12 @@ extension GossipMessage: WireCodable {
             self = .passedOn(
                 try reader.blob(
                     max: GossipMessage.joinRequestSizeBytesMax))
+        case .introduction:
+            let key = try PublicKey(from: &reader)
+            let certificates = try reader.list(max: GossipMessage.certificatesMax) {
+                (reader) throws(CodecError) in try AmendmentCertificate(from: &reader)
+            }
+            self = .introduction(key: key, certificates)
         }
     }
 
@@ -158,6 +167,7 @@ extension GossipMessage: WireCodable {
         case .joinReply: .joinReply
         case .joinRefused: .joinRefused
         case .passedOn: .passedOn
+        case .introduction: .introduction
         }
     }
 }

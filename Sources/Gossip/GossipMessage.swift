@@ -43,6 +43,9 @@ enum GossipMessage: Sendable {
     /// Somebody showed me a token that you have made: a whole packet with a `joinRequest`, as it came.
     case passedOn(ArraySlice<UInt8>)
 
+    /// This is why I have this key by now, or why you are not heard; signed with it.
+    case introduction(key: PublicKey, [AmendmentCertificate])
+
     /// What a joiner shows.
     struct JoinRequest: Sendable {
         /// The joiner's key; first in the payload, since the signature is checked before parsing.
@@ -74,11 +77,12 @@ enum GossipMessage: Sendable {
         case lifeAnswer = 17
         case refusal = 18
         case passedOn = 19
+        case introduction = 20
 
-        /// Whether the sender may be nobody's member yet; its key comes first in the payload.
+        /// Whether the sender's key may be unknown yet; it comes first in the payload.
         var isStrangers: Bool {
             switch self {
-            case .joinRequest, .joinReply, .joinRefused: true
+            case .joinRequest, .joinReply, .joinRefused, .introduction: true
             default: false
             }
         }
@@ -86,11 +90,18 @@ enum GossipMessage: Sendable {
 
     /// The most rumours in one message.
     static let rumoursMax = 4 * KeyRing.membersMax
+    /// The most amendments with which a member introduces itself.
+    static let certificatesMax = 1_024
     /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
     static let forwardedSizeBytesMax = 512
     /// The largest request to join that is passed on, in bytes: its signatures, keys and numbers,
     /// and metadata of the largest size.
     static let joinRequestSizeBytesMax = 1_024 + NodeMetadata.sizeBytesMax
+
+    /// Whether a member introduces itself with a new key.
+    static func isIntroduction(_ payload: ArraySlice<UInt8>) -> Bool {
+        payload.first == Kind.introduction.rawValue
+    }
 
     /// The key that a stranger claims, at its fixed place; `nil` when this is no stranger's message.
     static func strangerKey(in payload: ArraySlice<UInt8>) -> PublicKey? {

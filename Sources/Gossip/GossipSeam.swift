@@ -55,6 +55,11 @@ package enum GossipEffect: Sendable {
     case left
     /// The ring of keys has changed: these are known to be shut out now, and were not before.
     case amended(Amendment)
+    /// The node speaks under this key from now on; the one before is worth nothing.
+    case keyRenewed(PublicKey)
+    /// Somebody else has renewed this node's key, and speaks for it from now on: this one says
+    /// nothing more and hears nothing more.
+    case superseded
     /// This node is shut out for good: it says nothing more and hears nothing more.
     case shutOut(Amendment)
 }
@@ -84,6 +89,8 @@ package enum JoinRefusal: UInt8, Hashable, Sendable, Error {
     case evicted = 10
     /// The member that made the token was shut out, and its tokens with it.
     case evictedInviter = 11
+    /// The joiner is a member, and has another key by now.
+    case retiredKey = 12
 
     /// Whether the joiner may still be let in without showing another token.
     var isProvisional: Bool { self == .unknownInviter || self == .inviterAsked }

@@ -27,16 +27,22 @@ struct KeyRing: Sendable {
     private let scheme: any SignatureScheme
     var mutation: GossipMutation?
     /// Of those who were shut out, too: whom they let in earlier is certified by them.
-    private var keys: [NodeID: PublicKey]
+    private var keys: [NodeID: KeyHistory]
     private var positions: [NodeID: Int] = [:]
     /// Every admission, ancestors first.
     private(set) var admissions: [Admission] = []
+    /// Under which keys each of them was signed.
+    private var signers: [Signers] = []
     /// How many nodes each token has let in.
     private(set) var uses: [PublicKey: Int] = [:]
     /// What the lock has changed, in the order of their marks.
     private(set) var amendments: [AmendmentCertificate] = []
     /// Who is shut out, by which amendment, and who is spared of those that it let in.
     private var evictions: [NodeID: (amendment: Amendment, spared: Set<NodeID>)] = [:]
+    /// The successions of each node's key, by their serial.
+    private var successions: [NodeID: [Succession]] = [:]
+    /// Whose each renewed key is, by the ID that the key would make.
+    private var owners: [NodeID: NodeID] = [:]
 
     /// The most members that a cluster ever admits.
     static let membersMax = 16_384
@@ -45,11 +51,14 @@ struct KeyRing: Sendable {
         self.genesis = genesis
         self.scheme = scheme
         cluster = genesis.clusterID
-        keys = [genesis.founder.id: genesis.founder]
+        keys = [:]
+        keys[genesis.founder.id] = history(of: genesis.founder)
     }
 
     /// The key under which a node may speak.
-    subscript(node: NodeID) -> PublicKey? { isEvicted(node) ? nil : keys[node] }
+    subscript(node: NodeID) -> PublicKey? {
+        isEvicted(node) ? nil : keys[node]?.current
+    }
 
     var isFull: Bool { keys.count >= KeyRing.membersMax }
 
@@ -66,17 +75,19 @@ struct KeyRing: Sendable {
                 admission.tokenSignature[...],
                 of: Admission.tokenStatement(nodeKey: admission.nodeKey, cluster: cluster),
                 by: admission.invitation.tokenKey),
-            scheme.verify(admission.signature[...], of: admission.statement, by: admitter)
+            let signers = signers(of: admission, by: admitter)
         else { return .forged }
-        append(admission)
+        guard areKnown(signers, of: admission) else { return .void }
+        append(admission, signers)
         return .added
     }
 
-    private mutating func append(_ admission: Admission) {
+    private mutating func append(_ admission: Admission, _ signers: Signers) {
         let id = admission.nodeKey.id
-        keys[id] = admission.nodeKey
+        keys[id] = history(of: admission.nodeKey)
         positions[id] = admissions.count
         admissions.append(admission)
+        self.signers.append(signers)
         uses[admission.invitation.tokenKey, default: 0] += 1
     }
 
@@ -123,8 +134,57 @@ struct KeyRing: Sendable {
         guard invitation.cluster == cluster, let inviter = keys[invitation.inviter] else {
             return false
         }
-        return scheme.verify(
-            invitation.signature[...], of: invitation.statement, by: inviter)
+        // Under a key that was retired since, too: its maker alone lets in by it, under its newest.
+        return inviter.all.contains { key in
+            scheme.verify(invitation.signature[...], of: invitation.statement, by: key)
+        }
+    }
+
+    /// Under which of its keys, counted from the first, the admitter has signed an admission; and the
+    /// inviter its invitation, if it has not let in by that itself.
+    private struct Signers: Sendable {
+        var admitter: Int
+        var inviter: Int?
+    }
+
+    private func signers(of admission: Admission, by admitter: KeyHistory) -> Signers? {
+        let signer = admitter.all.firstIndex { key in
+            scheme.verify(admission.signature[...], of: admission.statement, by: key)
+        }
+        guard let signer else { return nil }
+        let invitation = admission.invitation
+        guard invitation.inviter != admission.admitter else { return Signers(admitter: signer) }
+        let inviter = keys[invitation.inviter]?.all.firstIndex { key in
+            scheme.verify(invitation.signature[...], of: invitation.statement, by: key)
+        }
+        return Signers(admitter: signer, inviter: inviter)
+    }
+
+    /// Whether those who signed are certified, and under keys that count for this.
+    private func areKnown(_ signers: Signers, of admission: Admission) -> Bool {
+        let node = admission.nodeKey.id
+        guard let admitter = keys[admission.admitter],
+            let inviter = keys[admission.invitation.inviter]
+        else { return false }
+        return admitter.stands(node, signedBy: signers.admitter)
+            && signers.inviter.map { inviter.stands(node, signedBy: $0) } ?? true
+    }
+
+    private func history(of first: PublicKey) -> KeyHistory {
+        KeyHistory(first, successions[first.id] ?? [], in: cluster, scheme: scheme)
+    }
+
+    /// How many times a node's key was renewed.
+    func serial(of node: NodeID) -> UInt32 {
+        UInt32(clamping: (keys[node]?.all.count ?? 1) - 1)
+    }
+
+    /// Who speaks under a key, by the ID that the key makes: its node, a stranger for itself, and
+    /// nobody when it was retired.
+    func speaker(under key: NodeID) -> NodeID? {
+        let node = owners[key] ?? key
+        guard let current = keys[node]?.current else { return owners[key] == nil ? key : nil }
+        return current.id == key ? node : nil
     }
 
     /// Whether a member signed this.
@@ -135,8 +195,7 @@ struct KeyRing: Sendable {
 
     /// Whether somebody signed this who is certified, or was once.
     func verify(_ signature: [UInt8], of message: [UInt8], byFormer node: NodeID) -> Bool {
-        guard let key = keys[node] else { return false }
-        return scheme.verify(signature[...], of: message, by: key)
+        keys[node]?.all.contains { scheme.verify(signature[...], of: message, by: $0) } ?? false
     }
 
     // MARK: Amendments
@@ -167,6 +226,10 @@ struct KeyRing: Sendable {
             where (self.eviction(of: node)?.mark).map({ mark < $0 }) ?? true {
                 evictions[node] = (certificate.amendment, spared)
             }
+        case .succession(let succession):
+            successions[succession.node, default: []].append(succession)
+            successions[succession.node]?.sort { $0.serial < $1.serial }
+            owners[PublicKey(bytes: succession.newKey).id] = succession.node
         }
         return drop()
     }
@@ -174,16 +237,15 @@ struct KeyRing: Sendable {
     /// Drops what does not stand any more; each signature was verified when it came.
     private mutating func drop() -> [NodeID] {
         let former = keys
-        let known = admissions
-        keys = [genesis.founder.id: genesis.founder]
+        let known = zip(admissions, signers)
+        keys = [genesis.founder.id: history(of: genesis.founder)]
         positions = [:]
         admissions = []
+        signers = []
         uses = [:]
-        for admission in known
-        where stands(admission) && keys[admission.admitter] != nil
-            && keys[admission.invitation.inviter] != nil
-        {
-            append(admission)
+        for (admission, signers) in known
+        where stands(admission) && areKnown(signers, of: admission) {
+            append(admission, signers)
         }
         return former.keys.filter { keys[$0] == nil && !isEvicted($0) }.sorted()
     }
@@ -209,8 +271,13 @@ struct KeyRing: Sendable {
         return found.subtracting(nodes).sorted()
     }
 
-    /// What concerns a node: what has shut it out.
+    /// What concerns a node: what has shut it out, and its keys.
     func certificates(about node: NodeID) -> [AmendmentCertificate] {
-        amendments.filter { $0.amendment.evicted.contains(node) }
+        amendments.filter { $0.amendment.evicted.contains(node) || $0.amendment.renewed == node }
+    }
+
+    /// Whether a key of the node's that was retired has signed this.
+    func isRetiredKey(of node: NodeID, _ isSigner: (PublicKey) -> Bool) -> Bool {
+        keys[node]?.all.dropLast().contains(where: isSigner) ?? false
     }
 }

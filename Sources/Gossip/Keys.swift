@@ -57,18 +57,35 @@ package struct NodeKey: Sendable {
     private let scheme: any SignatureScheme
     /// The public half.
     package let publicKey: PublicKey
-    /// The node's identity.
+    /// The node's identity: the hash of its first key.
     package let id: NodeID
 
     /// The size of a seed, in bytes.
     package static let seedSizeBytes = 32
 
-    /// Makes the pair that belongs to a seed of 32 random bytes.
-    package init(seed: [UInt8], scheme: any SignatureScheme = Ed25519()) {
+    /// Makes the pair that belongs to a seed of 32 random bytes; a later key of the node `owner`, or
+    /// a first one.
+    package init(
+        seed: [UInt8], scheme: any SignatureScheme = Ed25519(), of owner: NodeID? = nil
+    ) {
         precondition(seed.count == NodeKey.seedSizeBytes, "a seed has 32 bytes")
         self.scheme = scheme
         (publicKey, secret) = scheme.keyPair(seed: seed)
-        id = publicKey.id
+        id = owner ?? publicKey.id
+    }
+
+    /// The same pair as a key of another node: of the one that has renewed its key to this.
+    package func owned(by node: NodeID) -> NodeKey {
+        NodeKey(publicKey: publicKey, secret: secret, scheme: scheme, id: node)
+    }
+
+    private init(
+        publicKey: PublicKey, secret: [UInt8], scheme: any SignatureScheme, id: NodeID
+    ) {
+        self.publicKey = publicKey
+        self.secret = secret
+        self.scheme = scheme
+        self.id = id
     }
 
     /// Signs a message.

@@ -56,9 +56,11 @@ extension Membership {
     /// A sender that is unknown here may be known to others: rumours reach most nodes, not all.
     ///
     /// The sender itself gets no answer, and a flood of strangers makes few questions.
-    private mutating func askForAdmission(of node: NodeID, emit: (GossipEffect) -> Void) {
+    mutating func askForAdmission(of node: NodeID, emit: (GossipEffect) -> Void) {
         guard now >= nextAdmissionAsk else { return }
         nextAdmissionAsk = now + Membership.admissionAskInterval
+        // A member with a new key can show it itself.
+        transmit(.wantAdmission(node), to: node, via: .datagram, emit: emit)
         guard let member = others(where: \.isProbed).randomElement(using: &random) else { return }
         transmit(.wantAdmission(node), to: member, via: .datagram, emit: emit)
     }
@@ -78,7 +80,11 @@ extension Membership {
                 request.alive.signature[...], of: request.alive.statement(in: ring.cluster),
                 by: request.key)
         else { throw .malformed }
-        if ring[joiner] == nil { try certify(request, packet, in: ring, emit: emit) }
+        if let known = ring[joiner] {
+            guard known == request.key else { throw .retiredKey }
+        } else {
+            try certify(request, packet, in: ring, emit: emit)
+        }
         hear([.alive(request.alive)], from: nil, emit: emit)
         sendFirstView(to: request, emit: emit)
     }
@@ -105,6 +111,8 @@ extension Membership {
         } else if configuration.mutation != .admitsByAnyToken {
             return try passOn(request, packet, emit: emit)
         }
+        // What the present key signs now would not be among what it leaves behind.
+        guard !isRenewing else { throw .inviterAsked }
         guard !ring.isFull else { throw .full }
         var admission = Admission(
             nodeKey: request.key, invitation: request.invitation,

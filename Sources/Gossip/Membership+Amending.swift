@@ -36,11 +36,19 @@ extension Membership {
         guard ring?.knows(amendment.mark) == false,
             let certificate = certificate(of: amendment)
         else { return }
-        // Their last word from here, as long as anything is said to them.
-        for node in amendment.evicted where ring?[node] != nil {
+        // Those whom it concerns: it is the last word from here to who is shut out.
+        let concerned = amendment.evicted + [amendment.renewed].compactMap { $0 }
+        for node in concerned where ring?[node] != nil {
             transmit(.rumours([.amendment(certificate)]), to: node, via: .stream, emit: emit)
         }
         take(certificate, emit: emit)
+    }
+
+    /// This node's lock knows who votes; what it knew last is still good after a restart.
+    mutating func heard(ofVoters list: [NodeID], emit: (GossipEffect) -> Void) {
+        guard !list.isEmpty, voters != Set(list) else { return }
+        voters = Set(list)
+        if isMember { emit(.persist([MembershipRows.voters(list.sorted())])) }
     }
 
     /// Shows amendments that stand in this node's log to a member that lacks some.
@@ -67,7 +75,12 @@ extension Membership {
     mutating func heard(
         _ certificate: AmendmentCertificate, emit: (GossipEffect) -> Void
     ) -> Bool {
-        guard let ring, !ring.knows(certificate.amendment.mark),
+        guard let ring, !ring.knows(certificate.amendment.mark) else { return true }
+        if isOwnSuccession(certificate.amendment) {
+            take(certificate, emit: emit)
+            return true
+        }
+        guard
             voters.contains(certificate.signer)
                 || configuration.mutation == .believesAnyAmendment,
             ring[certificate.signer] != nil
@@ -76,7 +89,12 @@ extension Membership {
             ring.verify(
                 certificate.signature, of: certificate.statement(in: ring.cluster),
                 by: certificate.signer)
-        else { return false }
+        else {
+            // Under a key that the voter has renewed since: the leader will show it.
+            return ring.verify(
+                certificate.signature, of: certificate.statement(in: ring.cluster),
+                byFormer: certificate.signer)
+        }
         take(certificate, emit: emit)
         return true
     }
@@ -90,12 +108,19 @@ extension Membership {
         emit(.persist([MembershipRows.amendment(certificate)]))
         guard shutOut == nil else { return beShutOut(by: amendment, emit: emit) }
         for node in (amendment.evicted + void).sorted() { shut(node, emit: emit) }
-        // Everybody tells a few others once; what that misses, fingerprints and the lock find.
+        // Everybody tells a few others once; what that misses, fingerprints and the lock find. Of its own
+        // new key a node tells all, under the old one.
+        let isOwn = amendment.renewed == id
         let listeners = others(where: \.isProbed).shuffled(using: &random)
-        for listener in listeners.prefix(Membership.amendmentFanout) {
+        for listener in listeners.prefix(
+            isOwn ? Membership.goodbyesMax : Membership.amendmentFanout)
+        {
             transmit(
-                .rumours([.amendment(certificate)]), to: listener, via: .datagram, emit: emit)
+                .rumours([.amendment(certificate)]), to: listener, via: isOwn ? .stream : .datagram,
+                emit: emit)
         }
+        if isOwn { renewKey(emit: emit) }
+        guard !isStopped else { return }
         emit(.amended(amendment))
     }
 
@@ -131,16 +156,17 @@ extension Membership {
             return receiveStranger(envelope, packet, emit: emit)
         }
         emit(.dropped(reason: "evicted"))
-        tellEvicted(envelope.sender, emit: emit)
+        tellAbout(envelope.sender, emit: emit)
     }
 
     /// A node that has not heard of it goes on asking: it is told where it is known to be, and where
     /// a flood in its name would come to nothing.
-    private mutating func tellEvicted(_ node: NodeID, emit: (GossipEffect) -> Void) {
-        guard let certificate = ring?.certificates(about: node).first,
+    mutating func tellAbout(_ node: NodeID, emit: (GossipEffect) -> Void) {
+        guard let certificates = ring?.certificates(about: node), !certificates.isEmpty,
             let address = table[node]?.alive.address, lastWords.admits(at: now)
         else { return }
-        let message = GossipMessage.rumours([.amendment(certificate)])
+        let newest = certificates.suffix(GossipMessage.certificatesMax)
+        let message = GossipMessage.introduction(key: key.publicKey, Array(newest))
         guard let bytes = seal(message.encoded, to: node, via: .stream) else { return }
         emit(.send(bytes, to: address, of: node, via: .stream))
     }

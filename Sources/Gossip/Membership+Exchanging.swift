@@ -96,6 +96,7 @@ extension Membership {
     /// Shows a member all that it needs to believe in another one.
     mutating func show(_ node: NodeID, to asker: NodeID, emit: (GossipEffect) -> Void) {
         guard let ring else { return }
+        if node == id { introduce(to: asker, emit: emit) }
         var news = ring.certificates(about: node).map(Rumour.amendment)
         news += ring.chain(of: node).map(Rumour.admission)
         if let member = table[node], isShown(node) {

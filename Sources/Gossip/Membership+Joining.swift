@@ -59,13 +59,13 @@ extension Membership {
     ) {
         guard let joining, channel == .stream,
             let envelope = Envelope.open(bytes, cluster: joining.token.cluster),
-            let key = GossipMessage.strangerKey(in: envelope.payload), key.id == envelope.sender,
+            let key = GossipMessage.strangerKey(in: envelope.payload),
             Envelope.isGenuine(bytes, by: key, to: id, via: .stream, scheme: scheme),
             let message = try? GossipMessage(decoding: envelope.payload)
         else { return emit(.dropped(reason: "not a member yet")) }
         switch message {
         case .joinReply(_, let number, let genesis, let view) where number == joining.number:
-            complete(genesis, view, envelope, emit: emit)
+            complete(genesis, view, envelope, by: key, emit: emit)
         case .joinRefused(_, let number, let refusal)
         where number == joining.number && refusal.isProvisional:
             // News travels: the same seed may know it in a moment, and another one already. And who
@@ -80,7 +80,8 @@ extension Membership {
     }
 
     private mutating func complete(
-        _ genesis: Genesis, _ view: [Rumour], _ envelope: Envelope, emit: (GossipEffect) -> Void
+        _ genesis: Genesis, _ view: [Rumour], _ envelope: Envelope, by seed: PublicKey,
+        emit: (GossipEffect) -> Void
     ) {
         // The token names the cluster by the hash of its founding: no other one can be slipped in,
         // and the chain of admissions must certify both the seed and this node.
@@ -101,7 +102,10 @@ extension Membership {
             contentsOf: view.compactMap { rumour in
                 if case .admission(let admission) = rumour { admission } else { nil }
             })
-        guard !isForged, candidate[envelope.sender] != nil, candidate[id] != nil else {
+        // Whoever has a key that was retired before the token was made is no maker of it.
+        guard !isForged, candidate[envelope.sender] == seed, candidate[id] != nil,
+            candidate.isInvitationValid(joining.token.invitation)
+        else {
             return emit(.dropped(reason: "bad join reply"))
         }
         ring = candidate

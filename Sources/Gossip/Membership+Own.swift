@@ -11,6 +11,7 @@ extension Membership {
             fingerprint ^= certificate.amendment.fingerprint
         }
         _ = ring?.add(contentsOf: rows.admissions)
+        voters = Set(rows.voters)
         for record in rows.tokens.prefix(TokenBook.tokensMax) { tokens.put(record) }
         let leaves = Dictionary(rows.leaves.map { ($0.subject, $0) }) { first, _ in first }
         for alive in rows.members {

@@ -33,6 +33,9 @@ extension Membership {
         guard let sender = ring[envelope.sender] else {
             return receiveStranger(envelope, packet, emit: emit)
         }
+        if GossipMessage.isIntroduction(envelope.payload) {
+            return receiveIntroduction(envelope, packet, emit: emit)
+        }
         guard envelope.sender != id || envelope.boot != boot else {
             return emit(.dropped(reason: "own packet"))
         }
@@ -46,7 +49,7 @@ extension Membership {
             if GossipMessage.strangerKey(in: envelope.payload) != nil {
                 receiveStranger(envelope, packet, emit: emit)
             } else {
-                emit(.dropped(reason: "bad signature"))
+                receiveUnderOtherKey(envelope, packet, in: ring, emit: emit)
             }
             return
         }
@@ -56,6 +59,10 @@ extension Membership {
         }
         guard envelope.sender == id || proving == nil else {
             return emit(.dropped(reason: "not begun yet"))
+        }
+        if case .wantAdmission(id) = message, lives[envelope.sender]?.boot != envelope.boot {
+            // It may not be able to answer before it knows the key.
+            introduce(to: envelope.sender, emit: emit)
         }
         guard settle(message, envelope, packet, emit: emit) else { return }
         lives[envelope.sender, default: PeerLife()].take(envelope.counter, via: packet.channel)
@@ -107,7 +114,7 @@ extension Membership {
         case .application(let payload):
             emit(.deliver(Array(payload), from: sender, via: packet.channel))
         case .challenge, .challengeAnswer, .lifeQuestion, .lifeAnswer, .joinReply, .joinRefused,
-            .joinRequest:
+            .joinRequest, .introduction:
             // Settled before, late answers to a join that is over, and what strangers say.
             emit(.dropped(reason: "out of place"))
         }

@@ -9,7 +9,14 @@ package import Model
 package struct Membership: Sendable {
     /// The node.
     package let id: NodeID
-    let key: NodeKey
+    /// The key under which the node speaks.
+    var key: NodeKey
+    /// The key that is to take its place, once the lock has agreed.
+    var nextKey: NodeKey?
+    /// Whether the lock was asked for that in this life.
+    var isRenewing = false
+    /// Whether the surroundings have not heard yet that the next key took its place.
+    var isKeyNews = false
     let boot: BootID
     let scheme: any SignatureScheme
     let configuration: GossipConfiguration
@@ -104,14 +111,16 @@ package struct Membership: Sendable {
     /// - Throws: A `CodecError` when a row can't be read, and `outOfBounds` when the metadata is
     ///   not within its bounds (`NodeMetadata.isWithinBounds`).
     package init(
-        key: NodeKey, bootID: BootID, scheme: any SignatureScheme,
+        key first: NodeKey, next: NodeKey? = nil, bootID: BootID, scheme: any SignatureScheme,
         configuration: GossipConfiguration, metadata: NodeMetadata, advertise: PeerAddress,
         genesis: Genesis?, restored image: DurableImage, seed: UInt64, wallTime: WallTime,
         at now: Instant
     ) throws(CodecError) {
         guard metadata.isWithinBounds else { throw .outOfBounds }
-        self.key = key
-        id = key.id
+        let rows = try MembershipRows(image)
+        id = rows.owner ?? first.id
+        key = first.owned(by: id)
+        nextKey = next?.owned(by: id)
         boot = bootID
         self.scheme = scheme
         self.configuration = configuration
@@ -130,19 +139,19 @@ package struct Membership: Sendable {
         marks = CounterMarks(at: now)
         health = LocalHealth(scoreMax: configuration.healthMax)
         own = AliveStatement(
-            subject: key.id, incarnation: 1, boot: bootID, address: advertise,
+            subject: id, incarnation: 1, boot: bootID, address: advertise,
             metadata: metadata.encoded)
         schedule = Schedule(
             probe: now + configuration.probeInterval, urgent: now, rumour: .distantFuture,
             exchange: now + configuration.exchangeInterval,
             reconnect: now + configuration.reconnectInterval)
-        let rows = try MembershipRows(image)
         if let genesis = genesis ?? rows.genesis {
             ring = KeyRing(genesis: genesis, scheme: scheme)
             ring?.mutation = configuration.mutation
             isOwnRowStale = true
             restore(rows)
-            isStopped = shutOut != nil
+            takeUpKey()
+            isStopped = shutOut != nil || isSuperseded
             enter()
         }
     }
@@ -180,6 +189,10 @@ package struct Membership: Sendable {
     ) {
         self.now = max(self.now, now)
         guard !isStopped else { return }
+        if isKeyNews {
+            isKeyNews = false
+            emit(.keyRenewed(key.publicKey))
+        }
         if isOwnRowStale, proving == nil {
             isOwnRowStale = false
             emit(.persist([MembershipRows.member(own)]))
@@ -201,7 +214,7 @@ package struct Membership: Sendable {
         case .showAmendments(let amendments, let member):
             show(amendments, to: member, emit: emit)
         case .voters(let list):
-            voters = Set(list)
+            heard(ofVoters: list, emit: emit)
         case .wallClock(let time):
             wallSample = (time, self.now)
         case .deadlineReached:

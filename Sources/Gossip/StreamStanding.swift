@@ -9,6 +9,12 @@ package enum StreamStanding: Hashable, Sendable {
 }
 
 extension Membership {
+    /// Who speaks on a stream whose other end has proven a key, by the ID that the key makes; `nil`
+    /// when the key was retired.
+    package func speaker(under key: NodeID) -> NodeID? {
+        ring.map { $0.speaker(under: key) } ?? key
+    }
+
     /// How to treat a stream that ends at this node.
     ///
     /// A node that is not a member yet knows nobody, and the answer to its request is long.

@@ -173,10 +173,8 @@ extension LockNode {
             if let token { emit(.released(task, token)) }
         case .forget(let node):
             emit(.forgotten(node, isRefused: result == .alive))
-        case .amend:
-            emit(
-                .amendmentAnswered(
-                    result == .done ? .agreed : result == .full ? .full : .refused))
+        case .amend(let change):
+            emit(.amendmentAnswered(change, LockAmendmentAnswer(result)))
         case .collect, .setLeaseLength, .settleLeaseLength, .expireSession, .endRecovery:
             break
         }
@@ -201,7 +199,7 @@ extension LockNode {
         case .closed(let outcome, let token): emit(.denied(task, .closed(outcome, token)))
         case .resting(let rest): emit(.denied(task, .notBefore(rest)))
         case .collected: emit(.denied(task, .collected))
-        case .done, .opened, .alive, .succeeds, .full: emit(.denied(task, .noSession))
+        case .done, .opened, .alive, .succeeds, .full, .overtaken: emit(.denied(task, .noSession))
         case .noSession:
             emit(.denied(task, .noSession))
             if let current = self.session, current.id == session { lapse(current, emit: emit) }

@@ -58,6 +58,7 @@ package enum LockInspection {
         case .endRecovery: "recovered"
         case .amend(.eviction(let eviction)):
             "evict \(eviction.nodes.map(short).joined(separator: ", "))"
+        case .amend(.succession(let succession)): "renew \(short(succession.node))"
         }
     }
 

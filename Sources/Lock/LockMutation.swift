@@ -23,6 +23,8 @@ package enum LockMutation: String, Hashable, Sendable, CaseIterable {
     /// Lets any opening take the place of a node's session, without naming it.
     case opensUnnamed
 
+    /// Lets a later succession of keys take the place of an earlier one.
+    case renewsTwice
     /// Goes on serving whoever was shut out, and renews its lease.
     case servesEvicted
 

@@ -18,7 +18,7 @@ extension LockNode {
         for case .amend(.eviction(let eviction)) in request.operations {
             evicted.formUnion(eviction.nodes)
         }
-        let seated = engine.members.everyone.filter(evicted.contains)
+        let seated = evicted.filter(engine.members.isVoter).sorted()
         guard !seated.isEmpty, configuration.mutation != .evictsSeated else { return false }
         for node in seated {
             leadership?.leaving[node] =

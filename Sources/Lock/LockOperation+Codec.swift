@@ -175,6 +175,7 @@ extension LockResult: WireCodable {
             writer.byte(9)
             writer.optional(last) { $1.encode(into: &$0) }
         case .full: writer.byte(10)
+        case .overtaken: writer.byte(11)
         }
     }
 
@@ -211,6 +212,7 @@ extension LockResult: WireCodable {
                     try SessionID(from: &reader)
                 })
         case 10: self = .full
+        case 11: self = .overtaken
         default: throw .malformed
         }
     }

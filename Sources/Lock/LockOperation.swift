@@ -54,6 +54,8 @@ enum LockResult: Hashable, Sendable {
     case alive
     /// The table holds as much of this kind as it may.
     case full
+    /// Another change of the same thing came first.
+    case overtaken
 }
 
 /// A request of one node: operations that are applied together, exactly once.

@@ -78,7 +78,7 @@ package enum LockEffect: Sendable {
     /// for those that were known already when the log came from elsewhere.
     case amended(Amendment)
     /// What the lock made of the change that this node has asked for.
-    case amendmentAnswered(LockAmendmentAnswer)
+    case amendmentAnswered(Amendment.Change, LockAmendmentAnswer)
     /// A member does not know all amendments: show them to it.
     case showAmendments(to: NodeID)
     /// The log or a snapshot holds what this version can't read: the node has no part in the lock
@@ -111,6 +111,17 @@ package enum LockAmendmentAnswer: Hashable, Sendable {
     case refused
     /// So many changes were agreed that there is no room for another one.
     case full
+    /// Another change of the same thing came first.
+    case overtaken
+
+    init(_ result: LockResult) {
+        switch result {
+        case .done: self = .agreed
+        case .full: self = .full
+        case .overtaken: self = .overtaken
+        default: self = .refused
+        }
+    }
 }
 
 /// Names a write of the lock; counts from 1.

@@ -4,6 +4,8 @@ import Model
 struct Amendments: Hashable, Sendable {
     /// All of them, the earliest first.
     private(set) var all: [Amendment] = []
+    /// How many times each node's key was renewed.
+    private(set) var serials: [NodeID: UInt32] = [:]
     /// Who is shut out.
     private(set) var evicted: Set<NodeID> = []
     /// How many nodes they name.
@@ -24,6 +26,9 @@ struct Amendments: Hashable, Sendable {
         guard amendment.mark > all.last?.mark ?? .zero else { return }
         all.append(amendment)
         evicted.formUnion(amendment.evicted)
+        if case .succession(let succession) = amendment.change {
+            serials[succession.node] = succession.serial
+        }
         namedCount += amendment.namedCount
     }
 
@@ -36,7 +41,7 @@ struct Amendments: Hashable, Sendable {
     var fingerprint: UInt64 { all.reduce(0) { $0 ^ $1.fingerprint } }
 
     /// About how many bytes they take in a snapshot; never too few.
-    var sizeBytes: Int { 64 * all.count + 16 * namedCount }
+    var sizeBytes: Int { 160 * all.count + 16 * namedCount }
 }
 
 extension Amendments {
@@ -56,6 +61,7 @@ extension Amendment {
     var namedCount: Int {
         switch change {
         case .eviction(let eviction): eviction.count
+        case .succession(let succession): succession.spared.count + 1
         }
     }
 }
@@ -70,6 +76,14 @@ extension LockTable {
         case .eviction(let eviction):
             guard eviction.author == client else { return .noSession }
             guard !amendments.evicted.isSuperset(of: eviction.nodes) else { return .done }
+        case .succession(let succession):
+            // Signatures are seen to by those who keep the keys; here counts who was first.
+            guard succession.node == client else { return .noSession }
+            guard !amendments.all.contains(where: { $0.change == change }) else { return .done }
+            guard
+                succession.serial == amendments.serials[client, default: 0] + 1
+                    || mutation == .renewsTwice
+            else { return .overtaken }
         }
         guard amendments.hasRoom(for: change), mark > amendments.all.last?.mark ?? .zero else {
             return .full

@@ -96,7 +96,7 @@ extension LockResult {
         case .closed(let outcome, _): 32 + outcome.reason.utf8.count
         case .held: 48
         case .granted: 32
-        case .succeeds, .resting, .done, .collected, .noSession, .alive, .full: 16
+        case .succeeds, .resting, .done, .collected, .noSession, .alive, .full, .overtaken: 16
         }
     }
 }

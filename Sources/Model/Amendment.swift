@@ -6,6 +6,8 @@ package struct Amendment: Hashable, Sendable {
     package enum Change: Hashable, Sendable {
         /// Nodes are shut out for good.
         case eviction(Eviction)
+        /// A node has another key from now on.
+        case succession(Succession)
     }
 
     /// The lock's generation, and the index of the entry that agreed.
@@ -29,6 +31,15 @@ package struct Amendment: Hashable, Sendable {
     package var evicted: [NodeID] {
         switch change {
         case .eviction(let eviction): eviction.nodes
+        case .succession: []
+        }
+    }
+
+    /// The node whose key it renews, if it does.
+    package var renewed: NodeID? {
+        switch change {
+        case .eviction: nil
+        case .succession(let succession): succession.node
         }
     }
 }
@@ -83,6 +94,9 @@ extension Amendment.Change: WireCodable {
         case .eviction(let eviction):
             writer.byte(1)
             eviction.encode(into: &writer)
+        case .succession(let succession):
+            writer.byte(2)
+            succession.encode(into: &writer)
         }
     }
 
@@ -90,6 +104,7 @@ extension Amendment.Change: WireCodable {
     package init(from reader: inout ByteReader) throws(CodecError) {
         switch try reader.byte() {
         case 1: self = .eviction(try Eviction(from: &reader))
+        case 2: self = .succession(try Succession(from: &reader))
         default: throw .malformed
         }
     }
@@ -115,7 +130,7 @@ extension Eviction: WireCodable {
         guard nodes == self.nodes, spared == self.spared else { throw .notCanonical }
     }
 
-    private static func nodes(from reader: inout ByteReader) throws(CodecError) -> [NodeID] {
+    static func nodes(from reader: inout ByteReader) throws(CodecError) -> [NodeID] {
         try reader.list(max: nodesMax) { (reader) throws(CodecError) in
             try NodeID(from: &reader)
         }

@@ -126,6 +126,7 @@ package final class Transport: @unchecked Sendable {
         if let peer = peers[destination] { return peer }
         let peer = PeerConnection(
             destination, as: identity, limits: limits, loop: loop,
+            speaker: { [self] key in hooks.map { $0.speaker(key) } ?? key },
             refused: { [self] in hooks?.refused($0) },
             ended: { [self] ended in
                 if peers[destination] === ended { peers[destination] = nil }

@@ -320,12 +320,14 @@ import Testing
             attempt: 1, token: "t", node: "n", state: "lost", exitCode: nil, claimed: nil,
             started: nil, ended: nil, reason: "")
         #expect(try keys(attempt) == schema("Attempt"))
-        #expect(
-            try keys(
-                NodeView(
-                    id: "i", name: "n", address: "a", state: "alive", eligible: true, voter: true,
-                    leader: true, running: 0, cpus: 1, memory: 1, load: 0, incarnation: 1,
-                    version: "0", labels: [])) == schema("Node"))
+        var node = NodeView(
+            id: "i", name: "n", address: "a", state: "alive", eligible: true, voter: true,
+            leader: true, running: 0, cpus: 1, memory: 1, load: 0, incarnation: 1, version: "0",
+            labels: [])
+        (node.evicted, node.evictedBy) = ("t", "n")
+        #expect(try keys(node) == schema("Node"))
+        #expect(try keys(EvictRequest(cascade: true)) == schema("Evict"))
+        #expect(try keys(EvictionView(evicted: [])) == schema("Evicted"))
         let sample = UsageSample(
             usage: ResourceUsage(
                 cpuMicroseconds: 1, memoryPeakBytes: 1, readBytes: 1, writtenBytes: 1),

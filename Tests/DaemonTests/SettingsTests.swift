@@ -1,4 +1,5 @@
 import Foundation
+import Gossip
 import Model
 import Testing
 
@@ -12,13 +13,13 @@ import Testing
         let seed: [UInt8]
         do {
             let first = try DataDirectory(path)
-            seed = try first.seed()
+            seed = try first.keys.seed()
             #expect(throws: StartFailure.self) { _ = try DataDirectory(path) }
             _ = consume first
         }
         // A process that was forked when the first one ended may hold its lock for a moment.
         let second = try DataDirectory(path)
-        #expect(try second.seed() == seed)
+        #expect(try second.keys.seed() == seed)
         let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/node.key")
         #expect((attributes[.posixPermissions] as? Int) == 0o600)
         let first = try second.isSameMachineBoot()
@@ -30,13 +31,34 @@ import Testing
         let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: path) }
         let directory = try DataDirectory(path)
-        _ = try directory.seed()
+        _ = try directory.keys.seed()
         let (store, _, _) = try DurableStore.recover(path: "\(path)/state.sqlite") { _ in }
         store.flush()
         for (name, mode) in [("", 0o700), ("/node.key", 0o600), ("/state.sqlite", 0o600)] {
             let attributes = try FileManager.default.attributesOfItem(atPath: path + name)
             #expect((attributes[.posixPermissions] as? Int) == mode, "\(name)")
         }
+    }
+
+    @Test func `the next key is drawn once, and takes its place when the node speaks under it`()
+        throws
+    {
+        let path = FileManager.default.temporaryDirectory.path + "/magpie-dir-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let directory = try DataDirectory(path)
+        let keys = directory.keys
+        let first = try keys.seed()
+        #expect(try keys.nextKey() == nil)
+        let next = try keys.drawNextKey()
+        #expect(try keys.drawNextKey().publicKey == next.publicKey)
+        let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/node.key.next")
+        #expect((attributes[.posixPermissions] as? Int) == 0o600)
+        // Another key takes nobody's place.
+        try keys.keep(NodeKey(seed: first).publicKey)
+        #expect(try keys.seed() == first)
+        try keys.keep(next.publicKey)
+        #expect(try NodeKey(seed: keys.seed()).publicKey == next.publicKey)
+        #expect(try keys.nextKey() == nil)
     }
 
     @Test func `a copy of a directory is another place, the directory itself is not`() throws {

@@ -20,9 +20,10 @@ struct StreamPeer: Sendable {
         (0..<NodeKey.seedSizeBytes).map { _ in UInt8.random(in: 0...255) }
     }
 
-    /// Opens a transport for which others have this standing.
+    /// Opens a transport for which others have this standing, and keys belong to these.
     static func open(
         _ ip: [UInt8] = ipv4, limits: StreamLimits = StreamLimits(),
+        speaker: @escaping @Sendable (NodeID) -> NodeID? = { $0 },
         standing: @escaping @Sendable (NodeID) -> StreamStanding = { _ in .member }
     ) async throws -> StreamPeer {
         let seed = randomSeed()
@@ -35,7 +36,7 @@ struct StreamPeer: Sendable {
             PeerAddress(ip: ip, port: 0),
             hooks: TransportHooks(
                 receive: { bytes, source, _ in feed.yield((bytes, source)) },
-                standing: standing, refused: { refuse.yield($0) }))
+                speaker: speaker, standing: standing, refused: { refuse.yield($0) }))
         return StreamPeer(
             seed: seed, transport: transport, loop: loop, arrivals: arrivals, refusals: refusals)
     }

@@ -81,6 +81,28 @@ struct TransportTests {
         await there.close()
     }
 
+    @Test func `a renewed key is its node's, and a retired one nobody's`() async throws {
+        let here = try await StreamPeer.open()
+        let retired = try await StreamPeer.open()
+        let node = NodeID(Wide128(high: 7, low: 7))
+        let (newKey, oldKey) = (here.id, retired.id)
+        let there = try await StreamPeer.open(speaker: { key in
+            key == newKey ? node : key == oldKey ? nil : key
+        })
+        let frame = StreamPeer.frame(of: node, [1])
+        try await here.send(frame, to: there.address, of: there.id)
+        #expect(await there.next()?.bytes == frame)
+        try await retired.send(frame, to: there.address, of: there.id)
+        #expect(await there.refusal() == .retiredKey)
+        // Whoever calls the node is answered under its new key, and not under the old one.
+        let answer = StreamPeer.frame(of: there.id, [2])
+        try await there.send(answer, to: here.address, of: node)
+        #expect(await here.next()?.bytes == answer)
+        try await there.send(answer, to: retired.address, of: node)
+        #expect(await there.refusal() == .otherKey)
+        for peer in [here, retired, there] { await peer.close() }
+    }
+
     @Test func `a connection that is not used any more is closed, and opened again on demand`()
         async throws
     {

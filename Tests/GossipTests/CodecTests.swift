@@ -24,9 +24,25 @@ enum Samples {
     static let admission = Admission(
         nodeKey: other.publicKey, invitation: invitation, tokenSignature: signature,
         admitter: key.id, signature: signature)
-    static let rumours: [Rumour] = [
-        .alive(alive), .leave(leave), .suspect(suspect), .admission(admission),
-    ]
+    static let eviction = Amendment(
+        mark: FencingToken(generation: 1, index: 9),
+        change: .eviction(
+            Eviction(
+                nodes: [key.id], spared: [other.id], author: other.id,
+                time: WallTime(milliseconds: 5))))
+    static var succession: Amendment {
+        var succession = Succession(
+            node: key.id, serial: 1, newKey: other.publicKey.bytes, spared: [other.id])
+        succession.signature = signature
+        return Amendment(
+            mark: FencingToken(generation: 2, index: 3), change: .succession(succession))
+    }
+    static let certificates = [eviction, succession].map {
+        AmendmentCertificate(amendment: $0, signer: other.id, signature: signature)
+    }
+    static let rumours: [Rumour] =
+        [.alive(alive), .leave(leave), .suspect(suspect), .admission(admission)]
+        + certificates.map(Rumour.amendment)
 
     static let messages: [GossipMessage] = [
         .ping(number: .max, view: 5, rumours), .ack(number: 1, view: .max, []),
@@ -45,7 +61,7 @@ enum Samples {
         .joinReply(
             key: key.publicKey, number: 2, Genesis(founder: key.publicKey, nonce: 1), rumours),
         .joinRefused(key: key.publicKey, number: 3, .expiredToken),
-        .passedOn([4, 5, 6][...]),
+        .passedOn([4, 5, 6][...]), .introduction(key: key.publicKey, certificates),
     ]
 }
 

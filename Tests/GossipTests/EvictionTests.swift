@@ -170,6 +170,19 @@ import Testing
         #expect(network.allSee([0, 1, 2, 4]))
     }
 
+    @Test func `who was shut out while it was away is told when it is back`() throws {
+        let network = try network()
+        network.kill(3)
+        network.evict([3], by: 0, sparing: [4], toldTo: [0, 1])
+        network.run(for: .seconds(5))
+        try network.start(3)
+        network.run(for: .seconds(5)) { network.machines[3].notes.isShutOut }
+        #expect(network.machines[3].notes.isShutOut)
+        network.kill(3)
+        try network.start(3)
+        #expect(network.machines[3].membership?.shutOut != nil)
+    }
+
     @Test func `a newcomer knows it from its first view`() throws {
         let network = try network()
         network.evict([3], by: 0, sparing: [4], toldTo: [0, 1])

@@ -126,7 +126,7 @@ final class GossipBench {
         case .dropped(let reason): dropped[reason, default: 0] += 1
         case .cloneRefused: elders.insert(address)
         case .refusedAsClone: stopped.insert(address)
-        case .left, .amended, .shutOut: break
+        case .left, .amended, .shutOut, .keyRenewed, .superseded: break
         }
     }
 

@@ -51,7 +51,9 @@ import Testing
         network.evict([4], by: 0, sparing: [], toldTo: [0], isTold: false)
         network.run(for: .seconds(1))
         network.machines[1].notes.delivered = []
-        network.tell(4, .send(payload: [1], to: network.id(1), via: .datagram))
+        // Long enough to be asked for a proof of life.
+        let payload = [UInt8](repeating: 1, count: 100)
+        network.tell(4, .send(payload: payload, to: network.id(1), via: .datagram))
         network.run(for: .milliseconds(500))
         return network.machines[1].notes.delivered.isEmpty ? nil : "a thief is heard"
     }

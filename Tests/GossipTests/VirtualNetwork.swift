@@ -8,6 +8,8 @@ final class VirtualNetwork {
     struct Machine {
         var number: Int
         var key: NodeKey
+        /// A key that is to take its place, on disk beside it.
+        var nextKey: NodeKey?
         var membership: Membership?
         var disk: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
         /// A frozen process neither hears nor speaks; what arrives meanwhile waits for it.
@@ -35,6 +37,8 @@ final class VirtualNetwork {
         /// Changes of the ring of keys that it has taken in.
         var amendments: [Amendment] = []
         var isShutOut = false
+        var keysRenewed = 0
+        var isSuperseded = false
     }
 
     /// Something on its way to a machine.
@@ -131,7 +135,8 @@ final class VirtualNetwork {
         var configuration = GossipConfiguration(profile: profile)
         configuration.mutation = mutation
         let membership = try Membership(
-            key: machines[number].key, bootID: BootID(0xB007_0000 + boots), scheme: scheme,
+            key: machines[number].key, next: machines[number].nextKey,
+            bootID: BootID(0xB007_0000 + boots), scheme: scheme,
             configuration: configuration,
             metadata: VirtualNetwork.metadata(number),
             advertise: address ?? VirtualNetwork.address(number), genesis: genesis,
@@ -226,6 +231,8 @@ final class VirtualNetwork {
         case .left: machines[number].notes.hasLeft = true
         case .amended(let amendment): machines[number].notes.amendments.append(amendment)
         case .shutOut: machines[number].notes.isShutOut = true
+        case .keyRenewed: machines[number].notes.keysRenewed += 1
+        case .superseded: machines[number].notes.isSuperseded = true
         }
     }
 

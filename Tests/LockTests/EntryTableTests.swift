@@ -197,6 +197,7 @@ private struct EntryWorld {
         case .noSession: "noSession"
         case .alive: "alive"
         case .full: "full"
+        case .overtaken: "overtaken"
         case nil: "none"
         }
     }

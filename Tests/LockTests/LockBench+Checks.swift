@@ -96,7 +96,7 @@ extension LockBench {
             record.claimsElsewhere[machine.number] = count
         case .amended(let amendment):
             record.amendments[machine.number, default: []].insert(amendment)
-        case .amendmentAnswered(let answer):
+        case .amendmentAnswered(_, let answer):
             record.amendmentAnswers.append((machine.number, answer))
         case .showAmendments(let node):
             record.shown.append((machine.number, LockBench.number(node)))

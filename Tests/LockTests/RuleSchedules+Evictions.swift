@@ -59,4 +59,24 @@ extension RuleSchedules {
         bench.run(for: .seconds(2))
         return bench.record.grants == 1 ? bench.record.violations : ["the lock stands still"]
     }
+
+    /// Thief and owner renew the key of one node, each to a key of its own.
+    func twoRenewOneKey() -> [String] {
+        let bench = bench(3)
+        let number = (1...3).first { $0 != leader(of: bench) } ?? 0
+        for key in [1, 2] as [UInt8] {
+            var succession = Succession(
+                node: LockBench.id(number), serial: 1,
+                newKey: [UInt8](repeating: key, count: Succession.keySizeBytes), spared: [])
+            succession.signature = [UInt8](repeating: key, count: Succession.signatureSizeBytes)
+            bench.step(number, .amend(.succession(succession)))
+        }
+        bench.run(for: .seconds(2))
+        let answers = bench.record.amendmentAnswers.map(\.answer)
+        guard answers.first == .agreed, answers.count == 2 else {
+            return ["the lock does not answer"]
+        }
+        return answers[1] == .overtaken
+            ? bench.record.violations : ["the second one takes the place of the first"]
+    }
 }

@@ -22,6 +22,7 @@ struct RuleSchedules {
         case .freesWaiting: waitingHolderIsCutOff()
         case .forgetsLiving: forgetWhileItLives()
         case .opensUnnamed: lateOpeningOfAnEarlierLife()
+        case .renewsTwice: twoRenewOneKey()
         case .servesEvicted: evictedHolder()
         case .evictsSeated: evictedVoterBesideADeadOne()
         case .renewsUnconfirmed: renewalByADeposedLeader()

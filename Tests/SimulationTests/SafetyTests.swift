@@ -18,14 +18,14 @@ import Testing
     /// Nobody hears the newer node; it acknowledges a task by itself, a client asks another node for
     /// the same task, and a majority without the newer one goes on.
     @Test func `what a node that is away alone wrote is not lost before it is back`() {
-        let report = World.run(Scenario(seed: 4_129, nodeCount: 5, taskCount: 200))
+        let report = World.run(SafetyTests.found(4_129))
         #expect(report.violation == nil)
         #expect(report.counts.minorities == 1)
     }
 
     /// Found by a soak: a packet that proves the other life, and what was held until then, are one event.
     @Test func `a daemon that stops answers first what the same event has brought about`() {
-        let report = World.run(Scenario(seed: 100_415, nodeCount: 5, taskCount: 200))
+        let report = World.run(SafetyTests.found(100_415))
         #expect(report.violation == nil)
         #expect(report.counts.clonesStopped > 0)
     }
@@ -33,8 +33,25 @@ import Testing
     /// Found by a soak: the copy of a newcomer asked for a token of its own, and the answer was meant for
     /// a machine that there is not.
     @Test func `a copy of a node that is no member yet may join`() {
-        let report = World.run(Scenario(seed: 202_555, nodeCount: 5, taskCount: 200))
+        let report = World.run(SafetyTests.found(202_555))
         #expect(report.violation == nil)
+    }
+
+    /// What a soak played when there were no evictions yet: another kind of fault changes all draws.
+    private static func found(_ seed: UInt64) -> Scenario {
+        var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 200)
+        scenario.faultKinds.removeAll { $0 == .evict }
+        return scenario
+    }
+
+    /// Nodes are shut out while links are cut and machines stand still.
+    @Test func `no task runs twice when nodes are evicted under faults`() {
+        var scenario = Scenario(seed: 11, nodeCount: 5, taskCount: 60)
+        scenario.faultKinds = [.evict, .partition, .crash, .freeze, .loss]
+        scenario.isSwarm = false
+        let report = World.run(scenario)
+        #expect(report.violation == nil)
+        #expect(report.counts.incidents[.evict] ?? 0 > 0)
     }
 
     @Test func `the same seed plays the same, another one does not`() {

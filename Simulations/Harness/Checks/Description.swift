@@ -1,4 +1,5 @@
 import Cluster
+import Gossip
 import Model
 
 /// Events and effects in a line each, for people who read a trace.
@@ -37,6 +38,7 @@ enum Description {
         case .reply(let id, let reply): "reply \(id.value) \(of(reply))"
         case .observe(let observation): "observe \(observation)"
         case .stop(let reason): "stop: \(reason)"
+        case .keepKey(let key): "keep key \(key.id)"
         }
     }
 
@@ -103,6 +105,7 @@ enum Description {
             "submit \(id.map(\.description) ?? "") \(spec.command.joined(separator: " ")), "
                 + "\(spec.restart), \(spec.onPartition), ack \(ack)"
         case .join: "join"
+        case .rotateKey: "rotate key"
         default: "\(request)"
         }
     }

@@ -1,4 +1,5 @@
 import Cluster
+import Gossip
 import Model
 
 /// The hash of everything that happened, and one line per thing for people to read.
@@ -88,6 +89,7 @@ package struct Trace {
             mix(code(of: reply))
         case .observe(let observation): mix(code(of: observation))
         case .stop: mix(17)
+        case .keepKey(let key): mix(key.bytes, 20)
         }
     }
 

@@ -264,6 +264,8 @@ package final class World {
             let answer = CallAnswer.refused(.gone, "nobody can be called in this world")
             queue.insert(
                 .tell(machine.index, life: machine.life, .called(id, answer)), at: now + 1_000_000)
+        case .keepKey:
+            break  // Nobody renews a key in this world.
         case .reply(let request, let reply):
             replied(request, reply, by: machine)
         case .observe(let observation):

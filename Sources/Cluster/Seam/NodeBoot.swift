@@ -8,6 +8,9 @@ package struct NodeBoot: Sendable {
     package var image: DurableImage
     /// Its Ed25519 key pair; the driver draws it once and keeps it.
     package var key: NodeKey
+    /// The key that was to take its place when the node last ran, if there is one; the disk tells
+    /// whether it has.
+    package var nextKey: NodeKey?
     /// Drawn anew at each start, never loaded.
     package var bootID: BootID
     /// The seed of all the randomness in this life of the core, drawn anew at each start.

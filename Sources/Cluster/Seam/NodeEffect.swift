@@ -1,3 +1,4 @@
+package import Gossip
 package import Model
 
 /// Everything that a node can ask of its surroundings.
@@ -31,6 +32,9 @@ package enum NodeEffect: Sendable {
     case image(ImageStoreCommand)
     /// Carry out a call's command at a container of this node, then answer `called` in any case.
     case call(CallQueryID, ContainerID, CallKey, CallCommand)
+    /// The node speaks under this key from now on, and its disk says so: keep it in the place of the one
+    /// before, and renew whatever was made with that one.
+    case keepKey(PublicKey)
     /// Answer a client's request.
     case reply(RequestID, NodeReply)
     /// End the process with this error: the node must not go on. It wants nothing more from then on.

@@ -1,3 +1,4 @@
+package import Gossip
 package import Model
 
 /// What a client can ask of a node, beyond reading its state.
@@ -34,6 +35,9 @@ package enum NodeRequest: Sendable {
     /// Shut a member out for good, with `isCascading` also all whom it has let in; answered by
     /// `evicted` once the lock has agreed and this node has heard of it.
     case evict(NodeID, isCascading: Bool)
+    /// Speak under this key from now on, and never again under the present one; answered by `accepted`
+    /// once the lock has agreed and this node has heard of it.
+    case rotateKey(NodeKey)
     /// Begin the lock anew here, for its majority of voters is lost for good; `accepted` once that
     /// is on disk, refused while a majority is alive.
     case recoverLock

@@ -27,6 +27,7 @@ final class PeerConnection: @unchecked Sendable {
     private let identity: StreamIdentity
     private let limits: StreamLimits
     private let loop: any EventLoop
+    private let speaker: (NodeID) -> NodeID?
     private let refused: (StreamRefusal) -> Void
     /// Called once, when the connection is of no use any more.
     private let ended: (PeerConnection) -> Void
@@ -43,13 +44,15 @@ final class PeerConnection: @unchecked Sendable {
 
     init(
         _ destination: Destination, as identity: StreamIdentity, limits: StreamLimits,
-        loop: any EventLoop, refused: @escaping (StreamRefusal) -> Void,
+        loop: any EventLoop, speaker: @escaping (NodeID) -> NodeID?,
+        refused: @escaping (StreamRefusal) -> Void,
         ended: @escaping (PeerConnection) -> Void
     ) {
         self.destination = destination
         self.identity = identity
         self.limits = limits
         self.loop = loop
+        self.speaker = speaker
         self.refused = refused
         self.ended = ended
     }
@@ -133,8 +136,8 @@ final class PeerConnection: @unchecked Sendable {
         var isOther = false
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(
-            identity.caller { answering in
-                isOther = node != .none && answering != node
+            identity.caller { [speaker] key in
+                isOther = node != .none && speaker(key) != node
                 return !isOther
             })
         try pipeline.addHandler(

@@ -10,7 +10,7 @@ import NIOSSL
 ///
 /// Source: RFC 8446 (TLS 1.3), section 4.4.3.
 package struct StreamIdentity: Sendable {
-    /// The node.
+    /// The ID that the key makes: the node's, unless its key was renewed.
     package let id: NodeID
     private let context: NIOSSLContext
 
@@ -35,7 +35,7 @@ package struct StreamIdentity: Sendable {
         context = try NIOSSLContext(configuration: configuration)
     }
 
-    /// The node to whom a certificate belongs; `nil` when its key is none of a node.
+    /// The ID that a certificate's key makes; `nil` when its key is none of a node.
     static func node(of certificate: NIOSSLCertificate?) -> NodeID? {
         guard let key = try? certificate?.extractPublicKey().toSPKIBytes(),
             key.count == ed25519Prefix.count + PublicKey.sizeBytes, key.starts(with: ed25519Prefix)

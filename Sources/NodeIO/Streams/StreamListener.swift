@@ -66,7 +66,8 @@ final class StreamListener: @unchecked Sendable {
     ) throws {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(RecordGate { [self] in hooks.refused(.plaintext) })
-        try pipeline.addHandler(identity.listener { [self] in connections[id]?.peer = $0 })
+        try pipeline.addHandler(
+            identity.listener { [self] in connections[id]?.peer = hooks.speaker($0) })
         try pipeline.addHandler(
             HandshakeWatch(limit: limits.handshakeTime) { [self] refusal in
                 shaken(id, refusal)
@@ -79,12 +80,13 @@ final class StreamListener: @unchecked Sendable {
 
     /// A handshake has ended.
     private func shaken(_ id: HandshakeLedger.ID, _ refusal: StreamRefusal?) {
-        guard refusal == nil, let peer = connections[id]?.peer else {
+        guard refusal == nil, connections[id] != nil else {
             ledger.end(id)
             // Who was closed on purpose was counted then.
             if let refusal, connections[id] != nil { hooks.refused(refusal) }
             return
         }
+        guard let peer = connections[id]?.peer else { return close(id, for: .retiredKey) }
         ofPeer[peer, default: []].append(id)
         if let own = ofPeer[peer], own.count > limits.incomingOfOneMax {
             close(own[0], for: .tooManyConnections)

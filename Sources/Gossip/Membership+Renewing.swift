@@ -1,0 +1,113 @@
+package import Model
+
+/// A node's key is renewed: the old one signs for the new one, the lock says who was first, and from
+/// then on the old one is worth nothing.
+///
+/// The node stays who it is: sessions, claims, votes and tokens hang on its identity, not on its key.
+extension Membership {
+    /// How many times this node's key was renewed.
+    package var keySerial: UInt32 { ring?.serial(of: id) ?? 0 }
+
+    /// Whether somebody else has renewed this node's key.
+    package var isSuperseded: Bool {
+        ring.map { $0[id] != nil && $0[id] != key.publicKey } ?? false
+    }
+
+    /// What the lock is to be asked for so that this key takes the place of the present one; it is
+    /// kept until the lock has agreed, and nobody is let in meanwhile.
+    package mutating func planSuccession(to next: NodeKey) -> Succession? {
+        guard let ring else { return nil }
+        nextKey = next.owned(by: id)
+        isRenewing = true
+        var succession = Succession(
+            node: id, serial: keySerial + 1, newKey: next.publicKey.bytes,
+            spared: ring.letIn(by: [id], isTransitive: false))
+        succession.signature = key.sign(succession.statement(in: ring.cluster))
+        return succession
+    }
+
+    /// The lock has refused: the present key stays.
+    package mutating func dropSuccession() {
+        nextKey = nil
+        isRenewing = false
+    }
+
+    // MARK: Taking place
+
+    /// After a restart: the next key has taken its place already, as the disk says.
+    mutating func takeUpKey() {
+        guard let nextKey, ring?[id] == nextKey.publicKey else { return }
+        key = nextKey
+        self.nextKey = nil
+        isKeyNews = true
+    }
+
+    /// Whether this is what the node itself has asked for: it needs nobody's word for that.
+    func isOwnSuccession(_ amendment: Amendment) -> Bool {
+        guard let ring, let nextKey, case .succession(let succession) = amendment.change,
+            succession.node == id, succession.newKey == nextKey.publicKey.bytes
+        else { return false }
+        return ring.verify(
+            succession.signature, of: succession.statement(in: ring.cluster), by: id)
+    }
+
+    /// This node's key was renewed, by itself or by somebody else who has it.
+    mutating func renewKey(emit: (GossipEffect) -> Void) {
+        guard let current = ring?[id], current != key.publicKey else { return }
+        guard let next = nextKey, next.publicKey == current else {
+            isStopped = true
+            return emit(.superseded)
+        }
+        key = next
+        dropSuccession()
+        emit(.persist([MembershipRows.owner(id)]))
+        emit(.keyRenewed(key.publicKey))
+        restate(above: own.incarnation, emit: emit)
+    }
+
+    // MARK: Other keys
+
+    /// A packet in a member's name that its key has not signed: forged, or under a key that was
+    /// retired, or under one of which this node has not heard.
+    mutating func receiveUnderOtherKey(
+        _ envelope: Envelope, _ packet: PeerLife.Held, in ring: KeyRing,
+        emit: (GossipEffect) -> Void
+    ) {
+        let node = envelope.sender
+        let isRetired = ring.isRetiredKey(of: node) { key in
+            Envelope.isGenuine(packet.bytes, by: key, to: id, via: packet.channel, scheme: scheme)
+        }
+        emit(.dropped(reason: isRetired ? "retired key" : "bad signature"))
+        guard node != id else { return }
+        guard isRetired else { return askForAdmission(of: node, emit: emit) }
+        // It may not have heard itself, if it crashed in between.
+        guard packet.channel == .stream else { return }
+        tellAbout(node, emit: emit)
+    }
+
+    /// Tells a member under which key this node speaks by now.
+    mutating func introduce(to asker: NodeID, emit: (GossipEffect) -> Void) {
+        guard let certificates = ring?.certificates(about: id), !certificates.isEmpty else {
+            return
+        }
+        let newest = certificates.suffix(GossipMessage.certificatesMax)
+        transmit(
+            .introduction(key: key.publicKey, Array(newest)), to: asker, via: .datagram,
+            emit: emit)
+    }
+
+    /// A member shows why it has another key, or why the receiver is not heard: the amendments speak for
+    /// themselves, also when they are shown again, and before either has proven which life it lives.
+    mutating func receiveIntroduction(
+        _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
+    ) {
+        guard strangers.admits(at: now) else { return emit(.dropped(reason: "busy")) }
+        guard let key = GossipMessage.strangerKey(in: envelope.payload),
+            Envelope.isGenuine(packet.bytes, by: key, to: id, via: packet.channel, scheme: scheme),
+            case .introduction(_, let certificates)? = try? GossipMessage(
+                decoding: envelope.payload)
+        else { return emit(.dropped(reason: "bad signature")) }
+        hear(certificates.map(Rumour.amendment), from: nil, emit: emit)
+        if ring?[envelope.sender] != key { emit(.dropped(reason: "unknown key")) }
+    }
+}
