@@ -113,13 +113,15 @@ extension Node {
     private mutating func memberChanged(
         _ member: MemberInfo, at now: Instant, emit: (NodeEffect) -> Void
     ) {
-        shareMembers(at: now, emit: emit)
+        // A view that comes all at once changes many members, and is shared but once.
+        if membership.revision != sharedRevision { shareMembers(at: now, emit: emit) }
         for task in holders.tasks(of: member.id) { reconsider(task, at: now, emit: emit) }
         emit(.observe(.memberChanged(member.id, MemberState(member.state))))
     }
 
     /// Tells table and lock who is there.
     mutating func shareMembers(at now: Instant, emit: (NodeEffect) -> Void) {
+        sharedRevision = membership.revision
         let members = membership.members
         let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
         table(.peers(peers), at: now, emit: emit)

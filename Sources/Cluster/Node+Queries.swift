@@ -34,7 +34,7 @@ extension Node {
     }
 
     /// How many members look alive from here, this node included.
-    package var aliveCount: Int { membership.members.count { $0.state == .alive } }
+    package var aliveCount: Int { membership.aliveCount }
 
     /// Whether the node holds a lease, as far as it knows.
     package var hasLease: Bool { lock.session != nil }

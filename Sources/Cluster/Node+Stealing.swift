@@ -18,7 +18,9 @@ extension Node {
             lock.mayAcquire, isLeaseHeld(at: now)
         else { return }
         var batch: [AcquireRequest] = []
-        for (task, candidate) in queue.window().sorted(by: Node.isBetter) {
+        // Most of a backlog finds no room: it need not be sorted.
+        let fitting = queue.window().filter { hasRoom(for: $0.candidate.resources) }
+        for (task, candidate) in fitting.sorted(by: Node.isBetter) {
             guard hasRoom(for: candidate.resources) else { continue }
             let due = earliestClaim(of: candidate)
             guard due <= now else {

@@ -59,6 +59,8 @@ package struct Node: Sendable {
     var queue = StealQueue()
     var holders = HolderIndex()
     var nextSteal: Instant?
+    /// The revision of the members that table and lock were told of last.
+    var sharedRevision: UInt64 = 0
     var isStealPassNeeded = false
     var pressure: MachinePressure?
 
@@ -243,10 +245,13 @@ package struct Node: Sendable {
     /// When the node next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
         if membership.isProving || activity == .halted { return membership.nextDeadline }
-        return [
-            membership.nextDeadline, table.nextDeadline, lock.nextDeadline, images.nextDeadline,
-            timers.next, nextSteal,
-        ].compactMap { $0 }.min()
+        var next = membership.nextDeadline
+        next.bringForward(to: table.nextDeadline)
+        next.bringForward(to: lock.nextDeadline)
+        next.bringForward(to: images.nextDeadline)
+        next.bringForward(to: timers.next)
+        next.bringForward(to: nextSteal)
+        return next
     }
 
     /// What the wall clock shows at `now`, as far as the node knows.

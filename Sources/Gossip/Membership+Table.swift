@@ -4,6 +4,7 @@ import Model
 extension Membership {
     /// Adds a member or replaces what is known of it.
     mutating func place(_ member: Member) {
+        revision += 1
         if member.suspicion == nil {
             suspects.remove(member.id)
         } else {

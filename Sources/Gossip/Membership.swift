@@ -72,6 +72,8 @@ package struct Membership: Sendable {
     var table: [NodeID: Member] = [:]
     /// The keys of `table`, sorted: nothing ever iterates over the table itself.
     var order: [NodeID] = []
+    /// Rises with each change of a member, so that others need not compare them all.
+    package internal(set) var revision: UInt64 = 0
     /// Those of `table` with a suspicion that runs.
     var suspects: Set<NodeID> = []
     /// How many are alive or suspect, this node included.
@@ -170,6 +172,9 @@ package struct Membership: Sendable {
     /// How many members there are, this node included, whatever their state.
     package var memberCount: Int { order.count }
 
+    /// How many members look alive from here, this node included.
+    package var aliveCount: Int { order.count { table[$0]?.state == .alive } }
+
     /// What is known about one member.
     package func member(_ node: NodeID) -> MemberInfo? { table[node]?.info }
 
@@ -228,12 +233,14 @@ package struct Membership: Sendable {
         if let joining { return joining.due }
         guard ring != nil else { return nil }
         if let proving { return min(proving.nextAsk, proving.endsAt) }
-        var next = min(schedule.probe, schedule.exchange, schedule.reconnect)
-        if !rumours.isEmpty { next = min(next, schedule.rumour) }
-        if !probes.waiting.isEmpty, probes.hasRoom { next = min(next, schedule.urgent) }
-        for due in [probes.nextDue, relays.nextDue, inquiries.nextDue, nextVerdict, leaving] {
-            if let due { next = min(next, due) }
-        }
+        var next: Instant? = min(schedule.probe, schedule.exchange, schedule.reconnect)
+        if !rumours.isEmpty { next.bringForward(to: schedule.rumour) }
+        if !probes.waiting.isEmpty, probes.hasRoom { next.bringForward(to: schedule.urgent) }
+        next.bringForward(to: probes.nextDue)
+        next.bringForward(to: relays.nextDue)
+        next.bringForward(to: inquiries.nextDue)
+        next.bringForward(to: nextVerdict)
+        next.bringForward(to: leaving)
         return next
     }
 

@@ -223,11 +223,16 @@ package struct LockNode: Sendable {
 
     /// When the lock next wants `.deadlineReached`, if ever.
     package var nextDeadline: Instant? {
-        [
-            isSilent ? nil : engineDeadline, quietUntil, heedsMembersUntil, session?.leaseUntil,
-            renewal.due,
-            client.resendDue, leadership?.upkeepDue, departure, rewriteDue,
-        ].compactMap { $0 }.min()
+        var next = isSilent ? nil : engineDeadline
+        next.bringForward(to: quietUntil)
+        next.bringForward(to: heedsMembersUntil)
+        next.bringForward(to: session?.leaseUntil)
+        next.bringForward(to: renewal.due)
+        next.bringForward(to: client.resendDue)
+        next.bringForward(to: leadership?.upkeepDue)
+        next.bringForward(to: departure)
+        next.bringForward(to: rewriteDue)
+        return next
     }
 
     /// Who votes, as far as this node knows; sorted.

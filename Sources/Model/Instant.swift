@@ -41,6 +41,16 @@ public struct Instant: Comparable, Hashable, Sendable {
     }
 }
 
+extension Instant? {
+    /// Makes this the earlier of both; no instant at all is later than any.
+    ///
+    /// Deadlines are asked for after each event: an array of them would be made each time.
+    package mutating func bringForward(to other: Instant?) {
+        guard let other else { return }
+        self = self.map { Swift.min($0, other) } ?? other
+    }
+}
+
 extension Duration {
     /// The whole duration in nanoseconds; saturates at about 292 years.
     public var nanoseconds: Int64 {

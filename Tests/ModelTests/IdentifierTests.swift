@@ -110,3 +110,18 @@ import Testing
         for _ in 0..<10_000 { #expect((0..<1).contains(generator.fraction())) }
     }
 }
+
+@Suite struct DeadlineTests {
+    @Test func `the earliest of several deadlines counts, and none is later than any`() {
+        var next: Instant?
+        next.bringForward(to: nil)
+        #expect(next == nil)
+        next.bringForward(to: Instant(nanoseconds: 5))
+        #expect(next == Instant(nanoseconds: 5))
+        next.bringForward(to: Instant(nanoseconds: 7))
+        next.bringForward(to: nil)
+        #expect(next == Instant(nanoseconds: 5))
+        next.bringForward(to: Instant(nanoseconds: 3))
+        #expect(next == Instant(nanoseconds: 3))
+    }
+}

@@ -175,6 +175,14 @@ import Testing
         #expect(run.result(FairnessStudy()).measures[.convergence] == nil)
     }
 
+    @Test func `a very long run is looked at less often`() {
+        var run = MeasureTests.run([], [])
+        run.lastSubmission = Int64(StudyRun.sampleCountMax) * MeasureTests.second / 2
+        #expect(run.result(FairnessStudy()).imbalance.count == StudyRun.sampleCountMax)
+        run.lastSubmission *= 100
+        #expect(run.result(FairnessStudy()).imbalance.count == StudyRun.sampleCountMax)
+    }
+
     @Test func `costs are per task that counts`() {
         var run = MeasureTests.run(
             [MeasureTests.task(0, at: 0, lasting: 1), MeasureTests.task(1, at: 5, lasting: 1)],

@@ -120,6 +120,8 @@ import Testing
         #expect(World.study(study).violation?.message == problem.description)
         try study.set("sizes", to: "1,3")
         #expect(study.problem == nil)
+        try study.set("users", to: "anna,ben,anna")
+        #expect(study.problem?.description == "users: two of them have the same name")
     }
 }
 

@@ -115,6 +115,9 @@ package struct FairnessStudy: Sendable {
             return StudyError(
                 "\(policy.text) knows no incidents: compare policies alone in a study with some")
         }
+        if Set(users.map(\.name)).count < users.count {
+            return StudyError("users: two of them have the same name")
+        }
         let capacities = (0..<nodeCount).map(capacity)
         let large = workload.tasks.first { task in
             !capacities.contains { task.demand.fits(within: $0) }

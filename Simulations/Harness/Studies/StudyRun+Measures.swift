@@ -8,7 +8,9 @@ extension StudyRun {
         let slowdowns = counted.map(StudyRun.slowdown)
         let responses = responses()
         let busy = busyShares
-        let imbalance = imbalance(every: StudyRun.sampleInterval)
+        let imbalance = imbalance(
+            every: max(
+                StudyRun.sampleInterval, lastSubmission / Int64(StudyRun.sampleCountMax)))
         var result = FairnessResult(
             name: study.policy.text, violation: violation, measures: [:], waits: waits,
             slowdowns: slowdowns, responses: responses, busyShares: busy, imbalance: imbalance,
@@ -22,8 +24,10 @@ extension StudyRun {
         return result
     }
 
-    /// How often the imbalance is looked at.
+    /// How often the imbalance is looked at, in nanoseconds, unless the run is very long.
     static let sampleInterval: Int64 = 500_000_000
+    /// How often it is looked at in all, about.
+    package static let sampleCountMax = 5_000
 
     // MARK: Tasks
 
