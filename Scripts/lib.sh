@@ -7,9 +7,9 @@ MAGPIE_PACKAGES=(
     skopeo xz-utils zstd docker-registry openssl
 )
 
-# Debian packages that make tests tell more: isolation is compared with podman's, and ordinary users
-# have other users for their tasks.
-MAGPIE_TEST_PACKAGES=(podman uidmap)
+# Debian packages that make tests tell more: isolation is compared with podman's, ordinary users have
+# other users for their tasks, and the simulator's pages are looked at with a browser.
+MAGPIE_TEST_PACKAGES=(podman uidmap chromium)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -42,7 +42,7 @@ install_test_packages() {
         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
             >/dev/null 2>&1 && return
     fi
-    echo "NOT INSTALLED: ${missing[*]}. Tests that want it are skipped: isolation is checked, but compared with nobody's (podman), nodes of ordinary users are not tried out (uidmap)." >&2
+    echo "NOT INSTALLED: ${missing[*]}. Tests that want it are skipped: isolation is checked, but compared with nobody's (podman), nodes of ordinary users are not tried out (uidmap), no browser looks at the pages of reports (chromium)." >&2
 }
 
 # Installs the Debian packages that are missing; asks for nothing when all are there.

@@ -8,6 +8,7 @@ struct SimulateCommand: AsyncParsableCommand {
         commandName: "simulate",
         abstract: "Runs the production core on virtual networks, disks and clocks.",
         subcommands: [
-            RunCommand.self, SoakCommand.self, FairnessCommand.self, ValidateCommand.self,
+            RunCommand.self, SoakCommand.self, FairnessCommand.self, StudyCommand.self,
+            ValidateCommand.self,
         ])
 }

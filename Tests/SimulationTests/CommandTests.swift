@@ -15,6 +15,9 @@ import Testing
     private static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent()
 
+    /// A study that is there in every checkout.
+    private static let studyFile = StudyCatalog.files[0].path
+
     private func simulate(_ arguments: [String]) async throws -> Result {
         try await run(CommandTests.folder.appendingPathComponent("simulate").path, arguments)
     }
@@ -95,6 +98,13 @@ import Testing
         Refused(arguments: ["fairness", "--load", "1"], reason: "--load must lie between"),
         Refused(arguments: ["fairness", "--tasks", "0"], reason: "--tasks must lie between"),
         Refused(arguments: ["fairness", "--output", "/no/where"], reason: "nothing can be"),
+        Refused(arguments: ["fairness", "--seeds", "0"], reason: "--seeds must lie between"),
+        Refused(arguments: ["study", "/no/where"], reason: "/no/where: the file can't be read"),
+        Refused(arguments: ["study", studyFile, "--jobs", "0"], reason: "--jobs must lie between"),
+        Refused(arguments: ["study", studyFile, "--seeds", "1001"], reason: "--seeds must lie"),
+        Refused(arguments: ["study", studyFile, "--set", "tasks"], reason: "form name=value"),
+        Refused(arguments: ["study", studyFile, "--set", "tasks=0"], reason: "--set tasks: "),
+        Refused(arguments: ["study", studyFile, "--set", "knots=1"], reason: "no such parameter"),
         Refused(arguments: ["validate", "--only", "queues"], reason: "does not know 'queues'"),
         Refused(arguments: ["validate", "--scale", "vast"], reason: "small"),
         Refused(arguments: ["validate", "--json", "/no/where"], reason: "nothing can be"),
@@ -135,8 +145,10 @@ import Testing
             "--output", output,
         ])
         #expect(result.code == 0)
-        for word in ["Jain's index", "wait", "slowdown", "p99", "lock requests"] {
-            #expect(result.output.split(separator: "\n").count { $0.contains(word) } >= 3)
+        for word in [
+            "Jain's index", "Wait, p99", "Slowdown, mean", "Lock requests per task", "proportional",
+        ] {
+            #expect(result.output.contains(word), "\(result.output)")
         }
         let csv = try String(contentsOfFile: output + ".csv", encoding: .utf8)
         #expect(csv.split(separator: "\n").count == 4)

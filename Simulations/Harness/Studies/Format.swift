@@ -42,4 +42,20 @@ package enum Format {
         if value > 0, value < 0.000_5 { return "under 1 ms" }
         return value < 1 ? "\(fixed(value * 1_000, 0)) ms" : "\(fixed(value, 2)) s"
     }
+
+    /// A number in about four digits that tell something.
+    package static func significant(_ value: Double) -> String {
+        fixed(value, value == 0 ? 0 : max(0, digits(of: value.magnitude) + 2))
+    }
+
+    /// How many digits behind the point show two that tell something, 0…6.
+    static func digits(of value: Double) -> Int {
+        var digits = value >= 10 ? 0 : 1
+        var scaled = value
+        while scaled < 1, digits < 6 {
+            scaled *= 10
+            digits += 1
+        }
+        return digits
+    }
 }
