@@ -208,9 +208,23 @@ extension Node {
     /// How long a task rests before its next attempt: 1 s, doubled with each attempt, 60 s at most;
     /// after a program that ran for a while 1 s again.
     private func rest(after holding: Holding, at now: Instant) -> Duration {
-        let ran = holding.started.map { wallTime(at: now).milliseconds - $0.milliseconds } ?? 0
-        guard ran < Node.calmMilliseconds else { return Node.restMin }
-        return Node.rest(doubled: Int(holding.count.used) - 1)
+        Node.rest(started: holding.started, ended: wallTime(at: now), holding.count)
+    }
+
+    /// The same, as others see it who hear of the end: they need not ask the lock before.
+    static func rest(before record: TaskRecord) -> Duration {
+        guard record.outcome == nil, let attempt = record.latestAttempt,
+            attempt.phase == .failed || attempt.phase == .complete, let ended = attempt.ended
+        else { return .zero }
+        return rest(started: attempt.started, ended: ended, attempt.count)
+    }
+
+    private static func rest(
+        started: WallTime?, ended: WallTime, _ count: AttemptCount
+    ) -> Duration {
+        let ran = started.map { ended.milliseconds - $0.milliseconds } ?? 0
+        guard ran < calmMilliseconds else { return restMin }
+        return rest(doubled: max(0, Int(count.used) - 1))
     }
 
     /// The same for a container that could not be made, which is no attempt: doubled with each that

@@ -120,6 +120,7 @@ extension Node {
         sharedRevision = membership.revision
         let members = membership.members
         let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
+        ring = CandidateRing(of: id, among: peers)
         table(.peers(peers), at: now, emit: emit)
         lock(.members(members.map(LockMember.init)), at: now, emit: emit)
         lock(.amendmentsKnown(membership.amendmentsFingerprint), at: now, emit: emit)

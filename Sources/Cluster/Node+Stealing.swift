@@ -20,7 +20,7 @@ extension Node {
         var batch: [AcquireRequest] = []
         // Most of a backlog finds no room: it need not be sorted.
         let fitting = queue.window().filter { hasRoom(for: $0.candidate.resources) }
-        for (task, candidate) in fitting.sorted(by: Node.isBetter) {
+        for (task, candidate) in fitting.sorted(by: { $0.candidate.precedes($1.candidate) }) {
             guard hasRoom(for: candidate.resources) else { continue }
             let due = earliestClaim(of: candidate)
             guard due <= now else {
@@ -45,17 +45,6 @@ extension Node {
         lock(.acquire(batch), at: now, emit: emit)
     }
 
-    /// Under a backlog each node prefers what the others pass over; ties go to the oldest.
-    private static func isBetter(
-        _ left: (task: TaskID, candidate: StealQueue.Candidate),
-        _ right: (task: TaskID, candidate: StealQueue.Candidate)
-    ) -> Bool {
-        if left.candidate.rank != right.candidate.rank {
-            return left.candidate.rank < right.candidate.rank
-        }
-        return left.candidate.isOlder(than: right.candidate)
-    }
-
     private func hasRoom(for resources: Resources) -> Bool {
         guard (reserved.resources + resources).fits(within: configuration.capacity) else {
             return false
@@ -69,10 +58,11 @@ extension Node {
         let load = (reserved.resources + candidate.resources)
             .dominantShare(of: configuration.capacity)
         let offer = StealOffer(
-            load: load, rank: candidate.rank, taskCount: reserved.count,
+            load: load, rank: candidate.rank, isFirst: candidate.isFirst, taskCount: reserved.count,
             cores: Double(configuration.capacity.cpuMillis) / 1_000)
         let wait = configuration.policy.wait(for: offer, using: &generator)
-        return max(candidate.since + wait, candidate.notBefore)
+        // Who had to wait for the lock waits for its turn after that: else all would ask at once.
+        return max(candidate.since, candidate.notBefore) + wait
     }
 
     /// A canceled task that nobody holds is closed by whoever comes first.

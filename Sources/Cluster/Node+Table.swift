@@ -92,16 +92,31 @@ extension Node {
 
     private mutating func offer(_ record: TaskRecord, at now: Instant) {
         guard queue[record.id] == nil, claimsInFlight[record.id] == nil else { return }
-        let rank = configuration.policy.candidateRank(
-            of: id, for: record.id, memberCount: membership.memberCount)
+        let place = ring.place(for: record.id)
+        let rank = configuration.policy.rank(at: place)
         queue.insert(
             record.id, resources: needsOnlyClose(record) ? .zero : record.spec.resources,
-            rank: rank, at: now, generator: random.split())
+            rank: rank, isFirst: place == 0, at: now, generator: random.split())
         if record.state.isTerminal {
             queue.postpone(record.id, until: now + Node.closeWait * (1 + rank))
+        } else if rank > 0, isHeldByDead(record) {
+            queue.postpone(record.id, until: now + Node.goneWait)
         }
+        queue.postpone(record.id, until: now + Node.rest(before: record))
         isStealPassNeeded = true
     }
+
+    /// Whether the holder looks dead, and the lock has not said so yet.
+    private func isHeldByDead(_ record: TaskRecord) -> Bool {
+        guard record.state != .queued, let attempt = record.latestAttempt,
+            membership.member(attempt.node)?.state == .dead
+        else { return false }
+        return attempt.token > voidBelow[attempt.node] ?? .zero
+    }
+
+    /// How long those who are not among the first candidates wait for the lock's word that a dead
+    /// node's session is over, before they ask themselves.
+    private static let goneWait: Duration = .seconds(30)
 
     /// How long the holder of an ended attempt has to close it before others look after it.
     private static let closeWait: Duration = .seconds(2)
@@ -113,7 +128,11 @@ extension Node {
     ) {
         guard voidBelow[node] ?? .zero < token, membership.member(node) != nil else { return }
         voidBelow[node] = token
-        for task in holders.tasks(of: node) { reconsider(task, at: now, emit: emit) }
+        for task in holders.tasks(of: node) {
+            // Whatever it was put off for is over.
+            queue.remove(task)
+            reconsider(task, at: now, emit: emit)
+        }
     }
 
     private mutating func collected(

@@ -57,6 +57,8 @@ package struct Node: Sendable {
     var voidBelow: [NodeID: FencingToken] = [:]
     var reserved = HolderIndex.Usage()
     var queue = StealQueue()
+    /// Where this node stands among those who could take tasks.
+    var ring = CandidateRing()
     var holders = HolderIndex()
     var nextSteal: Instant?
     /// The revision of the members that table and lock were told of last.

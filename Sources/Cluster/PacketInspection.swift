@@ -41,8 +41,8 @@ package enum PacketInspection {
     private static func describe(table bytes: [UInt8]) -> String {
         guard let message = try? TableMessage(decoding: bytes) else { return "unreadable" }
         switch message {
-        case .push(let ack, let hops, let deltas):
-            return "push ack \(ack) hops \(hops) [\(list(deltas.readable))]"
+        case .push(let ack, let reach, let deltas):
+            return "push ack \(ack) \(describe(reach)) [\(list(deltas.readable))]"
         case .records(let deltas, let voids, let isMore):
             return "records [\(list(deltas.readable))], \(voids.count) voids"
                 + (isMore ? " and more" : "")
@@ -56,6 +56,14 @@ package enum PacketInspection {
             return "collected\(wantsReply ? "?" : "") \(page.set.intervalCount) intervals"
         case .lacking(let ids): return "lacking \(ids.count)"
         case .ranges(let ranges): return "\(ranges.count) ranges"
+        }
+    }
+
+    private static func describe(_ reach: PushReach) -> String {
+        switch reach {
+        case .none: "to keep"
+        case .rumour(let hops): "hops \(hops)"
+        case .span(let span): "to tell \(span.lower) to \(span.upper)"
         }
     }
 

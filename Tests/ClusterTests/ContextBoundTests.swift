@@ -95,7 +95,7 @@ import Testing
             delta.submission = TaskRecord.Submission(
                 birth: BirthDot(origin: BootID(100 + number), sequence: 1),
                 spec: TaskSpec(command: ["x"]), submitted: WallTime(milliseconds: 1))
-            let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+            let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta]))
             for index in 0...1 {
                 bench.step(index, .received(push.encoded, from: TableBench.id(7)))
             }
@@ -129,7 +129,7 @@ import Testing
         var delta = TaskDelta(id: task(2), dots: [Dot(origin: 4, sequence: 9)])
         delta.submission = TaskRecord.Submission(
             birth: next, spec: TaskSpec(command: ["x"]), submitted: WallTime(milliseconds: 1))
-        let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+        let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta]))
         bench.step(0, .received(push.encoded, from: TableBench.id(7)))
         bench.close(2, at: 0)
         bench.settle(rounds: 40)

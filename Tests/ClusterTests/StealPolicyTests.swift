@@ -8,7 +8,6 @@ import Testing
     private static let loads = [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
 
     private func task(_ number: UInt64) -> TaskID { TaskID(Wide128(high: 1, low: number)) }
-    private func node(_ number: UInt64) -> NodeID { NodeID(Wide128(high: number, low: 7)) }
 
     /// The wait with the same draws each time.
     private func wait(
@@ -60,16 +59,14 @@ import Testing
     }
 
     @Test(arguments: names)
-    func `ranks are agreed on, and few in number`(name: String) throws {
+    func `ranks rise with the place, and are few in number`(name: String) throws {
         let policy = try #require(StealPolicy.named(name))
-        for number in 1...50 as ClosedRange<UInt64> {
-            let rank = policy.candidateRank(of: node(number), for: task(9), memberCount: 1_000)
-            #expect((0...10).contains(rank))
-            #expect(
-                rank == policy.candidateRank(of: node(number), for: task(9), memberCount: 1_000))
-            #expect(policy.candidateRank(of: node(number), for: task(9), memberCount: 1) == 0)
-            if policy.rule.candidates == nil { #expect(rank == 0) }
-        }
+        let ranks = (0..<1_000).map(policy.rank)
+        #expect(ranks == ranks.sorted())
+        #expect(ranks[0] == 0)
+        #expect(ranks[999] <= 10)
+        if policy.rule.candidates == nil { #expect(ranks[999] == 0) }
+        #expect(policy.rank(at: .max) <= 32)
     }
 
     // MARK: Each policy
@@ -145,25 +142,46 @@ import Testing
         #expect(abs(Double(waits.count { $0 > 0.04 }) / 20_000 - 0.13534) < 0.02)
     }
 
-    @Test func `a small cluster has candidates of the first rank only`() {
-        let policy = StealPolicy.proportional()
-        for number in 1...4 {
-            #expect(
-                policy.candidateRank(of: node(UInt64(number)), for: task(1), memberCount: 4) == 0)
-        }
+    @Test func `each rank holds as many as all the earlier ones together`() {
+        let policy = StealPolicy.proportional(StealPolicyTests.plain)
+        let ranks = (0..<64).map(policy.rank)
+        #expect((0...4).map { rank in ranks.count { $0 == rank } } == [4, 4, 8, 16, 32])
     }
 
-    @Test func `about as many nodes as asked for are candidates of the first rank`() {
-        let policy = StealPolicy.proportional()
-        var first = 0
-        for number in 1...200 {
-            for member in 1...100 {
-                let rank = policy.candidateRank(
-                    of: node(UInt64(member)), for: task(UInt64(number)), memberCount: 100)
-                #expect(rank <= 5)
-                if rank == 0 { first += 1 }
-            }
+    @Test func `the first candidate waits for nobody while it has no task`() {
+        let policy = StealPolicy.proportional(StealPolicyTests.plain)
+        func wait(isFirst: Bool, tasks: Int) -> Duration {
+            var generator = SeededGenerator(seed: 1)
+            return policy.wait(
+                for: StealOffer(load: 0.25, rank: 0, isFirst: isFirst, taskCount: tasks),
+                using: &generator)
         }
-        #expect((700...900).contains(first), "200 tasks with about 4 candidates each")
+        #expect(wait(isFirst: true, tasks: 0) == .zero)
+        #expect(wait(isFirst: true, tasks: 1) == .milliseconds(10))
+        #expect(wait(isFirst: false, tasks: 0) == .milliseconds(10))
+    }
+
+    // MARK: Places
+
+    private func rings(_ count: Int) -> [CandidateRing] {
+        var random = SeededGenerator(seed: UInt64(count))
+        let nodes = (0..<count).map { _ in NodeID(Wide128(high: random.next(), low: 1)) }
+        return nodes.map { node in CandidateRing(of: node, among: nodes.filter { $0 != node }) }
+    }
+
+    @Test(arguments: [1, 2, 3, 10, 101])
+    func `members agree on their places for a task, and are first equally often`(count: Int) {
+        let rings = rings(count)
+        var firsts = Array(repeating: 0, count: count)
+        for number in 0..<UInt64(count * 200) {
+            let places = rings.map { $0.place(for: task(number)) }
+            #expect(places.sorted() == Array(0..<count))
+            if let first = places.firstIndex(of: 0) { firsts[first] += 1 }
+        }
+        #expect(firsts.allSatisfy { (120...280).contains($0) }, "\(firsts)")
+    }
+
+    @Test func `a node alone is the first candidate of everything`() {
+        #expect(CandidateRing().place(for: task(3)) == 0)
     }
 }

@@ -6,10 +6,51 @@ import Testing
 @Suite struct StealQueueTests {
     private func task(_ number: Int) -> TaskID { TaskID(Wide128(high: 1, low: UInt64(number))) }
 
-    private func insert(_ number: Int, into queue: inout StealQueue) {
+    private func insert(
+        _ number: Int, rank: Int = 0, at time: Duration = .zero, into queue: inout StealQueue
+    ) {
         queue.insert(
-            task(number), resources: .defaultRequest, rank: 0, at: .zero,
+            task(number), resources: .defaultRequest, rank: rank, at: .zero + time,
             generator: SeededGenerator(seed: 1))
+    }
+
+    /// The task whose turn it is.
+    private func next(in queue: inout StealQueue) -> TaskID? {
+        queue.window().min { $0.candidate.precedes($1.candidate) }?.task
+    }
+
+    @Test func `lower ranks go first, until a higher one has waited for its bound`() {
+        var queue = StealQueue()
+        let bound = StealQueue.rankAge * 3
+        insert(1, rank: 3, into: &queue)
+        insert(2, at: bound - .nanoseconds(1), into: &queue)
+        insert(3, at: bound, into: &queue)
+        #expect(next(in: &queue) == task(2))
+        queue.remove(task(2))
+        #expect(next(in: &queue) == task(1))
+    }
+
+    @Test func `a stream of tasks of the first rank passes over none of the last for ever`() {
+        var queue = StealQueue()
+        insert(0, rank: 4, into: &queue)
+        for number in 1...1_000 {
+            insert(number, at: .milliseconds(10) * number, into: &queue)
+            let first = next(in: &queue)
+            guard let first, first != task(0) else {
+                return #expect(number * 10 == 4_000)
+            }
+            queue.remove(first)
+        }
+        Issue.record("the first task still waits")
+    }
+
+    @Test func `of equals the one that was seen first goes first`() {
+        var queue = StealQueue()
+        for number in 0..<5 { insert(number, rank: 1, into: &queue) }
+        for number in 0..<5 {
+            #expect(next(in: &queue) == task(number))
+            queue.remove(task(number))
+        }
     }
 
     @Test func `the window shows the oldest first and is bounded`() {

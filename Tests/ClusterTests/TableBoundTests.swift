@@ -75,7 +75,7 @@ import Testing
             return
         }
         for number in 1...UInt64(TableWrites.acksMax + 10) {
-            let push = TableMessage.push(ack: number, hops: 0, TableDeltas([TaskDelta(record)]))
+            let push = TableMessage.push(ack: number, reach: .none, TableDeltas([TaskDelta(record)]))
             bench.step(0, .received(push.encoded, from: TableBench.id(1)))
             if number % 100 == 0 {
                 bench.refuseOne(0)
@@ -138,7 +138,7 @@ import Testing
         for origin in (1...200 as ClosedRange<UInt64>).reversed() {
             var delta = TaskDelta(id: task(1), dots: [Dot(origin: 5, sequence: 300 - origin)])
             delta.births = [BirthDot(origin: BootID(origin), sequence: 1)]
-            let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+            let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta]))
             bench.step(0, .received(push.encoded, from: TableBench.id(1)))
         }
         #expect(bench.replicas[0].record(task(1))?.births.count == TaskRecord.birthsMax)

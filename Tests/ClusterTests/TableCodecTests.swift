@@ -24,7 +24,7 @@ import Testing
         let low = TaskID(Wide128(high: generator.next() >> 1, low: 0))
         let high = TaskID(Wide128(high: low.value.high + 1, low: generator.next()))
         return [
-            .push(ack: generator.next(), hops: 3, deltas), .stored(ack: generator.next()),
+            .push(ack: generator.next(), reach: .rumour(hops: 3), deltas), .stored(ack: generator.next()),
             .digest(TableDigest(context: 1, collected: generator.next(), records: 3)),
             .same(context: generator.next()),
             .buckets(.collected, (0..<DotSet.bucketCount).map { _ in generator.next() }),
@@ -175,7 +175,7 @@ import Testing
         let delta = try TaskDelta(decoding: bytes)
         #expect(delta.encoded == bytes)
         var bench = TableBench(seed: 1, count: 2)
-        let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+        let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta]))
         bench.step(0, .received(push.encoded, from: TableBench.id(1)))
         bench.attempt(1, token: 99, at: 0)
         bench.persistAll(0)

@@ -141,7 +141,7 @@ import Testing
         #expect(bench.replicas[1].record(task(1))?.latestAttempt == row)
         // And a repetition is not: it says nothing new.
         let push = TableMessage.push(
-            ack: 0, hops: 0, TableDeltas(bench.replicas[0].records.map(TaskDelta.init)))
+            ack: 0, reach: .none, TableDeltas(bench.replicas[0].records.map(TaskDelta.init)))
         bench.step(1, .received(push.encoded, from: TableBench.id(0)))
         #expect(bench.packets.isEmpty)
     }
@@ -275,7 +275,7 @@ import Testing
             return
         }
         var writer = ByteWriter()
-        TableMessage.encodePush(ack: 9, hops: 0, into: &writer)
+        TableMessage.encodePush(ack: 9, reach: .none, into: &writer)
         writer.varint(2)
         first.id.encode(into: &writer)
         writer.blob([1, 1, 0xFF])

@@ -52,7 +52,7 @@ import Testing
     private static func deliver(
         _ deltas: [TaskDelta], hops: UInt8, to replica: inout TableReplica
     ) -> [TaskID] {
-        let message = TableMessage.push(ack: 0, hops: hops, TableDeltas(deltas))
+        let message = TableMessage.push(ack: 0, reach: .rumour(hops: hops), TableDeltas(deltas))
         var lacking: [TaskID] = []
         replica.handle(.received(message.encoded, from: sender), at: .zero) { effect in
             if case .send(let bytes, _, _) = effect,
@@ -113,7 +113,7 @@ import Testing
         _ = TableFirstLookTests.deliver(all, hops: 0, to: &replica)
         let revision = replica.revision
         var writes = 0
-        let message = TableMessage.push(ack: 0, hops: 0, TableDeltas(all + all))
+        let message = TableMessage.push(ack: 0, reach: .none, TableDeltas(all + all))
         replica.handle(.received(message.encoded, from: TableFirstLookTests.sender), at: .zero) {
             if case .persist = $0 { writes += 1 }
         }

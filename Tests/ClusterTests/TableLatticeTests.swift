@@ -23,7 +23,7 @@ struct TableLattice: Lattice, Equatable {
             restored: DurableImage(), configuration: configuration, seed: 1, at: .zero)
         for step in steps {
             switch step {
-            case .delta(let delta): deliver(.push(ack: 0, hops: 0, TableDeltas([delta])))
+            case .delta(let delta): deliver(.push(ack: 0, reach: .none, TableDeltas([delta])))
             case .collected(let id):
                 var births = DotSet()
                 births.insert(TableLattice.birth(of: id).dot)

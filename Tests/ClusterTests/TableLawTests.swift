@@ -119,7 +119,7 @@ import Testing
         var generator = Splitmix(state: seed)
         let deltas = TableLawTests.deltas(30, &generator)
         var plain = TableLawTests.replica(1)
-        let all = TableMessage.push(ack: 0, hops: 0, TableDeltas(deltas))
+        let all = TableMessage.push(ack: 0, reach: .none, TableDeltas(deltas))
         _ = TableLawTests.deliver(all.encoded, to: &plain)
 
         var other = TableLawTests.replica(2)
@@ -135,7 +135,7 @@ import Testing
             let size = Int.random(in: 1...400, using: &generator)
             for part in TablePart.divide(portion, sizeBytesMax: size) {
                 let bytes = part.message {
-                    TableMessage.encodePush(ack: 0, hops: 0, into: &$0)
+                    TableMessage.encodePush(ack: 0, reach: .none, into: &$0)
                 }
                 _ = TableLawTests.deliver(bytes, to: &other)
             }
@@ -152,7 +152,7 @@ import Testing
         var byDeltas = TableLawTests.replica(2)
         var byStates = TableLawTests.replica(3)
         for delta in deltas {
-            let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta])).encoded
+            let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta])).encoded
             _ = TableLawTests.deliver(push, to: &origin)
             _ = TableLawTests.deliver(push, to: &byDeltas)
             let states = TableDeltas(origin.records.map(TaskDelta.init))
@@ -171,7 +171,7 @@ import Testing
         for (number, drawn) in TableLawTests.deltas(30, &generator).enumerated() {
             var delta = drawn
             delta.dots = [Dot(origin: generator.next() % 3, sequence: UInt64(number))]
-            let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta])).encoded
+            let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta])).encoded
             _ = TableLawTests.deliver(push, to: &both)
             let choice = generator.next() % 3
             if choice != 0 || delta.submission != nil {
@@ -216,7 +216,7 @@ import Testing
                 birth: BirthDot(origin: BootID(7), sequence: number + 1),
                 spec: TaskSpec(command: ["x"]), submitted: WallTime(milliseconds: 1))
             for index in replicas.indices where generator.next() % 8 != 0 {
-                let push = TableMessage.push(ack: 0, hops: 0, TableDeltas([delta]))
+                let push = TableMessage.push(ack: 0, reach: .none, TableDeltas([delta]))
                 _ = TableLawTests.deliver(push.encoded, to: &replicas[index])
             }
         }

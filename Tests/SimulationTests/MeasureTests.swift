@@ -148,7 +148,7 @@ import Testing
         run.absences = [
             StudyRun.Absence(node: 0, from: 4 * MeasureTests.second, to: .max)
         ]
-        run.lastIncident = 4 * MeasureTests.second
+        run.disturbance = 4 * MeasureTests.second...4 * MeasureTests.second
         let result = run.result(FairnessStudy())
         #expect(result[.reruns] == 1)
         #expect(near(result[.rerunDelayMean], 3))
@@ -169,9 +169,15 @@ import Testing
         run.capacities = [MeasureTests.resources(1), MeasureTests.resources(1)]
         run.spans[2].to = run.spans[2].from
         run.lastSubmission = 40 * MeasureTests.second
-        run.lastIncident = 20 * MeasureTests.second
-        #expect(near(run.result(FairnessStudy())[.convergence], 6))
-        run.lastIncident = 38 * MeasureTests.second
+        func convergence(from start: Int64, to end: Int64) -> Double? {
+            run.disturbance = start * MeasureTests.second...end * MeasureTests.second
+            return run.result(FairnessStudy()).measures[.convergence]
+        }
+        #expect(near(convergence(from: 20, to: 20), 6))
+        // It is looked for after the end, and compared with what was before the beginning.
+        #expect(near(convergence(from: 20, to: 22), 4))
+        #expect(near(convergence(from: 20, to: 30), 0))
+        run.disturbance = 38 * MeasureTests.second...38 * MeasureTests.second
         #expect(run.result(FairnessStudy()).measures[.convergence] == nil)
     }
 

@@ -2,7 +2,7 @@ import Cluster
 package import Model
 
 /// The production task tables of many nodes, and nothing else of them: what dissemination does by
-/// itself, without anti-entropy, disks or losses.
+/// itself, without anti-entropy and disks.
 package final class TableCluster {
     private enum Event {
         case message([UInt8], from: Int, to: Int)
@@ -13,6 +13,7 @@ package final class TableCluster {
     private var queue = EventQueue<Event>()
     private var now = Instant(nanoseconds: 5_000_000_000)
     private let ids: [NodeID]
+    private var isNextLost = false
     /// How long a message takes.
     private static let delay: Duration = .milliseconds(1)
     /// Repair is far off: pushing alone is looked at.
@@ -41,7 +42,7 @@ package final class TableCluster {
         }
     }
 
-    /// What came of one submission's rumour.
+    /// What came of one submission's push.
     package struct Outcome: Sendable {
         /// The share of nodes that did not hear of it.
         package var residue: Double
@@ -49,8 +50,11 @@ package final class TableCluster {
         package var traffic: Double
     }
 
-    /// Submits a task at one node, and lets its rumour run out.
-    package func spread(_ task: TaskID, from origin: Int) -> Outcome {
+    /// Submits a task at one node, and lets its push run out.
+    ///
+    /// - Parameter losesFirst: The first message is lost, and with it all whom its receiver was to tell.
+    package func spread(_ task: TaskID, from origin: Int, losesFirst: Bool = false) -> Outcome {
+        isNextLost = losesFirst
         var messages = tell(
             origin,
             .submit(
@@ -83,9 +87,13 @@ package final class TableCluster {
             switch effect {
             case .send(let bytes, let peer, _):
                 guard let to = places[peer] else { return }
-                // Answers to the origin carry no rumour.
+                // Answers to the origin carry no news.
                 guard TableReplica.isPush(bytes) else { return }
                 sent += 1
+                if isNextLost {
+                    isNextLost = false
+                    return
+                }
                 queue.insert(
                     .message(bytes, from: number, to: to),
                     at: (now + TableCluster.delay).nanoseconds)

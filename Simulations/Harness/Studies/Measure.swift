@@ -88,7 +88,7 @@ package enum Measure: String, CaseIterable, Sendable, Comparable {
         case .rerunDelayMean, .rerunDelayMax:
             "from the end of an attempt that was cut short to the task's next start"
         case .convergence:
-            "from the last incident until the imbalance is back at what it was before"
+            "from the last incident's end until the imbalance is what it was before the first"
         }
     }
 

@@ -74,28 +74,31 @@ extension StudyRun {
 
     func measureIncidents(_ result: inout FairnessResult) {
         let delays = rerunDelays
-        if lastIncident != nil || !delays.isEmpty {
+        if disturbance != nil || !delays.isEmpty {
             result.measures[.reruns] = Double(delays.count)
         }
         if let longest = delays.max() {
             result.measures[.rerunDelayMean] = Statistics.mean(delays)
             result.measures[.rerunDelayMax] = longest
         }
-        if let lastIncident {
+        if let disturbance {
             result.measures[.convergence] = StudyRun.convergence(
                 result.imbalance.filter { $0.seconds * 1e9 >= Double(warmUpEnd) },
-                after: Double(lastIncident) / 1e9)
+                before: Double(disturbance.lowerBound) / 1e9,
+                after: Double(disturbance.upperBound) / 1e9)
         }
     }
 
     /// Over how long a time the imbalance must be back, in seconds.
     static let convergenceWindow = 5.0
 
-    /// How long after a time the imbalance, on average over the next `convergenceWindow` seconds, is
-    /// no more than two deviations above what it was before; `nil` when it never is, or when nothing
-    /// is known of the time before.
-    static func convergence(_ samples: [StudySample], after time: Double) -> Double? {
-        let before = samples.filter { $0.seconds < time }.map(\.deviation)
+    /// How long after `time` the imbalance, on average over the next `convergenceWindow` seconds, is
+    /// no more than two deviations above what it was before `calm`; `nil` when it never is, or when
+    /// nothing is known of the time before.
+    static func convergence(
+        _ samples: [StudySample], before calm: Double, after time: Double
+    ) -> Double? {
+        let before = samples.filter { $0.seconds < calm }.map(\.deviation)
         guard !before.isEmpty else { return nil }
         let bound = Statistics.mean(before) + 2 * Statistics.deviation(before)
         let later = samples.filter { $0.seconds >= time }

@@ -112,8 +112,9 @@ package struct StudyRun: Sendable {
     package var spans: [Span] = []
     /// Which nodes were not there when.
     package var absences: [Absence] = []
-    /// When the last incident began, if there was one.
-    package var lastIncident: Int64?
+    /// From the beginning of the first incident to the end of the last, if there was one; to its
+    /// beginning when it never ends.
+    package var disturbance: ClosedRange<Int64>?
     /// How long each task would have waited in one line before all nodes.
     package var fairWaits: [Int64] = []
     /// How long claims took from the request to the answer, in seconds.
@@ -150,7 +151,10 @@ extension StudyRun {
             capacities: (0..<study.nodeCount).map(study.capacity), users: workload.users,
             tasks: workload.tasks, warmUpEnd: Int64(Double(last) * study.warmUpShare),
             lastSubmission: last)
-        lastIncident = study.incidents.map(\.start.nanoseconds).max()
+        let times = study.incidents.flatMap { incident in
+            [incident.start.nanoseconds, incident.end ?? incident.start.nanoseconds]
+        }
+        if let first = times.min(), let last = times.max() { disturbance = first...last }
         for (incident, nodes) in zip(study.incidents, study.incidentNodes)
         where incident.kind == .loss {
             absences += nodes.map {

@@ -40,30 +40,54 @@ extension Validation {
         }
     }
 
+    /// How many parts the origin of a push divides all others into.
+    private static let partCount = 4
+
     static let tablePush = ValidationCase(
         name: "table-push",
-        source: "Demers et al. 1987 §1.4: a push that tells m times per site misses e^−m of them",
+        source: "El-Ansary et al. 2003: n − 1 messages tell all; Kermack and McKendrick 1927: of a "
+            + "share s₀ that was left out, s = s₀·e^−(1−s) stays so when each who knows tells one",
         drives: "production: TableReplica's eager push"
     ) { scale, mutation in
         let sizes = scale == .small ? [100] : [200, 1_000]
-        return sizes.map { size in
+        return sizes.flatMap { size in
             let cluster = TableCluster(count: size, seed: 71)
-            var traffic: [Double] = []
             var task: UInt64 = 0
-            let ours = replicate(scale == .small ? 40 : 300, seed: 72) { seed in
+            func spread(_ seed: UInt64, losesFirst: Bool) -> TableCluster.Outcome {
                 task += 1
-                let outcome = cluster.spread(
-                    TaskID(Wide128(high: seed, low: task)), from: Int(task) % size)
-                let isShort = mutation == .countsNewsOnly
-                traffic.append(isShort ? 1 - outcome.residue : outcome.traffic)
-                return outcome.residue
+                return cluster.spread(
+                    TaskID(Wide128(high: seed, low: task)), from: Int(task) % size,
+                    losesFirst: losesFirst)
             }
-            let mean = Statistics.mean(traffic)
-            return ValidationRow(
-                "residue at \(Format.fixed(mean, 3)) messages per node, \(size) nodes",
-                published: exponential(-mean), tolerance: 1 / Double(size), ours: ours,
-                widthMax: 0.15)
+            let runCount = scale == .small ? 40 : 300
+            let whole = replicateAll(runCount / 4, seed: 72) { seed in
+                let outcome = spread(seed, losesFirst: false)
+                return [outcome.residue, outcome.traffic]
+            }
+            let halved = replicate(runCount, seed: 73) { seed in
+                spread(seed, losesFirst: mutation != .losesNothing).residue
+            }
+            let leftOut = Double((size - 1 + partCount - 1) / partCount) / Double(size)
+            return [
+                ValidationRow(
+                    "residue, nothing lost, \(size) nodes", published: 0, tolerance: 0,
+                    ours: whole[0]),
+                ValidationRow(
+                    "messages per node, \(size) nodes: those, and one by chance",
+                    published: 2 * Double(size - 1) / Double(size), tolerance: 1e-9, ours: whole[1]),
+                ValidationRow(
+                    "residue, the first message lost, \(size) nodes",
+                    published: finalSize(leftOut), tolerance: 1 / Double(size), ours: halved,
+                    widthMax: 0.15),
+            ]
         }
+    }
+
+    /// What stays of a share that nobody told, when each who knows tells one other by chance.
+    private static func finalSize(_ leftOut: Double) -> Double {
+        var share = leftOut
+        for _ in 0..<100 { share = leftOut * exponential(share - 1) }
+        return share
     }
 
     // MARK: Rounds of gossip

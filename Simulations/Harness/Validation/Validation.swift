@@ -20,8 +20,8 @@ package enum ModelMutation: String, Hashable, Sendable, CaseIterable {
     case bindsEarly
     /// Nobody listens to what is answered.
     case hearsNothing
-    /// Messages that brought no news are not counted.
-    case countsNewsOnly
+    /// Nothing is lost where the price of a loss is looked at.
+    case losesNothing
     /// Everybody tells two others in a round.
     case tellsTwo
     /// Members are probed half as often as the periods say that are counted.

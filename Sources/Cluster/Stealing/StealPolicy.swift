@@ -4,17 +4,22 @@ package import Model
 package struct StealOffer: Hashable, Sendable {
     /// The dominant share of the node's capacity after taking the task, 0…1.
     package var load: Double
-    /// The node's rank for the task: `StealPolicy.candidateRank`.
+    /// The node's rank for the task: `StealPolicy.rank`.
     package var rank: Int
+    /// Whether no other node comes before it for the task.
+    package var isFirst: Bool
     /// How many tasks the node has.
     package var taskCount: Int
     /// How many cores the node gives to tasks.
     package var cores: Double
 
     /// Makes an offer.
-    package init(load: Double, rank: Int, taskCount: Int = 0, cores: Double = 1) {
+    package init(
+        load: Double, rank: Int, isFirst: Bool = false, taskCount: Int = 0, cores: Double = 1
+    ) {
         self.load = load
         self.rank = rank
+        self.isFirst = isFirst
         self.taskCount = taskCount
         self.cores = cores
     }
@@ -25,8 +30,8 @@ package struct StealOffer: Hashable, Sendable {
 /// A rule decides the wait and nothing else, from its arguments and its numbers alone, so that the
 /// same code runs in the daemon and in the simulator, and nodes with different rules get along.
 package protocol StealRule: Sendable {
-    /// How many nodes are candidates of the first rank for a task, about; `nil` when all nodes are
-    /// alike to the rule.
+    /// How many nodes are candidates of the first rank for a task; `nil` when all nodes are alike to
+    /// the rule.
     var candidates: UInt32? { get }
 
     /// The longest that `wait` gives to a candidate of the first rank.
@@ -76,22 +81,21 @@ package struct StealPolicy: Sendable {
         rule.wait(for: offer, using: &generator)
     }
 
-    /// The node's rank among the candidates of a task: 0 for about `candidates` nodes out of
-    /// `memberCount`, then each rank holds as many as all the earlier ones together.
-    ///
-    /// The rank depends on a hash of node and task alone, so that nodes agree on it without
-    /// talking, and a backlog is spread over all nodes.
-    package func candidateRank(of node: NodeID, for task: TaskID, memberCount: Int) -> Int {
-        guard let candidates = rule.candidates, memberCount > Int(candidates) else { return 0 }
-        let place = StealPolicy.place(of: node, for: task)
-        var share = place * Double(memberCount) / Double(max(candidates, 1))
+    /// The rank of the node before which `place` others stand for a task: 0 for the first
+    /// `candidates`, then each rank holds as many as all the earlier ones together.
+    package func rank(at place: Int) -> Int {
+        guard let candidates = rule.candidates else { return 0 }
+        var held = max(1, Int(candidates))
         var rank = 0
-        while share >= 1 {
-            share /= 2
+        while place >= held, rank < StealPolicy.rankMax {
+            held *= 2
             rank += 1
         }
         return rank
     }
+
+    /// More ranks than any cluster has.
+    private static let rankMax = 32
 
     /// A fraction in 0 ..< 1 that is spread evenly over nodes and tasks.
     static func place(of node: NodeID, for task: TaskID) -> Double {

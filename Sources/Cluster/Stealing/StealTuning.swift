@@ -6,7 +6,7 @@ package struct StealTuning: Hashable, Sendable {
     package var slope: Duration
     /// The random part of every wait, uniform from zero to this, 0…1 s; breaks ties.
     package var jitter: Duration
-    /// About how many nodes are first-rank candidates of a task, 1 or more.
+    /// How many nodes are first-rank candidates of a task, 1 or more.
     package var candidates: UInt32
     /// The head start of each rank of candidates over the next one; each rank doubles the number
     /// of candidates, so that n nodes make about log₂(n / candidates) ranks.

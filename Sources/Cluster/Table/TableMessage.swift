@@ -4,7 +4,7 @@ package import Model
 /// What two nodes' tables say to each other.
 enum TableMessage: Sendable {
     /// Fresh changes. With an `ack` number the receiver says `stored` once they are on its disk.
-    case push(ack: UInt64, hops: UInt8, TableDeltas)
+    case push(ack: UInt64, reach: PushReach, TableDeltas)
     /// Everything of the push with this number is on my disk.
     case stored(ack: UInt64)
     /// This is the fingerprint of what I know; do you know the same?
@@ -81,8 +81,8 @@ struct TableDeltas: Sendable {
 extension TableMessage: WireCodable {
     func encode(into writer: inout ByteWriter) {
         switch self {
-        case .push(let ack, let hops, let deltas):
-            TableMessage.encodePush(ack: ack, hops: hops, into: &writer)
+        case .push(let ack, let reach, let deltas):
+            TableMessage.encodePush(ack: ack, reach: reach, into: &writer)
             deltas.encode(into: &writer)
         case .stored(let ack):
             writer.byte(2)
@@ -120,10 +120,17 @@ extension TableMessage: WireCodable {
     }
 
     /// The beginning of a push; its deltas follow.
-    static func encodePush(ack: UInt64, hops: UInt8, into writer: inout ByteWriter) {
+    static func encodePush(ack: UInt64, reach: PushReach, into writer: inout ByteWriter) {
         writer.byte(pushTag)
         writer.varint(ack)
-        writer.byte(hops)
+        reach.encode(into: &writer)
+    }
+
+    /// The beginning of a push, by itself.
+    static func pushHead(_ ack: UInt64, _ reach: PushReach) -> [UInt8] {
+        var writer = ByteWriter()
+        encodePush(ack: ack, reach: reach, into: &writer)
+        return writer.bytes
     }
 
     /// The beginning of an answer; its deltas follow.
@@ -144,8 +151,8 @@ extension TableMessage: WireCodable {
         switch try reader.byte() {
         case 1:
             let ack = try reader.varint()
-            let hops = try reader.byte()
-            self = .push(ack: ack, hops: hops, try TableDeltas(from: &reader))
+            let reach = try PushReach(from: &reader)
+            self = .push(ack: ack, reach: reach, try TableDeltas(from: &reader))
         case 2: self = .stored(ack: try reader.varint())
         case 3:
             let context = try reader.fixed64()

@@ -102,7 +102,7 @@ extension TableReplica {
         var newsCount = 0
     }
 
-    /// Takes in what a peer sent; news are passed on as rumours when `hops` says how far.
+    /// Takes in what a peer sent; news are passed on to somebody by chance, when `hops` says how far.
     mutating func take(
         _ deltas: consuming TableDeltas, from sender: NodeID, hops: UInt8?, at now: Instant,
         emit: (TableEffect) -> Void

@@ -17,14 +17,14 @@ extension TableReplica {
             outbox.due = due
             return
         }
-        let isDirect = peers.count <= TableConfiguration.directPeersMax
-        send(
-            deltas(in: outbox.own), hops: isDirect ? 0 : TableConfiguration.hopsMax,
-            to: targets(TableConfiguration.originFanout), emit: emit)
+        var own = deltas(in: outbox.own)
+        // Others pass these on as they are: what a direct push leaves to its sender is said.
+        if !hasFewPeers { own = own.map { $0.passedOn(from: node) } }
+        send(own, to: everybody(), emit: emit)
         if !outbox.passedOn.isEmpty {
-            send(
-                deltas(in: outbox.passedOn), hops: outbox.passedOn.hops,
-                to: targets(TableConfiguration.rumourFanout), emit: emit)
+            let reach = PushReach.rumour(hops: outbox.passedOn.hops)
+            let targets = somebody(TableConfiguration.rumourFanout)
+            send(deltas(in: outbox.passedOn), to: targets.map { ($0, reach) }, emit: emit)
         }
         outbox = TableOutbox()
         outbox.lastPush = now
@@ -38,14 +38,53 @@ extension TableReplica {
         }
     }
 
-    /// All peers when they are few, else so many of them by chance.
-    private mutating func targets(_ count: Int) -> [NodeID] {
-        guard peers.count > TableConfiguration.directPeersMax else { return peers }
-        return Array(peers.shuffled(using: &random).prefix(count))
+    // MARK: Whom
+
+    /// A peer that is sent a push, and how far it passes it on.
+    private typealias Target = (peer: NodeID, reach: PushReach)
+
+    private var hasFewPeers: Bool { peers.count <= TableConfiguration.directPeersMax }
+
+    /// All peers when they are few, else some who tell the rest.
+    private mutating func everybody() -> [Target] {
+        guard !hasFewPeers else { return peers.map { ($0, .none) } }
+        guard let span = PushSpan.all(peers, around: node) else { return [] }
+        return heads(of: span)
     }
 
+    private mutating func heads(of span: PushSpan) -> [Target] {
+        let parts = span.divided(
+            among: TableConfiguration.spanFanout, of: peers, around: node, using: &random)
+        return parts.map {
+            ($0.head, $0.isLeaf ? .rumour(hops: TableConfiguration.hopsMax) : .span($0.span))
+        }
+    }
+
+    /// So many peers by chance; all when they are few.
+    private mutating func somebody(_ count: Int) -> [NodeID] {
+        guard !hasFewPeers else { return peers }
+        var chosen: [NodeID] = []
+        while chosen.count < count, let peer = peers.randomElement(using: &random) {
+            if !chosen.contains(peer) { chosen.append(peer) }
+        }
+        return chosen
+    }
+
+    /// Passes a push on to its span as it came, but for its head of `headSizeBytes` bytes; nobody
+    /// there vouches for a copy of it.
+    mutating func pass(
+        _ bytes: [UInt8], after headSizeBytes: Int, on span: PushSpan, emit: (TableEffect) -> Void
+    ) {
+        for (peer, reach) in heads(of: span) {
+            send(
+                TableMessage.pushHead(0, reach) + bytes[headSizeBytes...], to: peer, emit: emit)
+        }
+    }
+
+    // MARK: Sending
+
     private mutating func send(
-        _ deltas: [TaskDelta], hops: UInt8, to targets: [NodeID], emit: (TableEffect) -> Void
+        _ deltas: [TaskDelta], to targets: [Target], emit: (TableEffect) -> Void
     ) {
         guard !targets.isEmpty, !deltas.isEmpty else { return }
         let parts = TablePart.divide(
@@ -53,12 +92,18 @@ extension TableReplica {
         for part in parts {
             // Who gets less than the whole submission can't keep it, and so can't vouch for it.
             let ack = drawAck(for: part.submitted.filter { submissions[$0] != nil })
-            let bytes = part.message {
-                TableMessage.encodePush(ack: ack, hops: hops, into: &$0)
+            var message: (reach: PushReach, bytes: [UInt8])?
+            for (peer, reach) in targets {
+                if message?.reach != reach {
+                    let bytes = part.message {
+                        TableMessage.encodePush(ack: ack, reach: reach, into: &$0)
+                    }
+                    message = (reach, bytes)
+                }
+                if let message { send(message.bytes, to: peer, emit: emit) }
             }
-            for target in targets { send(bytes, to: target, emit: emit) }
             guard configuration.mutation == .countsCopiesOnSend else { continue }
-            for target in targets { storedRemotely(ack, by: target, emit: emit) }
+            for (peer, _) in targets { storedRemotely(ack, by: peer, emit: emit) }
         }
     }
 
@@ -122,8 +167,10 @@ extension TableReplica {
             // The first look comes soon after the submission itself: give it its time.
             if submission.resends > 0 { deltas.append(TaskDelta(record)) }
         }
-        let hops = peers.count <= TableConfiguration.directPeersMax ? 0 : TableConfiguration.hopsMax
-        send(deltas, hops: hops, to: targets(TableConfiguration.originFanout), emit: emit)
+        // Whoever has heard of them passes nothing on: these are looked for by chance.
+        let reach: PushReach = hasFewPeers ? .none : .rumour(hops: TableConfiguration.hopsMax)
+        let targets = somebody(TableConfiguration.spanFanout)
+        send(deltas, to: targets.map { ($0, reach) }, emit: emit)
         nextResend = submissions.isEmpty ? nil : now + configuration.resendInterval
         if submissions.isEmpty { acks = [:] }
     }
@@ -146,13 +193,22 @@ extension TableReplica {
             submissions[id] = TableSubmission(wantedCopies: copies)
             submissions[id]?.isOnOwnDisk = !writes.isUnderWay(id)
             nextResend = nextResend ?? now + configuration.resendInterval
-            send(
-                [TaskDelta(record)], hops: 0, to: targets(TableConfiguration.originFanout),
-                emit: emit)
+            let targets = somebody(TableConfiguration.spanFanout)
+            send([TaskDelta(record)], to: targets.map { ($0, .none) }, emit: emit)
         } else {
             let wanted = submissions[id]?.wantedCopies ?? 0
             submissions[id]?.wantedCopies = max(wanted, copies)
         }
         reportCopies(of: id, emit: emit)
+    }
+}
+
+extension TaskDelta {
+    /// The delta as any node may say it that heard it from `sender`.
+    fileprivate func passedOn(from sender: NodeID) -> TaskDelta {
+        guard !patches.isEmpty else { return self }
+        var delta = self
+        delta.patches = patches.mapValues { $0.passedOn(from: sender) }
+        return delta
     }
 }

@@ -27,9 +27,11 @@ extension TableReplica {
     ) {
         guard let message = try? TableMessage(decoding: bytes) else { return }
         switch consume message {
-        case .push(let ack, let hops, let deltas):
-            let taken = take(
-                deltas, from: sender, hops: hops > 1 ? hops - 1 : nil, at: now, emit: emit)
+        case .push(let ack, let reach, let deltas):
+            if case .span(let span) = reach {
+                pass(bytes, after: TableMessage.pushHead(ack, reach).count, on: span, emit: emit)
+            }
+            let taken = take(deltas, from: sender, hops: reach.hopsLeft, at: now, emit: emit)
             if !taken.unplaced.isEmpty {
                 let question = TableMessage.lacking(
                     Array(taken.unplaced.prefix(TableMessage.lackingMax)))

@@ -87,12 +87,13 @@ package struct TableConfiguration: Hashable, Sendable {
     /// without room are not collected.
     package var intervalsMax = 1 << 20
 
-    /// Up to so many peers get every change from its origin; with more, it travels as a rumour.
+    /// Up to so many peers get every change from its origin; with more, some tell the others.
     package static let directPeersMax = 8
-    /// How many peers the origin of a rumour tells.
-    package static let originFanout = 4
-    /// How many peers each node tells to which a rumour was news.
-    package static let rumourFanout = 2
+    /// Among how many peers a change's origin divides all others, and each of those its span, about.
+    package static let spanFanout = 4
+    /// How many peers each node tells, besides, what was news to it: whoever a lost packet, or a
+    /// peer that has just failed, would leave out.
+    package static let rumourFanout = 1
     /// How far a rumour travels.
     package static let hopsMax: UInt8 = 6
     /// About how many bytes of deltas one message carries.

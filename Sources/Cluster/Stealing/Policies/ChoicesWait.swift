@@ -16,7 +16,7 @@ extension StealPolicy {
 ///
 /// Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (1996).
 package struct ChoicesWait: StealRule {
-    /// How many candidates a task has, about; 1 or more.
+    /// How many candidates a task has; 1 or more.
     package var d: UInt32
     /// How much longer the others wait; 0…10 s.
     package var late: Duration

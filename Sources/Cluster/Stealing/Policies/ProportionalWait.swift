@@ -26,7 +26,7 @@ extension StealPolicy {
 }
 
 /// A wait that grows with the load which the node would have after taking the task, after a head
-/// start for a few candidates per task.
+/// start for a few candidates per task; the first of them waits for nobody while it has no task.
 package struct ProportionalWait: StealRule {
     /// How the wait grows.
     package enum Shape: Hashable, Sendable {
@@ -60,6 +60,8 @@ package struct ProportionalWait: StealRule {
     package func wait(
         for offer: StealOffer, using generator: inout SeededGenerator
     ) -> Duration {
-        tuning.wait(at: shape.amount(at: offer.load), rank: offer.rank, using: &generator)
+        // Nobody is less loaded, and the others let it go first.
+        if offer.isFirst, offer.taskCount == 0 { return .zero }
+        return tuning.wait(at: shape.amount(at: offer.load), rank: offer.rank, using: &generator)
     }
 }
