@@ -92,14 +92,13 @@ extension Node {
 
     private mutating func offer(_ record: TaskRecord, at now: Instant) {
         guard queue[record.id] == nil, claimsInFlight[record.id] == nil else { return }
-        let place = ring.place(for: record.id)
-        let rank = configuration.policy.rank(at: place)
+        let standing = configuration.policy.standing(at: ring.place(for: record.id))
         queue.insert(
             record.id, resources: needsOnlyClose(record) ? .zero : record.spec.resources,
-            rank: rank, isFirst: place == 0, at: now, generator: random.split())
+            standing: standing, at: now, generator: random.split())
         if record.state.isTerminal {
-            queue.postpone(record.id, until: now + Node.closeWait * (1 + rank))
-        } else if rank > 0, isHeldByDead(record) {
+            queue.postpone(record.id, until: now + Node.closeWait * (1 + Int(standing)))
+        } else if standing >= 1, isHeldByDead(record) {
             queue.postpone(record.id, until: now + Node.goneWait)
         }
         queue.postpone(record.id, until: now + Node.rest(before: record))

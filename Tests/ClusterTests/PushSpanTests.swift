@@ -95,8 +95,9 @@ import Testing
 
     // MARK: Tables
 
-    /// Delivers pushes, and nothing of what would repair them; disks answer at once. Returns how many
-    /// questions there were for what a push builds upon.
+    /// Delivers pushes, and nothing of what would repair them, on disks that answer at once.
+    ///
+    /// - Returns: How many questions there were for what a push builds upon.
     private func settle(_ bench: inout TableBench) -> Int {
         var questions = 0
         for _ in 0..<20 {

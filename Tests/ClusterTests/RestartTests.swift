@@ -129,6 +129,26 @@ import Testing
         #expect(rests == [1, 2, 4, 8, 16, 32, 60, 60, 60])
     }
 
+    @Test func `others know from the table how long a task rests`() throws {
+        for (ends, rest) in [(1, 1), (2, 2), (3, 4)] {
+            var rig = try NodeRig()
+            _ = rig.submit(spec(.always), id: RestartTests.task)
+            for _ in 0..<ends {
+                rig.run(for: .seconds(61))
+                let id = try #require(rig.creates(of: RestartTests.task).last)
+                rig.step(.container(id, .created))
+                rig.step(.container(id, .started))
+                rig.step(.container(id, RestartTests.success))
+            }
+            let record = try #require(rig.node.table.record(RestartTests.task))
+            #expect(Node.rest(before: record) == .seconds(rest))
+        }
+        var rig = try NodeRig()
+        #expect(try run(spec(.never), ending: [RestartTests.failure], in: &rig) == 1)
+        let record = try #require(rig.node.table.record(RestartTests.task))
+        #expect(Node.rest(before: record) == .zero)
+    }
+
     @Test func `what never ran is no attempt`() throws {
         var rig = try NodeRig()
         _ = rig.submit(spec(.onNodeLoss, attemptsMax: 1), id: RestartTests.task)

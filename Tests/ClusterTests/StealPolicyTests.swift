@@ -11,11 +11,12 @@ import Testing
 
     /// The wait with the same draws each time.
     private func wait(
-        _ policy: StealPolicy, load: Double, rank: Int = 0, tasks: Int = 0, cores: Double = 4
+        _ policy: StealPolicy, load: Double, rank: Int = 0, tasks: Int = 1, cores: Double = 4
     ) -> Duration {
         var generator = SeededGenerator(seed: 1)
         return policy.wait(
-            for: StealOffer(load: load, rank: rank, taskCount: tasks, cores: cores),
+            for: StealOffer(
+                load: load, standing: Double(rank), taskCount: tasks, cores: cores),
             using: &generator)
     }
 
@@ -36,7 +37,8 @@ import Testing
         for load in StealPolicyTests.loads + [-1, 3] {
             for tasks in [0, 1, 40, 1_000_000] {
                 for rank in [0, 1, 9] {
-                    let offer = StealOffer(load: load, rank: rank, taskCount: tasks, cores: 0)
+                    let offer = StealOffer(
+                        load: load, standing: Double(rank), taskCount: tasks, cores: 0)
                     let wait = policy.wait(for: offer, using: &generator)
                     #expect(wait >= .zero)
                     if rank == 0 { #expect(wait <= policy.rule.longestWait) }
@@ -59,14 +61,14 @@ import Testing
     }
 
     @Test(arguments: names)
-    func `ranks rise with the place, and are few in number`(name: String) throws {
+    func `standings rise with the place, and ranks are few`(name: String) throws {
         let policy = try #require(StealPolicy.named(name))
-        let ranks = (0..<1_000).map(policy.rank)
-        #expect(ranks == ranks.sorted())
-        #expect(ranks[0] == 0)
-        #expect(ranks[999] <= 10)
-        if policy.rule.candidates == nil { #expect(ranks[999] == 0) }
-        #expect(policy.rank(at: .max) <= 32)
+        let standings = (0..<1_000).map(policy.standing)
+        #expect(standings == standings.sorted())
+        #expect(standings[0] == 0)
+        #expect(standings[999] < 11)
+        if policy.rule.candidates == nil { #expect(standings[999] == 0) }
+        #expect(policy.standing(at: .max) <= 33)
     }
 
     // MARK: Each policy
@@ -133,7 +135,7 @@ import Testing
         let policy = StealPolicy.memoryless(mean: .milliseconds(20))
         var generator = SeededGenerator(seed: 5)
         let waits = (0..<20_000).map { _ in
-            policy.wait(for: StealOffer(load: 0, rank: 0), using: &generator).seconds
+            policy.wait(for: StealOffer(load: 0, standing: 0), using: &generator).seconds
         }
         let mean = waits.reduce(0, +) / 20_000
         #expect(abs(mean - 0.02) < 5 * 0.02 / 141)
@@ -142,23 +144,26 @@ import Testing
         #expect(abs(Double(waits.count { $0 > 0.04 }) / 20_000 - 0.13534) < 0.02)
     }
 
-    @Test func `each rank holds as many as all the earlier ones together`() {
+    @Test func `each rank holds as many as all the earlier ones together, evenly spread`() {
         let policy = StealPolicy.proportional(StealPolicyTests.plain)
-        let ranks = (0..<64).map(policy.rank)
-        #expect((0...4).map { rank in ranks.count { $0 == rank } } == [4, 4, 8, 16, 32])
+        let standings = (0..<64).map(policy.standing)
+        #expect(standings[..<8] == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
+        #expect(standings[8] == 2 && standings[9] == 2.125)
+        #expect(
+            (0...4).map { rank in standings.count { Int($0) == rank } } == [4, 4, 8, 16, 32])
     }
 
     @Test func `the first candidate waits for nobody while it has no task`() {
         let policy = StealPolicy.proportional(StealPolicyTests.plain)
-        func wait(isFirst: Bool, tasks: Int) -> Duration {
+        func wait(_ standing: Double, tasks: Int) -> Duration {
             var generator = SeededGenerator(seed: 1)
             return policy.wait(
-                for: StealOffer(load: 0.25, rank: 0, isFirst: isFirst, taskCount: tasks),
+                for: StealOffer(load: 0.25, standing: standing, taskCount: tasks),
                 using: &generator)
         }
-        #expect(wait(isFirst: true, tasks: 0) == .zero)
-        #expect(wait(isFirst: true, tasks: 1) == .milliseconds(10))
-        #expect(wait(isFirst: false, tasks: 0) == .milliseconds(10))
+        #expect(wait(0, tasks: 0) == .zero)
+        #expect(wait(0, tasks: 1) == .milliseconds(10))
+        #expect(wait(0.5, tasks: 0) == .milliseconds(25))
     }
 
     // MARK: Places

@@ -75,7 +75,8 @@ import Testing
             return
         }
         for number in 1...UInt64(TableWrites.acksMax + 10) {
-            let push = TableMessage.push(ack: number, reach: .none, TableDeltas([TaskDelta(record)]))
+            let push = TableMessage.push(
+                ack: number, reach: .none, TableDeltas([TaskDelta(record)]))
             bench.step(0, .received(push.encoded, from: TableBench.id(1)))
             if number % 100 == 0 {
                 bench.refuseOne(0)

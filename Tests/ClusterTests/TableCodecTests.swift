@@ -24,7 +24,8 @@ import Testing
         let low = TaskID(Wide128(high: generator.next() >> 1, low: 0))
         let high = TaskID(Wide128(high: low.value.high + 1, low: generator.next()))
         return [
-            .push(ack: generator.next(), reach: .rumour(hops: 3), deltas), .stored(ack: generator.next()),
+            .push(ack: generator.next(), reach: .rumour(hops: 3), deltas),
+            .stored(ack: generator.next()),
             .digest(TableDigest(context: 1, collected: generator.next(), records: 3)),
             .same(context: generator.next()),
             .buckets(.collected, (0..<DotSet.bucketCount).map { _ in generator.next() }),

@@ -53,6 +53,20 @@ import Testing
         #expect(spread[.jain] > 0.95, "\(spread.busyShares)")
     }
 
+    @Test func `a crowd asks the lock little more than once for a task`() {
+        let study = FairnessStudy(seed: 3, nodeCount: 24, taskCount: 200, load: 0.8)
+        let result = World.study(study, by: .proportional())
+        #expect((1...1.35).contains(result[.lockRequests]))
+    }
+
+    @Test func `in an idle cluster a claim takes as long as the lock needs`() {
+        let study = FairnessStudy(seed: 2, nodeCount: 12, taskCount: 40, load: 0.02)
+        let result = World.study(study, by: .proportional())
+        // Of packets that take 0.35 ms, six: to the node, the lock, a voter and back.
+        #expect(result[.claimDelayP50] < 0.003)
+        #expect(result[.lockRequests] < 1.2)
+    }
+
     @Test func `the same seed gives the same numbers`() {
         let study = StudyTests.study
         let again = World.study(study, by: .proportional())

@@ -50,9 +50,8 @@ package final class TableCluster {
         package var traffic: Double
     }
 
-    /// Submits a task at one node, and lets its push run out.
-    ///
-    /// - Parameter losesFirst: The first message is lost, and with it all whom its receiver was to tell.
+    /// Submits a task at one node, and lets its push run out; when it `losesFirst`, the first message
+    /// is lost, and with it all whom its receiver was to tell.
     package func spread(_ task: TaskID, from origin: Int, losesFirst: Bool = false) -> Outcome {
         isNextLost = losesFirst
         var messages = tell(

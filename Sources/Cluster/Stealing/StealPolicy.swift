@@ -4,22 +4,22 @@ package import Model
 package struct StealOffer: Hashable, Sendable {
     /// The dominant share of the node's capacity after taking the task, 0…1.
     package var load: Double
-    /// The node's rank for the task: `StealPolicy.rank`.
-    package var rank: Int
-    /// Whether no other node comes before it for the task.
-    package var isFirst: Bool
+    /// Where the node stands among the candidates of the task: `StealPolicy.standing`.
+    package var standing: Double
     /// How many tasks the node has.
     package var taskCount: Int
     /// How many cores the node gives to tasks.
     package var cores: Double
 
+    /// The node's rank: 0 for the first candidates.
+    package var rank: Int { Int(standing) }
+
     /// Makes an offer.
     package init(
-        load: Double, rank: Int, isFirst: Bool = false, taskCount: Int = 0, cores: Double = 1
+        load: Double, standing: Double, taskCount: Int = 0, cores: Double = 1
     ) {
         self.load = load
-        self.rank = rank
-        self.isFirst = isFirst
+        self.standing = standing
         self.taskCount = taskCount
         self.cores = cores
     }
@@ -81,17 +81,20 @@ package struct StealPolicy: Sendable {
         rule.wait(for: offer, using: &generator)
     }
 
-    /// The rank of the node before which `place` others stand for a task: 0 for the first
-    /// `candidates`, then each rank holds as many as all the earlier ones together.
-    package func rank(at place: Int) -> Int {
+    /// The rank of the node before which `place` others stand for a task, and how far behind the
+    /// first of its rank it is: 0 ..< 1 for the first `candidates`, and each further rank holds as
+    /// many as all the earlier ones together.
+    package func standing(at place: Int) -> Double {
         guard let candidates = rule.candidates else { return 0 }
+        var before = 0
         var held = max(1, Int(candidates))
         var rank = 0
         while place >= held, rank < StealPolicy.rankMax {
+            before = held
             held *= 2
             rank += 1
         }
-        return rank
+        return Double(rank) + min(Double(place - before) / Double(held - before), 0.999)
     }
 
     /// More ranks than any cluster has.

@@ -9,10 +9,8 @@ struct StealQueue: Sendable {
     struct Candidate: Sendable {
         /// What the task reserves.
         var resources: Resources
-        /// The node's rank for the task.
-        var rank: Int
-        /// Whether no other node comes before it.
-        var isFirst: Bool
+        /// Where the node stands among the candidates: `StealPolicy.standing`.
+        var standing: Double
         /// When the task became stealable for this node.
         var since: Instant
         /// The earliest time to claim it, whatever the load: the lock or a policy said so.
@@ -25,7 +23,7 @@ struct StealQueue: Sendable {
 
         /// When it is this task's turn on this node: under a backlog each node prefers what others
         /// pass over, but none passes over a task for ever.
-        var turn: Instant { since + StealQueue.rankAge * rank }
+        var turn: Instant { since + StealQueue.rankAge * Int(standing) }
 
         /// Whether its turn comes first; ties go to the one that this node saw first.
         func precedes(_ other: Candidate) -> Bool {
@@ -43,8 +41,10 @@ struct StealQueue: Sendable {
     /// look, and how often an older task can be passed over.
     static let windowCount = 256
 
-    /// How much younger a task of a lower rank may be and still go first. Without a bound, a task whose
-    /// first candidates are gone, or never have room, waits until there is no younger task at all.
+    /// How much younger a task of a lower rank may be and still go first.
+    ///
+    /// Without a bound, a task whose first candidates are gone, or never have room, waits until there
+    /// is no younger task at all.
     static let rankAge: Duration = .seconds(1)
 
     var count: Int { candidates.count }
@@ -53,12 +53,12 @@ struct StealQueue: Sendable {
 
     /// Adds a task behind all others; nothing happens when it is there already.
     mutating func insert(
-        _ task: TaskID, resources: Resources, rank: Int, isFirst: Bool = false, at now: Instant,
+        _ task: TaskID, resources: Resources, standing: Double, at now: Instant,
         generator: SeededGenerator
     ) {
         guard candidates[task] == nil else { return }
         candidates[task] = Candidate(
-            resources: resources, rank: rank, isFirst: isFirst, since: now, notBefore: now,
+            resources: resources, standing: standing, since: now, notBefore: now,
             generator: generator, position: base + order.count)
         order.append(task)
     }

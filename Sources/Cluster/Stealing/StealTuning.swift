@@ -4,12 +4,16 @@ import Model
 package struct StealTuning: Hashable, Sendable {
     /// The wait where the amount is 1: of a node that the task would fill wholly, say; 0…10 s.
     package var slope: Duration
-    /// The random part of every wait, uniform from zero to this, 0…1 s; breaks ties.
+    /// The random part of every wait, uniform from zero to this, 0…1 s; breaks ties of nodes that
+    /// do not agree on their places.
     package var jitter: Duration
     /// How many nodes are first-rank candidates of a task, 1 or more.
     package var candidates: UInt32
-    /// The head start of each rank of candidates over the next one; each rank doubles the number
-    /// of candidates, so that n nodes make about log₂(n / candidates) ranks.
+    /// The head start of each rank of candidates over the next one.
+    ///
+    /// The candidates of a rank are spread over it evenly: it should be longer than a claim and its
+    /// news take, times `candidates`. Each rank doubles the number of candidates, so that n nodes
+    /// make about log₂(n / candidates) ranks.
     package var rankDelay: Duration
 
     /// Suits claims that take a few milliseconds: an idle node of a small cluster asks after
@@ -28,13 +32,13 @@ package struct StealTuning: Hashable, Sendable {
 }
 
 extension StealTuning {
-    /// The wait at this amount, which is kept within 0…1, and this rank.
+    /// The wait at this amount, which is kept within 0…1, and of who stands there.
     func wait(
-        at amount: Double, rank: Int, using generator: inout SeededGenerator
+        at amount: Double, standing: Double, using generator: inout SeededGenerator
     ) -> Duration {
-        slope * min(max(amount, 0), 1) + generator.duration(upTo: jitter) + rankDelay * rank
+        slope * min(max(amount, 0), 1) + generator.duration(upTo: jitter) + rankDelay * standing
     }
 
     /// The longest wait of the first rank.
-    var longestWait: Duration { slope + jitter }
+    var longestWait: Duration { slope + jitter + rankDelay }
 }

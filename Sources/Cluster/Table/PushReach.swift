@@ -48,13 +48,14 @@ struct PushSpan: Hashable, Sendable {
         guard let last = peers.last, let first = peers.first else { return nil }
         let next = peers.insertionIndex(of: node)
         return PushSpan(
-            lower: next < peers.count ? peers[next] : first, upper: next > 0 ? peers[next - 1] : last)
+            lower: next < peers.count ? peers[next] : first,
+            upper: next > 0 ? peers[next - 1] : last)
     }
 
-    /// Divides the span among at most `count` nodes of it on either side of `node`, one more in all.
+    /// Divides the span among about `count` of its nodes.
     ///
-    /// - Parameter peers: In rising order, without `node`.
-    /// - Returns: Parts that hold every peer of the span once, and never `node`: a chain of divisions ends.
+    /// The parts hold each of `peers`, which rise, once, and never `node`. There may be one part more,
+    /// since none reaches over `node`.
     func divided(
         among count: Int, of peers: [NodeID], around node: NodeID,
         using random: inout SeededGenerator

@@ -25,6 +25,7 @@ package struct SpreadWait: StealRule {
         for offer: StealOffer, using generator: inout SeededGenerator
     ) -> Duration {
         let perCore = Double(offer.taskCount + 1) / max(offer.cores, 0.001)
-        return tuning.wait(at: perCore / (1 + perCore), rank: offer.rank, using: &generator)
+        return tuning.wait(
+            at: perCore / (1 + perCore), standing: offer.standing, using: &generator)
     }
 }
