@@ -58,7 +58,7 @@ extension Node {
         let load = (reserved.resources + candidate.resources)
             .dominantShare(of: configuration.capacity)
         let offer = StealOffer(
-            load: load, standing: candidate.standing, taskCount: reserved.count,
+            load: load, lag: candidate.lag, taskCount: reserved.count,
             cores: Double(configuration.capacity.cpuMillis) / 1_000)
         let wait = configuration.policy.wait(for: offer, using: &generator)
         // Who had to wait for the lock waits for its turn after that: else all would ask at once.

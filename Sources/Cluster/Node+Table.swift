@@ -92,13 +92,13 @@ extension Node {
 
     private mutating func offer(_ record: TaskRecord, at now: Instant) {
         guard queue[record.id] == nil, claimsInFlight[record.id] == nil else { return }
-        let standing = configuration.policy.standing(at: ring.place(for: record.id))
+        let lag = configuration.policy.lag(at: ring.place(for: record.id))
         queue.insert(
             record.id, resources: needsOnlyClose(record) ? .zero : record.spec.resources,
-            standing: standing, at: now, generator: random.split())
+            lag: lag, at: now, generator: random.split())
         if record.state.isTerminal {
-            queue.postpone(record.id, until: now + Node.closeWait * (1 + Int(standing)))
-        } else if standing >= 1, isHeldByDead(record) {
+            queue.postpone(record.id, until: now + Node.closeWait * (1 + Int(lag)))
+        } else if lag >= 1, isHeldByDead(record) {
             queue.postpone(record.id, until: now + Node.goneWait)
         }
         queue.postpone(record.id, until: now + Node.rest(before: record))

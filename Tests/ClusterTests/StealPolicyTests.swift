@@ -16,7 +16,7 @@ import Testing
         var generator = SeededGenerator(seed: 1)
         return policy.wait(
             for: StealOffer(
-                load: load, standing: Double(rank), taskCount: tasks, cores: cores),
+                load: load, lag: Double(rank), taskCount: tasks, cores: cores),
             using: &generator)
     }
 
@@ -38,7 +38,7 @@ import Testing
             for tasks in [0, 1, 40, 1_000_000] {
                 for rank in [0, 1, 9] {
                     let offer = StealOffer(
-                        load: load, standing: Double(rank), taskCount: tasks, cores: 0)
+                        load: load, lag: Double(rank), taskCount: tasks, cores: 0)
                     let wait = policy.wait(for: offer, using: &generator)
                     #expect(wait >= .zero)
                     if rank == 0 { #expect(wait <= policy.rule.longestWait) }
@@ -61,14 +61,14 @@ import Testing
     }
 
     @Test(arguments: names)
-    func `standings rise with the place, and ranks are few`(name: String) throws {
+    func `lags rise with the place, and ranks are few`(name: String) throws {
         let policy = try #require(StealPolicy.named(name))
-        let standings = (0..<1_000).map(policy.standing)
-        #expect(standings == standings.sorted())
-        #expect(standings[0] == 0)
-        #expect(standings[999] < 11)
-        if policy.rule.candidates == nil { #expect(standings[999] == 0) }
-        #expect(policy.standing(at: .max) <= 33)
+        let lags = (0..<1_000).map(policy.lag)
+        #expect(lags == lags.sorted())
+        #expect(lags[0] == 0)
+        #expect(lags[999] < 11)
+        if policy.rule.candidates == nil { #expect(lags[999] == 0) }
+        #expect(policy.lag(at: .max) <= 33)
     }
 
     // MARK: Each policy
@@ -135,7 +135,7 @@ import Testing
         let policy = StealPolicy.memoryless(mean: .milliseconds(20))
         var generator = SeededGenerator(seed: 5)
         let waits = (0..<20_000).map { _ in
-            policy.wait(for: StealOffer(load: 0, standing: 0), using: &generator).seconds
+            policy.wait(for: StealOffer(load: 0, lag: 0), using: &generator).seconds
         }
         let mean = waits.reduce(0, +) / 20_000
         #expect(abs(mean - 0.02) < 5 * 0.02 / 141)
@@ -146,19 +146,19 @@ import Testing
 
     @Test func `each rank holds as many as all the earlier ones together, evenly spread`() {
         let policy = StealPolicy.proportional(StealPolicyTests.plain)
-        let standings = (0..<64).map(policy.standing)
-        #expect(standings[..<8] == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
-        #expect(standings[8] == 2 && standings[9] == 2.125)
+        let lags = (0..<64).map(policy.lag)
+        #expect(lags[..<8] == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75])
+        #expect(lags[8] == 2 && lags[9] == 2.125)
         #expect(
-            (0...4).map { rank in standings.count { Int($0) == rank } } == [4, 4, 8, 16, 32])
+            (0...4).map { rank in lags.count { Int($0) == rank } } == [4, 4, 8, 16, 32])
     }
 
     @Test func `the first candidate waits for nobody while it has no task`() {
         let policy = StealPolicy.proportional(StealPolicyTests.plain)
-        func wait(_ standing: Double, tasks: Int) -> Duration {
+        func wait(_ lag: Double, tasks: Int) -> Duration {
             var generator = SeededGenerator(seed: 1)
             return policy.wait(
-                for: StealOffer(load: 0.25, standing: standing, taskCount: tasks),
+                for: StealOffer(load: 0.25, lag: lag, taskCount: tasks),
                 using: &generator)
         }
         #expect(wait(0, tasks: 0) == .zero)

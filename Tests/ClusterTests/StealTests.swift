@@ -10,7 +10,7 @@ import Testing
         _ number: Int, rank: Int = 0, at time: Duration = .zero, into queue: inout StealQueue
     ) {
         queue.insert(
-            task(number), resources: .defaultRequest, standing: Double(rank), at: .zero + time,
+            task(number), resources: .defaultRequest, lag: Double(rank), at: .zero + time,
             generator: SeededGenerator(seed: 1))
     }
 

@@ -67,7 +67,7 @@ extension Validation {
     ) -> ValidationRow {
         let seen = claimScale * race.share * (mutation == .seesLate ? 2 : 1)
         let game = ClaimRace(contenders: race.nodes, latency: seen) { random in
-            policy.wait(for: StealOffer(load: 0.5, standing: 0), using: &random)
+            policy.wait(for: StealOffer(load: 0.5, lag: 0), using: &random)
         }
         return ValidationRow(
             name, published: published, tolerance: 0,

@@ -4,22 +4,22 @@ package import Model
 package struct StealOffer: Hashable, Sendable {
     /// The dominant share of the node's capacity after taking the task, 0…1.
     package var load: Double
-    /// Where the node stands among the candidates of the task: `StealPolicy.standing`.
-    package var standing: Double
+    /// How far the node is behind the first candidate of the task, in ranks: `StealPolicy.lag`.
+    package var lag: Double
     /// How many tasks the node has.
     package var taskCount: Int
     /// How many cores the node gives to tasks.
     package var cores: Double
 
     /// The node's rank: 0 for the first candidates.
-    package var rank: Int { Int(standing) }
+    package var rank: Int { Int(lag) }
 
     /// Makes an offer.
     package init(
-        load: Double, standing: Double, taskCount: Int = 0, cores: Double = 1
+        load: Double, lag: Double, taskCount: Int = 0, cores: Double = 1
     ) {
         self.load = load
-        self.standing = standing
+        self.lag = lag
         self.taskCount = taskCount
         self.cores = cores
     }
@@ -84,7 +84,7 @@ package struct StealPolicy: Sendable {
     /// The rank of the node before which `place` others stand for a task, and how far behind the
     /// first of its rank it is: 0 ..< 1 for the first `candidates`, and each further rank holds as
     /// many as all the earlier ones together.
-    package func standing(at place: Int) -> Double {
+    package func lag(at place: Int) -> Double {
         guard let candidates = rule.candidates else { return 0 }
         var before = 0
         var held = max(1, Int(candidates))

@@ -9,8 +9,8 @@ struct StealQueue: Sendable {
     struct Candidate: Sendable {
         /// What the task reserves.
         var resources: Resources
-        /// Where the node stands among the candidates: `StealPolicy.standing`.
-        var standing: Double
+        /// How far the node is behind the first candidate, in ranks: `StealPolicy.lag`.
+        var lag: Double
         /// When the task became stealable for this node.
         var since: Instant
         /// The earliest time to claim it, whatever the load: the lock or a policy said so.
@@ -23,7 +23,7 @@ struct StealQueue: Sendable {
 
         /// When it is this task's turn on this node: under a backlog each node prefers what others
         /// pass over, but none passes over a task for ever.
-        var turn: Instant { since + StealQueue.rankAge * Int(standing) }
+        var turn: Instant { since + StealQueue.rankAge * Int(lag) }
 
         /// Whether its turn comes first; ties go to the one that this node saw first.
         func precedes(_ other: Candidate) -> Bool {
@@ -53,12 +53,12 @@ struct StealQueue: Sendable {
 
     /// Adds a task behind all others; nothing happens when it is there already.
     mutating func insert(
-        _ task: TaskID, resources: Resources, standing: Double, at now: Instant,
+        _ task: TaskID, resources: Resources, lag: Double, at now: Instant,
         generator: SeededGenerator
     ) {
         guard candidates[task] == nil else { return }
         candidates[task] = Candidate(
-            resources: resources, standing: standing, since: now, notBefore: now,
+            resources: resources, lag: lag, since: now, notBefore: now,
             generator: generator, position: base + order.count)
         order.append(task)
     }

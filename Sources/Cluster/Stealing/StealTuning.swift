@@ -32,11 +32,11 @@ package struct StealTuning: Hashable, Sendable {
 }
 
 extension StealTuning {
-    /// The wait at this amount, which is kept within 0…1, and of who stands there.
+    /// The wait at this amount, which is kept within 0…1, and this far behind the first candidate.
     func wait(
-        at amount: Double, standing: Double, using generator: inout SeededGenerator
+        at amount: Double, lag: Double, using generator: inout SeededGenerator
     ) -> Duration {
-        slope * min(max(amount, 0), 1) + generator.duration(upTo: jitter) + rankDelay * standing
+        slope * min(max(amount, 0), 1) + generator.duration(upTo: jitter) + rankDelay * lag
     }
 
     /// The longest wait of the first rank.

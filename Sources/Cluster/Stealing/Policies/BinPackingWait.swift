@@ -26,6 +26,6 @@ package struct BinPackingWait: StealRule {
     package func wait(
         for offer: StealOffer, using generator: inout SeededGenerator
     ) -> Duration {
-        tuning.wait(at: 1 - offer.load, standing: 0, using: &generator)
+        tuning.wait(at: 1 - offer.load, lag: 0, using: &generator)
     }
 }

@@ -32,7 +32,7 @@ package struct ChoicesWait: StealRule {
     package func wait(
         for offer: StealOffer, using generator: inout SeededGenerator
     ) -> Duration {
-        tuning.wait(at: offer.load, standing: 0, using: &generator)
+        tuning.wait(at: offer.load, lag: 0, using: &generator)
             + (offer.rank == 0 ? .zero : late)
     }
 }

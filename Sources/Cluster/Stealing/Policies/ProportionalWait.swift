@@ -61,8 +61,8 @@ package struct ProportionalWait: StealRule {
         for offer: StealOffer, using generator: inout SeededGenerator
     ) -> Duration {
         // Nobody is less loaded, and the others let it go first.
-        if offer.standing == 0, offer.taskCount == 0 { return .zero }
+        if offer.lag == 0, offer.taskCount == 0 { return .zero }
         return tuning.wait(
-            at: shape.amount(at: offer.load), standing: offer.standing, using: &generator)
+            at: shape.amount(at: offer.load), lag: offer.lag, using: &generator)
     }
 }

@@ -26,6 +26,6 @@ package struct SpreadWait: StealRule {
     ) -> Duration {
         let perCore = Double(offer.taskCount + 1) / max(offer.cores, 0.001)
         return tuning.wait(
-            at: perCore / (1 + perCore), standing: offer.standing, using: &generator)
+            at: perCore / (1 + perCore), lag: offer.lag, using: &generator)
     }
 }
