@@ -7,6 +7,8 @@ final class FrameReader: ChannelInboundHandler {
 
     private var buffer = ByteBuffer()
     private var hasRefused = false
+    /// How much room is kept for the next frame when there is none yet, in bytes.
+    private static let keptSizeBytesMax = 64 << 10
     private let sizeBytesMax: () -> Int
     private let refuse: (StreamRefusal) -> Void
     private let deliver: ([UInt8]) -> Void
@@ -39,7 +41,11 @@ final class FrameReader: ChannelInboundHandler {
             buffer.moveReaderIndex(forwardBy: 4)
             if let bytes = buffer.readBytes(length: Int(size)) { deliver(bytes) }
         }
-        buffer.discardReadBytes()
+        if buffer.readableBytes == 0, buffer.capacity > FrameReader.keptSizeBytesMax {
+            buffer = ByteBuffer()
+        } else {
+            buffer.discardReadBytes()
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
