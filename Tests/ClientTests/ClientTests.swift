@@ -162,14 +162,22 @@ import Testing
     }
 
     @Test func `the node is the option's, else the variable's, else this machine's`() throws {
-        let set = ["MAGPIE_NODE": "h:2", "MAGPIE_DATA_DIR": "/d"]
-        #expect(try Connection("h:1", environment: set).name == "h:1")
-        #expect(try Connection(nil, environment: set).name == "h:2")
+        let set = ["MAGPIE_NODE": "localhost:2", "MAGPIE_DATA_DIR": "/d"]
+        #expect(try Connection("127.0.0.1:1", environment: set).name == "127.0.0.1:1")
+        #expect(try Connection(nil, environment: set).name == "localhost:2")
         #expect(
             try Connection(nil, environment: ["MAGPIE_NODE": "", "MAGPIE_DATA_DIR": "/d"]).name
                 == "unix:/d/api.sock")
         #expect(try Connection("[::1]:80", environment: [:]).name == "[::1]:80")
         #expect(throws: InvalidInput.self) { try Connection("", environment: set) }
+    }
+
+    @Test(arguments: ["10.0.0.1:80", "h:1", "127.0.0.1.evil.example:1", "[fd00::1]:80"])
+    func `another machine is not spoken to without a login`(name: String) {
+        let error = #expect(throws: InvalidInput.self) {
+            try Connection(name, environment: ["HOME": "/nonexistent"])
+        }
+        #expect(error?.description.contains("client login \(name)") == true)
     }
 
     @Test(arguments: ["", "a/b", "a?b", "../x", "zz"])
