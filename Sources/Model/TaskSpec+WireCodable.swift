@@ -46,8 +46,7 @@ extension TaskSpec: WireCodable {
                 digest?.encode(into: &$0)
             }
         }
-        content.raw(unknownFields)
-        writer.blob(content.bytes)
+        writer.counted { $0.fields(content.bytes, and: unknownFields) }
     }
 
     /// Reads a spec; unknown fields are kept.

@@ -150,7 +150,16 @@ extension TaskDelta: WireCodable {
         return writer.bytes
     }
 
-    private func encodeFields(into fields: inout ByteWriter, withDots: Bool) {
+    private func encodeFields(into writer: inout ByteWriter, withDots: Bool) {
+        guard !unknown.isEmpty else { return encodeKnownFields(into: &writer, withDots: withDots) }
+        var known = ByteWriter()
+        encodeKnownFields(into: &known, withDots: withDots)
+        var others = ByteWriter()
+        unknown.encode(into: &others)
+        writer.fields(known.bytes, and: others.bytes)
+    }
+
+    private func encodeKnownFields(into fields: inout ByteWriter, withDots: Bool) {
         if let boxedSubmission {
             fields.field(Tag.submission) { boxedSubmission.content.encode(into: &$0) }
         }
@@ -169,7 +178,6 @@ extension TaskDelta: WireCodable {
             let sorted = patches.keys.sorted().compactMap { patches[$0] }
             fields.field(Tag.patches) { $0.list(sorted) { $1.encode(into: &$0) } }
         }
-        unknown.encode(into: &fields)
     }
 
     /// Sorted and by origin, each named once; their order of arrival is a node's own affair.
