@@ -146,6 +146,12 @@ let package = Package(
         .target(
             name: "LatticeLaws", dependencies: ["CRDT"], path: "Tests/LatticeLaws",
             swiftSettings: settings),
+        // All decoders, and what damages and judges what they read: for tests, and for Fuzzing/.
+        .target(
+            name: "Fuzzing",
+            dependencies: ["Model", "Gossip", "Raft", "Lock", "Cluster", "Runner", "ControlAPI"],
+            path: "Tests/Fuzzing", swiftSettings: settings),
+        tests("FuzzTests", ["Model", "Fuzzing"], exclude: ["Corpus"]),
         tests("CRDTTests", ["CRDT", "LatticeLaws"]),
         tests("GossipTests", ["Model", "Gossip"]),
         tests("RaftTests", ["Model", "Raft"], exclude: ["Transcripts"]),
@@ -178,7 +184,7 @@ let package = Package(
         tests(
             "SimulationTests",
             [
-                "Model", "Lock", "Cluster", "SimulationHarness", "Simulate",
+                "Model", "Gossip", "Lock", "Cluster", "SimulationHarness", "Simulate",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
