@@ -5,10 +5,16 @@ package import Model
 package enum ControlAPIDecoders {
     /// One line for each; new ones go here.
     package static let all: [ByteDecoder] = [
+        json(APITokenRequest.self),
+        json(APITokenStatusView.self),
+        json(APITokenView.self),
+        json(AccessView.self),
         json(AttemptView.self),
         json(CallFrame.self),
         json(ErrorBody.self),
         json(ErrorBody.Content.self),
+        json(EvictRequest.self),
+        json(EvictionView.self),
         json(ExecRequest.self) { _ = try? $0.program() },
         json(ImageView.self),
         json(InputView.self),

@@ -6,6 +6,7 @@ package enum GossipDecoders {
     package static let all: [ByteDecoder] = [
         ByteDecoder(Admission.self),
         ByteDecoder(AliveStatement.self),
+        ByteDecoder(AmendmentCertificate.self),
         ByteDecoder(Genesis.self),
         ByteDecoder(GossipMessage.self),
         ByteDecoder(GossipMessage.JoinRequest.self),
@@ -20,6 +21,7 @@ package enum GossipDecoders {
         ByteDecoder(TokenRecord.self),
         ByteDecoder(text: "Gossip.JoinToken, text") { JoinToken($0)?.text },
         ByteDecoder("Gossip.Envelope", .unwritten) { bytes in
+            _ = Envelope.sender(of: bytes)
             let cluster = ClusterID(Wide128(high: 0x6D61_6770_6965_2121, low: 0))
             guard let envelope = Envelope.open(bytes, cluster: cluster) else {
                 throw CodecError.malformed

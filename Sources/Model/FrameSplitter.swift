@@ -28,9 +28,10 @@ package struct FrameSplitter: Sendable {
         bytes.append(contentsOf: part)
     }
 
-    /// The next whole frame; `nil` when the rest of it has not come yet.
+    /// Takes out the next whole frame.
     ///
     /// - Parameter sizeBytesMax: The longest frame that may come now.
+    /// - Returns: The frame; `nil` when the rest of it has not come yet.
     /// - Throws: `Failure` when its size is wrong, now and from then on.
     package mutating func next(
         sizeBytesMax: Int = Channel.frameSizeBytesMax

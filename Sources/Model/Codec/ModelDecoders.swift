@@ -2,6 +2,8 @@
 package enum ModelDecoders {
     /// One line for each; new ones go here.
     package static let all: [ByteDecoder] = [
+        ByteDecoder(Amendment.self),
+        ByteDecoder(Amendment.Change.self),
         ByteDecoder(AttemptCount.self),
         ByteDecoder(BirthDot.self),
         ByteDecoder(BootID.self),
@@ -12,6 +14,7 @@ package enum ModelDecoders {
         ByteDecoder(ClusterID.self),
         ByteDecoder(CollectedTasks.self),
         ByteDecoder(ContainerID.self),
+        ByteDecoder(Eviction.self),
         ByteDecoder(FencingToken.self),
         ByteDecoder(ImageChunk.self),
         ByteDecoder(ImageDigest.self),
@@ -25,6 +28,7 @@ package enum ModelDecoders {
         ByteDecoder(ResourceUsage.self),
         ByteDecoder(RestartPolicy.self),
         ByteDecoder(SessionID.self),
+        ByteDecoder(Succession.self),
         ByteDecoder(TaskID.self),
         ByteDecoder(TaskOutcome.self),
         // What is not said has its default, which is written.
