@@ -74,7 +74,9 @@ final class StreamListener: @unchecked Sendable {
             })
         try pipeline.addHandler(
             FrameReader(
-                sizeBytesMax: { [self] in frameSizeBytesMax(on: id) }, refuse: hooks.refused,
+                sizeBytesMax: { [self] in frameSizeBytesMax(on: id) },
+                // What comes after an end that was counted is not counted again.
+                refuse: { [self] in if connections[id] != nil { hooks.refused($0) } },
                 deliver: { [self] in heard($0, on: id) }))
     }
 
