@@ -47,7 +47,8 @@ final class ClaimNode: @unchecked Sendable {
             hooks: TransportHooks(
                 receive: { box.node?.gossip(.received($0, from: $1, via: $2)) },
                 standing: {
-                    box.node?.membership.standing(of: $0) ?? .stranger(frameSizeBytesMax: 0)
+                    box.node?.membership.standing(ofKey: $0)
+                        ?? .stranger($0, frameSizeBytesMax: 0)
                 }, refused: { _ in }))
         let node = try ClaimNode(
             number, NodeKey(seed: seed), loop: loop, transport: transport, isFounder: isFounder)

@@ -120,7 +120,7 @@ private final class StreamLane: @unchecked Sendable {
         try await lane.transport.open(
             PeerAddress(ip: [127, 0, 0, 1], port: 0),
             hooks: TransportHooks(
-                receive: { _, _, _ in lane.arrived() }, standing: { _ in .member },
+                receive: { _, _, _ in lane.arrived() }, standing: { .member($0) },
                 refused: { _ in }))
         return lane
     }

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 
 /// One node's HTTP API, over its local socket or TCP.
@@ -234,12 +235,16 @@ struct Unreachable: Error {
     var remedy: String
     /// Whether nobody listens there at all, so that asking again at once is no use.
     var isRefused = false
+    /// Whether its certificate is the reason.
+    var isDistrusted = false
 
     init(node: String, _ error: any Error) {
         self.node = node
         remedy =
             "Is its daemon running? Start one with `daemon start`, or name another node with "
             + "--node HOST:PORT or unix:PATH"
+        // Of several addresses of a name, the first one that was tried.
+        let error = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
         if let error = error as? IOError {
             cause = String(cString: strerror(error.errnoCode))
             isRefused = [ECONNREFUSED, ENOENT, EACCES, EPERM, ENOTSOCK].contains(error.errnoCode)
@@ -254,7 +259,7 @@ struct Unreachable: Error {
             remedy =
                 "Somebody may be in between. If the node has a new certificate on purpose, compare "
                 + "its fingerprint and log in again: client login \(node)"
-            isRefused = true
+            (isRefused, isDistrusted) = (true, true)
         } else if "\(error)".contains("WRONG_VERSION_NUMBER") || error is NIOSSLError {
             cause = "it speaks no TLS, or another one"
             remedy = "Is the port that of its --api, and is it without --api-insecure-loopback?"

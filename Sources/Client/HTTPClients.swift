@@ -18,6 +18,8 @@ enum HTTPClients {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.timeout.connect = .seconds(5)
+        // A node sends nobody elsewhere, least of all with a token.
+        configuration.redirectConfiguration = .disallow
         return configuration
     }
 

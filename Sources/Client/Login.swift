@@ -72,6 +72,8 @@ struct LoginBook {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         let bytes = Array(try encoder.encode(logins))
         let temporary = "\(file).\(getpid())"
+        // Of a former process that was killed here.
+        unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LoginBook.failure(file) }
         let isWritten = Glibc.write(descriptor, bytes, bytes.count) == bytes.count

@@ -45,10 +45,24 @@ struct LoginCommand: AsyncParsableCommand {
                 token: token, certificate: certificate.map { Data($0) },
                 authorities: ca.map { $0 == "system" ? "" : LoginCommand.absolute($0) })
             let connection = try Connection(node, login: login)
-            let access = try await connection.ask(.GET, APIPaths.access, as: AccessView.self)
+            let access = try await LoginCommand.access(connection, isPinned: ca == nil)
             try LoginBook().set(login, for: node)
             let expiry = access.expires.map { ", until \($0)" } ?? ""
             Output.error("logged in to \(node) with the role \(access.role.rawValue)\(expiry)")
+        }
+    }
+
+    /// What the token allows.
+    private static func access(
+        _ connection: Connection, isPinned: Bool
+    ) async throws -> AccessView {
+        do {
+            return try await connection.ask(.GET, APIPaths.access, as: AccessView.self)
+        } catch let error as Unreachable where error.isDistrusted && isPinned {
+            // It was the right one a moment ago.
+            throw ClientFailure(
+                "login \(connection.name): its certificate is signed by an authority, or no longer "
+                    + "valid; trust the authority: --ca FILE, or --ca system")
         }
     }
 

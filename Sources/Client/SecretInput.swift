@@ -21,18 +21,26 @@ enum SecretInput {
         return try line(String(decoding: data, as: UTF8.self), of: "--token-file \(path)")
     }
 
+    /// How the terminal was before it was told to hide what is typed.
+    nonisolated(unsafe) private static var shown = termios()
+
     /// Asks at the terminal without showing what is typed, or reads a line of the input.
     static func input(prompt: String) throws -> String {
         guard isatty(0) != 0 else { return try line(readLine() ?? "", of: "the input") }
-        var before = termios()
-        guard tcgetattr(0, &before) == 0 else {
+        guard tcgetattr(0, &shown) == 0 else {
             throw ClientFailure("the terminal can't be told to hide what is typed")
         }
-        var hidden = before
+        var hidden = shown
         hidden.c_lflag &= ~tcflag_t(ECHO)
+        // Whoever interrupts wants to see again what is typed.
+        let former = signal(SIGINT) { _ in
+            tcsetattr(0, TCSAFLUSH, &SecretInput.shown)
+            _exit(130)
+        }
         tcsetattr(0, TCSAFLUSH, &hidden)
         defer {
-            tcsetattr(0, TCSAFLUSH, &before)
+            tcsetattr(0, TCSAFLUSH, &shown)
+            signal(SIGINT, former)
             Output.error("")
         }
         FileHandle.standardError.write(Data(prompt.utf8))

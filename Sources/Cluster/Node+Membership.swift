@@ -13,12 +13,8 @@ extension Node {
         perform(at: now, emit: emit)
     }
 
-    /// Who speaks on a stream whose other end has proven a key, by the ID that the key makes; `nil`
-    /// when the key was retired.
-    package func speaker(under key: NodeID) -> NodeID? { membership.speaker(under: key) }
-
-    /// How to treat a stream whose other end has proven to be this node.
-    package func standing(of node: NodeID) -> StreamStanding { membership.standing(of: node) }
+    /// Who is at the other end of a stream, by the ID that the proven key makes.
+    package func standing(ofKey key: NodeID) -> StreamStanding { membership.standing(ofKey: key) }
 
     /// Sends a payload to a member, signed; it may be lost.
     mutating func send(

@@ -23,6 +23,8 @@ struct APIServer: Sendable {
     /// The longest that one request may wait for a task.
     static let waitMax: Duration = .seconds(60)
     /// How many connections one socket has at a time; more wait until others end.
+    ///
+    /// Over TLS each source has its share (`ConnectionShares`).
     static let connectionsMax = 4_096
     /// A connection on which nobody asks for anything is closed after this.
     static let idleMax: TimeAmount = .seconds(90)
@@ -47,7 +49,7 @@ struct APIServer: Sendable {
         }
         let application = Application(
             router: router,
-            server: try channels,
+            server: channels,
             configuration: ApplicationConfiguration(
                 address: address,
                 availableConnectionsDelegate: MaximumAvailableConnections(
@@ -57,11 +59,14 @@ struct APIServer: Sendable {
     }
 
     private var channels: HTTPServerBuilder {
-        get throws {
-            let plain = HTTPServerBuilder.http1(
-                configuration: .init(idleTimeout: APIServer.idleMax))
-            guard case .tls(let certificate) = door else { return plain }
-            return try .tls(plain, tlsConfiguration: certificate.configuration)
+        let configuration = HTTP1Channel.Configuration(idleTimeout: APIServer.idleMax)
+        guard case .tls(let certificate) = door else {
+            return .http1(configuration: configuration)
+        }
+        return HTTPServerBuilder { responder in
+            let plain = HTTP1Channel(responder: responder, configuration: configuration)
+            return SharedChannel(
+                try TLSChannel(plain, tlsConfiguration: certificate.configuration))
         }
     }
 

@@ -72,7 +72,7 @@ enum Daemon {
         let serving = Serving(
             settings: settings, socket: directory.socket, driver: driver,
             tokens: try APITokenDesk(dataDirectory: settings.dataDirectory),
-            certificate: try certificate(settings))
+            advertise: configuration.advertise, certificate: try certificate(settings))
         let upkeep = ImageUpkeep(desk: driver.images, driver: driver)
         let imageTask = Task {
             await upkeep.run(limitBytes: settings.imageSizeBytesMax) { logger.warning("\($0)") }

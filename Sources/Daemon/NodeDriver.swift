@@ -133,9 +133,10 @@ final class NodeDriver: @unchecked Sendable {
     var hooks: TransportHooks {
         TransportHooks(
             receive: { [self] in handle(.received($0, from: $1, via: $2)) },
-            speaker: { [self] key in node.map { $0.speaker(under: key) } ?? key },
             // Before the node lives and after its end nobody has anything to say to it.
-            standing: { [self] in node?.standing(of: $0) ?? .stranger(frameSizeBytesMax: 0) },
+            standing: { [self] in
+                node?.standing(ofKey: $0) ?? .stranger($0, frameSizeBytesMax: 0)
+            },
             refused: { [self] in count(.streamsRefused($0)) })
     }
 

@@ -17,6 +17,8 @@ struct Serving: Sendable {
     let socket: String
     let driver: NodeDriver
     let tokens: APITokenDesk
+    /// Where others reach this node.
+    let advertise: PeerAddress
     /// What the API shows over TCP; `nil` without TLS.
     let certificate: APICertificate?
 
@@ -71,7 +73,9 @@ struct Serving: Sendable {
     ) {
         var server = APIServer(driver: driver, tokens: tokens)
         if let api = settings.api, let certificate {
-            server.tls = ("\(api)", "\(certificate.fingerprint)")
+            let address = PeerAddress(
+                ip: api.isWildcard ? advertise.ip : api.ip, port: api.port)
+            server.tls = ("\(address)", "\(certificate.fingerprint)")
         }
         let local = server
         let socket = socket

@@ -92,6 +92,9 @@ enum GossipMessage: Sendable {
     static let rumoursMax = 4 * KeyRing.membersMax
     /// The most amendments with which a member introduces itself.
     static let certificatesMax = 1_024
+    /// How many bytes amendments may take with which a member introduces itself, or is told of; the
+    /// largest amendment fits.
+    static let introductionSizeBytesMax = 80 << 10
     /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
     static let forwardedSizeBytesMax = 512
     /// The largest request to join that is passed on, in bytes: its signatures, keys and numbers,

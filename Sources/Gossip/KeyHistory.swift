@@ -4,6 +4,8 @@ import Model
 struct KeyHistory: Sendable {
     /// All of them, the newest last.
     private(set) var all: [PublicKey]
+    /// The IDs that they make, in the same order.
+    private(set) var ids: [NodeID]
     /// The one under which the node speaks.
     private(set) var current: PublicKey
     /// Whom each retired key has let in.
@@ -15,6 +17,7 @@ struct KeyHistory: Sendable {
         scheme: any SignatureScheme
     ) {
         all = [first]
+        ids = [first.id]
         current = first
         for succession in successions where Int(succession.serial) == all.count {
             guard
@@ -23,6 +26,7 @@ struct KeyHistory: Sendable {
             else { continue }
             current = PublicKey(bytes: succession.newKey)
             all.append(current)
+            ids.append(current.id)
             spared.append(Set(succession.spared))
         }
     }

@@ -179,12 +179,12 @@ struct KeyRing: Sendable {
         UInt32(clamping: (keys[node]?.all.count ?? 1) - 1)
     }
 
-    /// Who speaks under a key, by the ID that the key makes: its node, a stranger for itself, and
-    /// nobody when it was retired.
-    func speaker(under key: NodeID) -> NodeID? {
+    /// Who speaks under a key, by the ID that the key makes: its node, which may have retired it, or a
+    /// stranger for itself.
+    func speaker(under key: NodeID) -> (node: NodeID, isRetired: Bool) {
         let node = owners[key] ?? key
-        guard let current = keys[node]?.current else { return owners[key] == nil ? key : nil }
-        return current.id == key ? node : nil
+        guard let history = keys[node], history.ids.contains(key) else { return (key, false) }
+        return (node, history.ids.last != key)
     }
 
     /// Whether a member signed this.

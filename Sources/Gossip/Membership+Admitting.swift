@@ -152,7 +152,8 @@ extension Membership {
             key: key.publicKey, number: request.number, refusal)
         let bytes = seal(
             message.encoded, to: request.key.id, via: .stream, cluster: request.invitation.cluster)
-        emit(.send(bytes, to: request.alive.address, of: request.key.id, via: .stream))
+        // Whatever key answers: who is refused may have one that was retired, and this is no secret.
+        emit(.send(bytes, to: request.alive.address, of: .none, via: .stream))
         emit(.dropped(reason: "join refused"))
     }
 }

@@ -161,14 +161,14 @@ extension Membership {
 
     /// A node that has not heard of it goes on asking: it is told where it is known to be, and where
     /// a flood in its name would come to nothing.
+    ///
+    /// Whatever key it shows: amendments are no secret.
     mutating func tellAbout(_ node: NodeID, emit: (GossipEffect) -> Void) {
-        guard let certificates = ring?.certificates(about: node), !certificates.isEmpty,
-            let address = table[node]?.alive.address, lastWords.admits(at: now)
+        guard let message = introduction(about: node), let address = table[node]?.alive.address,
+            lastWords.admits(at: now),
+            let bytes = seal(message.encoded, to: node, via: .stream)
         else { return }
-        let newest = certificates.suffix(GossipMessage.certificatesMax)
-        let message = GossipMessage.introduction(key: key.publicKey, Array(newest))
-        guard let bytes = seal(message.encoded, to: node, via: .stream) else { return }
-        emit(.send(bytes, to: address, of: node, via: .stream))
+        emit(.send(bytes, to: address, of: .none, via: .stream))
     }
 
     /// What somebody said of itself before it was shut out: kept to be shown, and for nothing else.

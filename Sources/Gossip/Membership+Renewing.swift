@@ -87,14 +87,28 @@ extension Membership {
 
     /// Tells a member under which key this node speaks by now.
     mutating func introduce(to asker: NodeID, emit: (GossipEffect) -> Void) {
-        guard let certificates = ring?.certificates(about: id), !certificates.isEmpty else {
-            return
-        }
-        let newest = certificates.suffix(GossipMessage.certificatesMax)
-        transmit(
-            .introduction(key: key.publicKey, Array(newest)), to: asker, via: .datagram,
-            emit: emit)
+        guard let introduction = introduction(about: id) else { return }
+        transmit(introduction, to: asker, via: .datagram, emit: emit)
     }
+
+    /// What this node shows of the keys and the end of a node: the newest amendments that have room;
+    /// `nil` when there are none.
+    func introduction(about node: NodeID) -> GossipMessage? {
+        guard let certificates = ring?.certificates(about: node), !certificates.isEmpty else {
+            return nil
+        }
+        // A stranger's frames are small, and who has renewed its key may count as one.
+        var room = GossipMessage.introductionSizeBytesMax - Membership.introductionHeadSizeBytes
+        let newest = certificates.suffix(GossipMessage.certificatesMax).reversed().prefix {
+            room -= $0.encoded.count
+            return room >= 0
+        }
+        return .introduction(key: key.publicKey, newest.reversed())
+    }
+
+    /// The envelope around an introduction, its kind, its key, and the count.
+    private static let introductionHeadSizeBytes =
+        Envelope.overheadSizeBytes + PublicKey.sizeBytes + 16
 
     /// A member shows why it has another key, or why the receiver is not heard: the amendments speak for
     /// themselves, also when they are shown again, and before either has proven which life it lives.

@@ -1,4 +1,5 @@
 import Glibc
+import Gossip
 package import Model
 package import NIOCore
 import NIOPosix
@@ -126,7 +127,7 @@ package final class Transport: @unchecked Sendable {
         if let peer = peers[destination] { return peer }
         let peer = PeerConnection(
             destination, as: identity, limits: limits, loop: loop,
-            speaker: { [self] key in hooks.map { $0.speaker(key) } ?? key },
+            standing: { [self] in hooks?.standing($0) ?? .stranger($0, frameSizeBytesMax: 0) },
             refused: { [self] in hooks?.refused($0) },
             ended: { [self] ended in
                 if peers[destination] === ended { peers[destination] = nil }

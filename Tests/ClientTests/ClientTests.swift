@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Foundation
+import Glibc
 import NIOHTTP1
 import Testing
 
@@ -201,5 +202,38 @@ import Testing
         } catch {
             Issue.record("\(error)")
         }
+    }
+
+    @Test func `a login where nobody listens says so`() async {
+        let error = await #expect(throws: Unreachable.self) {
+            try await CertificateProbe.look(at: "127.0.0.1", port: 1, name: "127.0.0.1:1")
+        }
+        #expect(error?.cause == "Connection refused")
+        #expect(error?.isRefused == true)
+    }
+}
+
+@Suite struct LoginBookTests {
+    @Test func `logins are kept where nobody else can read them, and not read from elsewhere`()
+        throws
+    {
+        let folder = FileManager.default.temporaryDirectory.path + "/magpie-logins-\(UUID())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let book = LoginBook(["XDG_CONFIG_HOME": folder])
+        #expect(try book["a:1"] == nil)
+        try book.set(Login(token: "t", certificate: Data([1]), authorities: nil), for: "a:1")
+        try book.set(Login(token: "u", certificate: nil, authorities: ""), for: "b:2")
+        #expect(try book["a:1"]?.token == "t")
+        func mode(_ path: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        }
+        #expect(try mode(book.file) == 0o600)
+        #expect(try mode("\(folder)/magpie") == 0o700)
+        try book.set(nil, for: "a:1")
+        #expect(try book["a:1"] == nil)
+        #expect(try book["b:2"]?.token == "u")
+        chmod(book.file, 0o640)
+        let error = #expect(throws: InvalidInput.self) { try book["b:2"] }
+        #expect(error?.description.contains("chmod 600") == true)
     }
 }

@@ -218,6 +218,18 @@ import Testing
         #expect(bench.isConverged && !first.unknown.isEmpty && first.births.count == 2)
     }
 
+    /// Found by fuzzing: it was written again behind the known ones, and nobody could read the record.
+    @Test func `a field of a newer version before all known ones keeps its place`() throws {
+        var frames = ByteWriter()
+        frames.field(0) { $0.byte(9) }
+        var delta = TaskDelta(id: TableBench.task(1), dots: [])
+        delta.isCancelRequested = true
+        delta.unknown = try UnknownFields(frames: frames.bytes)
+        let read = try TaskDelta(decoding: delta.encoded)
+        #expect(read.unknown == delta.unknown && read.isCancelRequested)
+        #expect(read.encoded == delta.encoded)
+    }
+
     @Test func `beyond the bounds, a newer version's record is left to newer versions`() {
         for (tail, field) in [
             (UnknownFields.tailSizeBytesMax + 1, 1), (0, UnknownFields.sizeBytesMax + 1),

@@ -5,6 +5,7 @@ import HTTPTypes
 import Model
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Testing
 
 @testable import Daemon
@@ -126,6 +127,36 @@ struct APIAccessTests {
             }
             let missing = try await api.ask(.POST, "\(APIPaths.apiTokens)/zz/revoke", "{}")
             #expect(missing.status == 404)
+        }
+    }
+
+    @Test func `one source can't take all connections, and gets back what it gives back`()
+        async throws
+    {
+        try await TestAPI.run(isSecure: true) { api in
+            let port = try #require(URL(string: api.base)?.port)
+            let tooMany = 40
+            let (ends, ended) = AsyncStream<Void>.makeStream()
+            let channels = try await withThrowingTaskGroup(of: (any NIOCore.Channel).self) {
+                group in
+                for _ in 0..<ConnectionShares.ofOneMax + tooMany {
+                    group.addTask {
+                        try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                            .connect(host: "127.0.0.1", port: port).get()
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            for channel in channels {
+                channel.closeFuture.whenComplete { _ in ended.yield() }
+            }
+            var count = 0
+            for await _ in ends {
+                count += 1
+                if count == tooMany { break }
+            }
+            for channel in channels { try? await channel.close() }
+            while (try? await api.ask(.GET, APIPaths.health).status) != 200 { await Task.yield() }
         }
     }
 }

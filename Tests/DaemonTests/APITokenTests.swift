@@ -47,12 +47,21 @@ import Testing
         #expect(throws: APITokenBook.Failure.unknown) { try book.revoke("zz") }
     }
 
-    @Test func `no more tokens are kept than may be, and those that expire make room`() throws {
+    @Test
+    func `no more tokens are kept than may be; those that expire or were taken back make room`()
+        throws
+    {
         var (book, _) = try book(APITokenBook.recordsMax)
         func make(at now: WallTime) throws {
             _ = try book.make(
                 .read, until: now + .seconds(60), secret: APITokenTests.secret(5_000), at: now)
         }
+        #expect(throws: APITokenBook.Failure.full) { try make(at: APITokenTests.now) }
+        let third = book.records[2].name
+        try book.revoke(third)
+        try make(at: APITokenTests.now)
+        #expect(book.records.count == APITokenBook.recordsMax)
+        #expect(!book.records.contains { $0.name == third })
         #expect(throws: APITokenBook.Failure.full) { try make(at: APITokenTests.now) }
         try make(at: APITokenTests.now + .seconds(60))
         #expect(book.records.count == 1)
@@ -70,10 +79,10 @@ import Testing
         let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions]
         #expect(mode as? Int == 0o600)
         let again = try APITokenDesk(dataDirectory: folder)
-        #expect(try again.holder("Bearer \(text)", from: "a") == record)
+        #expect(try again.holder("Bearer \(text)", from: nil) == record)
         try again.revoke(record.name)
         #expect(throws: AccessDenied.self) {
-            try APITokenDesk(dataDirectory: folder).holder("bearer \(text)", from: "a")
+            try APITokenDesk(dataDirectory: folder).holder("bearer \(text)", from: nil)
         }
         try "garbage".write(toFile: file, atomically: true, encoding: .utf8)
         #expect(throws: StartFailure.self) { try APITokenDesk(dataDirectory: folder) }
@@ -82,21 +91,39 @@ import Testing
     @Test func `after ten wrong tokens of a source none is looked at, until a minute is over`()
         throws
     {
+        func source(_ number: Int) -> PeerAddress {
+            PeerAddress(ip: [10, 0, UInt8(number >> 8), UInt8(number & 0xFF)], port: 0)
+        }
+        let (first, second) = (source(0), source(9_999))
         var limiter = WrongTokenLimiter()
         let now = Instant(nanoseconds: 5)
-        for _ in 1..<WrongTokenLimiter.wrongMax { limiter.note("a", at: now) }
-        #expect(limiter.admits("a", at: now))
-        limiter.note("a", at: now)
-        #expect(!limiter.admits("a", at: now))
-        #expect(limiter.admits("b", at: now))
-        #expect(limiter.admits("a", at: now + WrongTokenLimiter.window))
+        for _ in 1..<WrongTokenLimiter.wrongMax { limiter.note(first, at: now) }
+        #expect(limiter.admits(first, at: now))
+        limiter.note(first, at: now)
+        #expect(!limiter.admits(first, at: now))
+        #expect(limiter.admits(second, at: now))
+        #expect(limiter.admits(first, at: now + WrongTokenLimiter.window))
         // Beyond the bound the oldest source is forgotten, and no other.
         for number in 1..<WrongTokenLimiter.sourcesMax {
-            limiter.note("\(number)", at: now + .seconds(1))
+            limiter.note(source(number), at: now + .seconds(1))
         }
-        #expect(!limiter.admits("a", at: now + .seconds(2)))
-        limiter.note("last", at: now + .seconds(2))
-        #expect(limiter.admits("a", at: now + .seconds(2)))
+        #expect(!limiter.admits(first, at: now + .seconds(2)))
+        limiter.note(second, at: now + .seconds(2))
+        #expect(limiter.admits(first, at: now + .seconds(2)))
+    }
+
+    @Test func `a token that has expired or was taken back is no guess`() throws {
+        let folder = FileManager.default.temporaryDirectory.path + "/magpie-tokens-\(UUID())"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let desk = try APITokenDesk(dataDirectory: folder)
+        let (spent, record) = try desk.make(.read, lifetime: .seconds(60))
+        let (good, _) = try desk.make(.read, lifetime: .seconds(60))
+        try desk.revoke(record.name)
+        for _ in 0...WrongTokenLimiter.wrongMax {
+            #expect(throws: AccessDenied.self) { try desk.holder("Bearer \(spent)", from: nil) }
+        }
+        #expect(try desk.holder("Bearer \(good)", from: nil).role == .read)
     }
 
     @Test(arguments: [

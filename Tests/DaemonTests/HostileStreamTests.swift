@@ -15,7 +15,7 @@ struct HostileStreamTests {
     /// Opens a node, and closes it however the test ends.
     private func withPeer(
         _ limits: StreamLimits = StreamLimits(),
-        standing: @escaping @Sendable (NodeID) -> StreamStanding = { _ in .member },
+        standing: @escaping @Sendable (NodeID) -> StreamStanding = { .member($0) },
         _ body: (StreamPeer) async throws -> Void
     ) async throws {
         let peer = try await StreamPeer.open(limits: limits, standing: standing)
@@ -225,7 +225,7 @@ struct HostileStreamTests {
         limits.sweepTime = .milliseconds(20)
         let sizeBytesMax = StreamPeer.frame(of: .none, [1]).count
         try await withPeer(
-            limits, standing: { _ in .stranger(frameSizeBytesMax: sizeBytesMax) }
+            limits, standing: { .stranger($0, frameSizeBytesMax: sizeBytesMax) }
         ) { peer in
             var strangers: [StreamPeer] = []
             for _ in 1...3 {

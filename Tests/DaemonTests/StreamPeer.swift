@@ -20,11 +20,10 @@ struct StreamPeer: Sendable {
         (0..<NodeKey.seedSizeBytes).map { _ in UInt8.random(in: 0...255) }
     }
 
-    /// Opens a transport for which others have this standing, and keys belong to these.
+    /// Opens a transport for which others have this standing.
     static func open(
         _ ip: [UInt8] = ipv4, limits: StreamLimits = StreamLimits(),
-        speaker: @escaping @Sendable (NodeID) -> NodeID? = { $0 },
-        standing: @escaping @Sendable (NodeID) -> StreamStanding = { _ in .member }
+        standing: @escaping @Sendable (NodeID) -> StreamStanding = { .member($0) }
     ) async throws -> StreamPeer {
         let seed = randomSeed()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -36,7 +35,7 @@ struct StreamPeer: Sendable {
             PeerAddress(ip: ip, port: 0),
             hooks: TransportHooks(
                 receive: { bytes, source, _ in feed.yield((bytes, source)) },
-                speaker: speaker, standing: standing, refused: { refuse.yield($0) }))
+                standing: standing, refused: { refuse.yield($0) }))
         return StreamPeer(
             seed: seed, transport: transport, loop: loop, arrivals: arrivals, refusals: refusals)
     }

@@ -81,25 +81,35 @@ struct TransportTests {
         await there.close()
     }
 
-    @Test func `a renewed key is its node's, and a retired one nobody's`() async throws {
+    @Test func `a renewed key is its node's, a retired one is heard as a stranger's alone`()
+        async throws
+    {
         let here = try await StreamPeer.open()
         let retired = try await StreamPeer.open()
         let node = NodeID(Wide128(high: 7, low: 7))
         let (newKey, oldKey) = (here.id, retired.id)
-        let there = try await StreamPeer.open(speaker: { key in
-            key == newKey ? node : key == oldKey ? nil : key
-        })
         let frame = StreamPeer.frame(of: node, [1])
+        let there = try await StreamPeer.open(standing: { key in
+            key == newKey
+                ? .member(node)
+                : key == oldKey
+                    ? .retired(node, frameSizeBytesMax: frame.count) : .member(key)
+        })
         try await here.send(frame, to: there.address, of: there.id)
         #expect(await there.next()?.bytes == frame)
+        // Who has not heard of its new key may say that it is there, and no more.
         try await retired.send(frame, to: there.address, of: there.id)
-        #expect(await there.refusal() == .retiredKey)
-        // Whoever calls the node is answered under its new key, and not under the old one.
+        #expect(await there.next()?.bytes == frame)
+        try await retired.send(frame + [0], to: there.address, of: there.id)
+        #expect(await there.refusal() == .badFrame)
+        // Whoever calls the node is answered under its new key; under the old one when any will do.
         let answer = StreamPeer.frame(of: there.id, [2])
         try await there.send(answer, to: here.address, of: node)
         #expect(await here.next()?.bytes == answer)
         try await there.send(answer, to: retired.address, of: node)
         #expect(await there.refusal() == .otherKey)
+        try await there.send(answer, to: retired.address, of: .none)
+        #expect(await retired.next()?.bytes == answer)
         for peer in [here, retired, there] { await peer.close() }
     }
 

@@ -195,6 +195,9 @@ struct APIAccessTests {
             let distrusted = try await stage.client(
                 "login", api, "--ca", "system", "--token-file", token.file)
             #expect(distrusted.code == 1)
+            let pinned = try await stage.client(
+                "login", api, "--fingerprint", token.fingerprint, "--token-file", token.file)
+            #expect(pinned.errors.contains("--ca FILE"), "\(pinned.errors)")
             let reply = try await stage.client(
                 "login", api, "--ca", "\(folder.path)/ca.pem", "--token-file", token.file)
             #expect(reply.code == 0, "\(reply.errors)")

@@ -34,10 +34,10 @@ import Testing
             let ring = try #require(network.machines[observer].membership?.ring)
             let key = try #require(ring[network.id(number)])
             #expect(key != old.publicKey)
-            #expect(ring.speaker(under: key.id) == network.id(number))
-            #expect(ring.speaker(under: old.publicKey.id) == nil)
+            #expect(ring.speaker(under: key.id) == (network.id(number), false))
+            #expect(ring.speaker(under: old.publicKey.id) == (network.id(number), true))
             let stranger = network.machines[6].key.publicKey.id
-            #expect(ring.speaker(under: stranger) == stranger)
+            #expect(ring.speaker(under: stranger) == (stranger, false))
             #expect(ring.admissions.count == 4)
         }
         let prints = (0..<5).compactMap { network.machines[$0].membership?.fingerprint }
@@ -61,6 +61,7 @@ import Testing
         let alive = network.machines[3].key
         network.machines[3].key = thief
         network.machines[2].notes.delivered = []
+        network.machines[2].notes.dropped = [:]
         network.speak(as: 3, boot: boot, to: 2, .application([1]))
         network.speak(as: 3, boot: boot, to: 2, .application([1]), via: .stream)
         network.machines[3].key = alive
@@ -199,6 +200,34 @@ import Testing
         #expect(
             network.machines[2].membership?.ring?[network.id(3)]
                 == network.machines[3].key.publicKey)
+    }
+
+    @Test(arguments: [(1, 2), (Succession.sparedMax, 1)])
+    func `a member shows the newest amendments that have room, and the largest has`(
+        sparedCount: Int, shownCount: Int
+    ) throws {
+        let network = try network()
+        let node = network.id(3)
+        var membership = try #require(network.machines[3].membership)
+        for serial in 1...2 as ClosedRange<UInt32> {
+            var succession = Succession(
+                node: node, serial: serial,
+                newKey: [UInt8](repeating: UInt8(serial), count: Succession.keySizeBytes),
+                spared: (0..<sparedCount).map { NodeID(Wide128(high: 2, low: UInt64($0))) })
+            succession.signature = [UInt8](repeating: 2, count: Succession.signatureSizeBytes)
+            var certificate = AmendmentCertificate(
+                amendment: Amendment(
+                    mark: FencingToken(generation: 1, index: 1_000 + UInt64(serial)),
+                    change: .succession(succession)), signer: network.id(0))
+            certificate.signature = [UInt8](repeating: 3, count: Signature.sizeBytes)
+            _ = membership.ring?.amend(certificate)
+        }
+        let message = try #require(membership.introduction(about: node))
+        #expect(
+            message.encoded.count + Envelope.overheadSizeBytes
+                <= GossipMessage.introductionSizeBytesMax)
+        guard case .introduction(_, let shown) = message else { throw CodecError.malformed }
+        #expect(shown.map(\.amendment.mark.index) == [1_001, 1_002].suffix(shownCount))
     }
 
     @Test(arguments: [0, 1])

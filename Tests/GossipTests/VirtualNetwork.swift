@@ -11,6 +11,8 @@ final class VirtualNetwork {
         /// A key that is to take its place, on disk beside it.
         var nextKey: NodeKey?
         var membership: Membership?
+        /// The key that its streams prove.
+        var streamKey: PublicKey?
         var disk: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
         /// A frozen process neither hears nor speaks; what arrives meanwhile waits for it.
         var isFrozen = false
@@ -144,6 +146,7 @@ final class VirtualNetwork {
         machines[number].isFrozen = false
         machines[number].backlog = []
         machines[number].membership = membership
+        machines[number].streamKey = machines[number].key.publicKey
         if genesis != nil { store(membership.foundingRows, number) }
         tell(number, .wallClock(wallTime))
     }
@@ -216,7 +219,8 @@ final class VirtualNetwork {
 
     private func perform(_ effect: GossipEffect, by number: Int) {
         switch effect {
-        case .send(let bytes, let target, _, let channel): send(bytes, number, target, channel)
+        case .send(let bytes, let target, let called, let channel):
+            send(bytes, number, target, of: called, channel)
         case .deliver(let payload, let sender, _):
             machines[number].notes.delivered.append((sender, payload))
         case .memberChanged(let member, _):
@@ -231,18 +235,24 @@ final class VirtualNetwork {
         case .left: machines[number].notes.hasLeft = true
         case .amended(let amendment): machines[number].notes.amendments.append(amendment)
         case .shutOut: machines[number].notes.isShutOut = true
-        case .keyRenewed: machines[number].notes.keysRenewed += 1
+        case .keyRenewed(let key):
+            machines[number].streamKey = key
+            machines[number].notes.keysRenewed += 1
         case .superseded: machines[number].notes.isSuperseded = true
         }
     }
 
-    private func send(_ bytes: [UInt8], _ from: Int, _ target: PeerAddress, _ channel: Channel) {
+    private func send(
+        _ bytes: [UInt8], _ from: Int, _ target: PeerAddress, of called: NodeID, _ channel: Channel
+    ) {
         machines[from].packetsSent += 1
         machines[from].bytesSent += bytes.count
         let to = Int(target.ip[2]) * 256 + Int(target.ip[3])
         guard machines.indices.contains(to), target == VirtualNetwork.address(to) else { return }
         recorded?.append(Recorded(from: from, to: to, bytes: bytes, channel: channel))
-        guard isOpen(from, to, channel) else { return }
+        guard isOpen(from, to, channel),
+            channel == .datagram || isProven(bytes, from, to, called: called)
+        else { return }
         let loss = channel == .datagram ? datagramLoss : streamLoss
         guard random.fraction() >= loss else { return }
         var due = now + .microseconds(50) + random.duration(upTo: delayMax)
@@ -255,6 +265,24 @@ final class VirtualNetwork {
             push(.packet(bytes, from: from, channel), to: to, at: due + delayMax)
         }
         push(.packet(bytes, from: from, channel), to: to, at: due)
+    }
+
+    /// Whether a stream's handshake lets this frame through, as the daemon's transport would: the right
+    /// node answers, and the caller may say it under its key.
+    private func isProven(_ bytes: [UInt8], _ from: Int, _ to: Int, called: NodeID) -> Bool {
+        guard let caller = machines[from].membership, let key = machines[from].streamKey?.id,
+            let answering = machines[to].membership, let answer = machines[to].streamKey?.id
+        else { return false }
+        let standing = answering.standing(ofKey: key)
+        guard caller.standing(ofKey: answer).answers(for: called) else {
+            machines[from].notes.dropped["other key", default: 0] += 1
+            return false
+        }
+        guard standing.maySay(bytes, under: key), bytes.count <= standing.frameSizeBytesMax else {
+            machines[to].notes.dropped["foreign frame", default: 0] += 1
+            return false
+        }
+        return true
     }
 
     private func store(_ writes: [DurableWrite], _ number: Int) {

@@ -1,6 +1,7 @@
 import Model
 import Testing
 
+/// What a newer version has written comes back as it came.
 @Suite struct TaggedFieldTests {
     private func fields(_ tags: [UInt64]) -> [UInt8] {
         var writer = ByteWriter()
@@ -28,32 +29,5 @@ import Testing
         let read = try TaskSpec(decoding: spec.encoded)
         #expect(read.unknownFields == fields([tag]))
         #expect(read.encoded == spec.encoded)
-    }
-
-    @Test func `frames come out of a stream whole, wherever it is cut, up to the bound`() throws {
-        let stream: [UInt8] = [0, 0, 0, 1, 7, 0, 0, 0, 3, 1, 2, 3]
-        for size in 1...stream.count {
-            var splitter = FrameSplitter()
-            var frames: [[UInt8]] = []
-            for begin in stride(from: 0, to: stream.count, by: size) {
-                splitter.append(stream[begin..<min(begin + size, stream.count)])
-                while let frame = try splitter.next() { frames.append(frame) }
-            }
-            #expect(frames == [[7], [1, 2, 3]])
-            #expect(splitter.heldSizeBytes == 0)
-        }
-        for (size, isTooLarge) in [
-            (Channel.frameSizeBytesMax, false), (4 << 20 | 1, true), (0, true),
-        ] {
-            var splitter = FrameSplitter()
-            splitter.append((0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) })
-            if isTooLarge {
-                #expect(throws: FrameSplitter.Failure.wrongSize(UInt32(size))) {
-                    _ = try splitter.next()
-                }
-            } else {
-                #expect(try splitter.next() == nil)
-            }
-        }
     }
 }

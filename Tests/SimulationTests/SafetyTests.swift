@@ -37,6 +37,12 @@ import Testing
         #expect(report.violation == nil)
     }
 
+    /// Found by a soak: a machine that stood still was replaced by a person, and was to go on later.
+    @Test func `a machine that was replaced is not woken from its former sleep`() {
+        let report = World.run(Scenario(seed: 300_284, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+    }
+
     /// What a soak played when there were no evictions yet: another kind of fault changes all draws.
     private static func found(_ seed: UInt64) -> Scenario {
         var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 200)

@@ -6,8 +6,8 @@ import Model
 /// `fuzz`: the decoders of `DecoderTable` under libFuzzer.
 ///
 /// `fuzz list` names them; `fuzz run NAME ARGUMENTS…` hands libFuzzer's own arguments on; `fuzz
-/// unpack FOLDER` writes the kept corpus as one folder for each decoder and `fuzz record FOLDER` adds
-/// fresh encodings of real nodes; `fuzz pack FOLDER` keeps what is there.
+/// unpack FOLDER` writes the kept corpus as one folder for each decoder; `fuzz pack FOLDER` keeps what
+/// is there.
 @main
 struct Fuzz {
     static func main() throws {
@@ -16,9 +16,8 @@ struct Fuzz {
         case ("list", nil): for decoder in DecoderTable.all { print(decoder.fileName) }
         case ("run", let name?): run(name, Array(arguments.dropFirst(3)))
         case ("unpack", let folder?): try unpack(into: URL(fileURLWithPath: folder))
-        case ("record", let folder?): try Recording().write(to: URL(fileURLWithPath: folder))
         case ("pack", let folder?): try pack(URL(fileURLWithPath: folder))
-        default: fail("usage: fuzz list | run NAME … | unpack FOLDER | record FOLDER | pack FOLDER")
+        default: fail("usage: fuzz list | run NAME … | unpack FOLDER | pack FOLDER")
         }
     }
 
@@ -62,36 +61,14 @@ struct Fuzz {
     private static func unpack(into folder: URL) throws {
         for decoder in DecoderTable.all {
             let encodings = (try? Corpus.kept.encodings(for: decoder)) ?? []
-            try write(encodings, for: decoder, to: folder)
+            try EncodingFolder(folder).add(encodings, for: decoder)
         }
     }
 
     private static func pack(_ folder: URL) throws {
         for decoder in DecoderTable.all {
-            let files = try FileManager.default.contentsOfDirectory(
-                at: folder.appendingPathComponent(decoder.fileName),
-                includingPropertiesForKeys: nil)
             try Corpus.kept.write(
-                files.map { Array(try Data(contentsOf: $0)) }, for: decoder)
-        }
-    }
-
-    /// Adds files to a decoder's folder, called by what they hold.
-    static func write(
-        _ encodings: some Sequence<[UInt8]>, for decoder: ByteDecoder, to folder: URL
-    ) throws {
-        let own = folder.appendingPathComponent(decoder.fileName)
-        try FileManager.default.createDirectory(at: own, withIntermediateDirectories: true)
-        for bytes in encodings {
-            let name = String(Fingerprint.of(bytes), radix: 16)
-            try Data(bytes).write(to: own.appendingPathComponent(name))
-        }
-    }
-
-    /// A name for bytes.
-    private enum Fingerprint {
-        static func of(_ bytes: [UInt8]) -> UInt64 {
-            bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+                try EncodingFolder(folder).encodings(for: decoder), for: decoder)
         }
     }
 }

@@ -185,6 +185,8 @@ extension World {
 
     /// The guard's timer comes first: what outlived its lease does not go on.
     private func resume(_ machine: Machine) {
+        // A machine that was replaced meanwhile has been running for long.
+        guard machine.pausedUntil == now else { return }
         let isOver = machine.guardian.isDue(local: machine.clock.local(at: now))
         for id in machine.runtime.ids where machine.runtime[id]?.phase == .running {
             guard !isGivenUp(id, on: machine) else { continue }

@@ -1,7 +1,9 @@
 import ControlAPI
 import HTTPTypes
 import Hummingbird
+import Model
 import NIOCore
+import NodeIO
 
 /// How requests get in, and what who comes that way may do.
 enum APIDoor: Sendable {
@@ -17,11 +19,11 @@ enum APIDoor: Sendable {
     ///
     /// - Returns: What its sender may do, and by which token; `nil` when nobody asks for it.
     func admit(
-        _ request: Request, from source: String?, needs role: APIRole?, _ desk: APITokenDesk
+        _ request: Request, from source: PeerAddress?, needs role: APIRole?, _ desk: APITokenDesk
     ) throws(AccessDenied) -> AccessView? {
         guard case .tls = self else { return AccessView(role: .admin) }
         guard let role else { return nil }
-        let record = try desk.holder(request.headers[.authorization], from: source ?? "")
+        let record = try desk.holder(request.headers[.authorization], from: source)
         guard record.role >= role else { throw .tooLittle(record, needs: role) }
         return AccessView(role: record.role, token: record.name, expires: "\(record.expiry)")
     }
@@ -30,10 +32,11 @@ enum APIDoor: Sendable {
 /// What belongs to one request: where it comes from.
 struct APIContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    let source: String?
+    /// Without its port; of IPv6 the network; `nil` on the local socket.
+    let source: PeerAddress?
 
     init(source: Source) {
         coreContext = .init(source: source)
-        self.source = source.channel.remoteAddress?.ipAddress
+        self.source = source.channel.remoteAddress.flatMap { PeerAddress($0)?.source }
     }
 }

@@ -22,7 +22,7 @@ struct APITokenRecord: Codable, Hashable, Sendable {
 struct APITokenBook: Codable, Hashable, Sendable {
     private(set) var records: [APITokenRecord] = []
 
-    /// How many tokens a node keeps that have not expired.
+    /// How many tokens a node keeps.
     static let recordsMax = 1_024
     /// What a token begins with.
     static let prefix = "mga1-"
@@ -45,7 +45,8 @@ struct APITokenBook: Codable, Hashable, Sendable {
         case ambiguous
     }
 
-    /// Keeps a new token, made of `secretSizeBytes` random bytes; those that have expired go.
+    /// Keeps a new token, made of `secretSizeBytes` random bytes; those that have expired go, and
+    /// when there is no room the oldest that was taken back.
     ///
     /// Its text is kept nowhere.
     mutating func make(
@@ -53,6 +54,11 @@ struct APITokenBook: Codable, Hashable, Sendable {
     ) throws(Failure) -> (text: String, record: APITokenRecord) {
         precondition(secret.count == APITokenBook.secretSizeBytes, "a token has 32 random bytes")
         records.removeAll { $0.expiry <= now }
+        if records.count >= APITokenBook.recordsMax,
+            let spent = records.firstIndex(where: \.isRevoked)
+        {
+            records.remove(at: spent)
+        }
         guard records.count < APITokenBook.recordsMax else { throw .full }
         let text = APITokenBook.prefix + APITokenBook.hexadecimal(secret)
         let hash = APITokenBook.hash(of: text)

@@ -84,8 +84,8 @@ final class APITokenDesk: Sendable {
         case .full:
             Refusal(
                 .overloaded,
-                "this node has \(APITokenBook.recordsMax) tokens already; those that expire make "
-                    + "room")
+                "this node has \(APITokenBook.recordsMax) tokens already; take one back with "
+                    + "'daemon api-token revoke'")
         case .unknown:
             Refusal(.notFound, "there is no such token here; see 'daemon api-token list'")
         case .ambiguous:
@@ -97,15 +97,15 @@ final class APITokenDesk: Sendable {
 
     /// The token that a request from `source` shows under `authorization`, when it is good.
     func holder(
-        _ header: String?, from source: String, at now: Instant = NodeDriver.now
+        _ header: String?, from source: PeerAddress?, at now: Instant = NodeDriver.now
     ) throws(AccessDenied) -> APITokenRecord {
         let words = (header ?? "").split(separator: " ", omittingEmptySubsequences: true)
         guard words.count == 2, words[0].lowercased() == "bearer" else { throw .noToken }
         let verdict: APITokenBook.Verdict? = state.withLock { state in
             guard state.limiter.admits(source, at: now) else { return nil }
             let verdict = state.book.check(String(words[1]), at: NodeDriver.wallTime)
-            if case .good = verdict { return verdict }
-            state.limiter.note(source, at: now)
+            // Who shows one that has expired does not guess.
+            if verdict == .unknown { state.limiter.note(source, at: now) }
             return verdict
         }
         switch verdict {

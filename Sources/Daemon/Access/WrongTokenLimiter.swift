@@ -7,7 +7,7 @@ struct WrongTokenLimiter {
         var endsAt: Instant
     }
 
-    private var counts: [String: Count] = [:]
+    private var counts: [PeerAddress?: Count] = [:]
 
     /// How many wrong tokens a source may show within `window`.
     static let wrongMax = 10
@@ -17,13 +17,13 @@ struct WrongTokenLimiter {
     static let sourcesMax = 1_024
 
     /// Whether tokens of this source are looked at now.
-    func admits(_ source: String, at now: Instant) -> Bool {
+    func admits(_ source: PeerAddress?, at now: Instant) -> Bool {
         guard let count = counts[source], count.endsAt > now else { return true }
         return count.wrong < WrongTokenLimiter.wrongMax
     }
 
     /// A token of this source was wrong.
-    mutating func note(_ source: String, at now: Instant) {
+    mutating func note(_ source: PeerAddress?, at now: Instant) {
         if let count = counts[source], count.endsAt > now {
             counts[source]?.wrong += 1
             return

@@ -1,3 +1,4 @@
+import Gossip
 import Model
 import NIOCore
 import NIOPosix
@@ -27,7 +28,7 @@ final class PeerConnection: @unchecked Sendable {
     private let identity: StreamIdentity
     private let limits: StreamLimits
     private let loop: any EventLoop
-    private let speaker: (NodeID) -> NodeID?
+    private let standing: (NodeID) -> StreamStanding
     private let refused: (StreamRefusal) -> Void
     /// Called once, when the connection is of no use any more.
     private let ended: (PeerConnection) -> Void
@@ -44,7 +45,7 @@ final class PeerConnection: @unchecked Sendable {
 
     init(
         _ destination: Destination, as identity: StreamIdentity, limits: StreamLimits,
-        loop: any EventLoop, speaker: @escaping (NodeID) -> NodeID?,
+        loop: any EventLoop, standing: @escaping (NodeID) -> StreamStanding,
         refused: @escaping (StreamRefusal) -> Void,
         ended: @escaping (PeerConnection) -> Void
     ) {
@@ -52,7 +53,7 @@ final class PeerConnection: @unchecked Sendable {
         self.identity = identity
         self.limits = limits
         self.loop = loop
-        self.speaker = speaker
+        self.standing = standing
         self.refused = refused
         self.ended = ended
     }
@@ -136,8 +137,8 @@ final class PeerConnection: @unchecked Sendable {
         var isOther = false
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(
-            identity.caller { [speaker] key in
-                isOther = node != .none && speaker(key) != node
+            identity.caller { [standing] key in
+                isOther = !standing(key).answers(for: node)
                 return !isOther
             })
         try pipeline.addHandler(

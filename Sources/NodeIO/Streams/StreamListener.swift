@@ -9,8 +9,8 @@ final class StreamListener: @unchecked Sendable {
     private struct Incoming {
         let channel: any NIOCore.Channel
         let source: PeerAddress
-        /// Whose key the handshake has proven.
-        var peer: NodeID?
+        /// The key that the handshake has proven, by the ID that it makes.
+        var key: NodeID?
         var lastHeard: NIODeadline
     }
 
@@ -19,7 +19,7 @@ final class StreamListener: @unchecked Sendable {
     private var ledger: HandshakeLedger
     private var connections: [HandshakeLedger.ID: Incoming] = [:]
     /// The connections of each key, the oldest first.
-    private var ofPeer: [NodeID: [HandshakeLedger.ID]] = [:]
+    private var ofKey: [NodeID: [HandshakeLedger.ID]] = [:]
 
     init(limits: StreamLimits, hooks: TransportHooks) {
         self.limits = limits
@@ -67,7 +67,7 @@ final class StreamListener: @unchecked Sendable {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(RecordGate { [self] in hooks.refused(.plaintext) })
         try pipeline.addHandler(
-            identity.listener { [self] in connections[id]?.peer = hooks.speaker($0) })
+            identity.listener { [self] in connections[id]?.key = $0 })
         try pipeline.addHandler(
             HandshakeWatch(limit: limits.handshakeTime) { [self] refusal in
                 shaken(id, refusal)
@@ -82,35 +82,30 @@ final class StreamListener: @unchecked Sendable {
 
     /// A handshake has ended.
     private func shaken(_ id: HandshakeLedger.ID, _ refusal: StreamRefusal?) {
-        guard refusal == nil, connections[id] != nil else {
+        guard refusal == nil, let key = connections[id]?.key else {
             ledger.end(id)
             // Who was closed on purpose was counted then.
             if let refusal, connections[id] != nil { hooks.refused(refusal) }
             return
         }
-        guard let peer = connections[id]?.peer else { return close(id, for: .retiredKey) }
-        ofPeer[peer, default: []].append(id)
-        if let own = ofPeer[peer], own.count > limits.incomingOfOneMax {
+        ofKey[key, default: []].append(id)
+        if let own = ofKey[key], own.count > limits.incomingOfOneMax {
             close(own[0], for: .tooManyConnections)
         }
         let end = StreamListener.now + .nanoseconds(limits.strangerTime.nanoseconds)
         let displaced = ledger.complete(
-            id, isMember: hooks.standing(peer) == .member, until: end)
+            id, isMember: hooks.standing(key).isMember, until: end)
         if let displaced { close(displaced, for: .strangerEnded) }
     }
 
     private func frameSizeBytesMax(on id: HandshakeLedger.ID) -> Int {
-        guard let peer = connections[id]?.peer else { return 0 }
-        switch hooks.standing(peer) {
-        case .member: return Model.Channel.frameSizeBytesMax
-        case .stranger(let sizeBytesMax): return sizeBytesMax
-        }
+        connections[id]?.key.map { hooks.standing($0).frameSizeBytesMax } ?? 0
     }
 
     private func heard(_ bytes: [UInt8], on id: HandshakeLedger.ID) {
-        guard let connection = connections[id] else { return }
+        guard let connection = connections[id], let key = connection.key else { return }
         connections[id]?.lastHeard = .now()
-        guard Envelope.sender(of: bytes) == connection.peer else {
+        guard hooks.standing(key).maySay(bytes, under: key) else {
             return hooks.refused(.foreignFrame)
         }
         hooks.receive(bytes, connection.source, .stream)
@@ -121,7 +116,7 @@ final class StreamListener: @unchecked Sendable {
     /// Ends what has had its time: strangers that are strangers still, and what is silent.
     func sweep() {
         for id in ledger.overdue(at: StreamListener.now) {
-            if let peer = connections[id]?.peer, hooks.standing(peer) == .member {
+            if let key = connections[id]?.key, hooks.standing(key).isMember {
                 ledger.promote(id)
             } else {
                 close(id, for: .strangerEnded)
@@ -144,8 +139,8 @@ final class StreamListener: @unchecked Sendable {
 
     private func ended(_ id: HandshakeLedger.ID) {
         ledger.end(id)
-        guard let peer = connections.removeValue(forKey: id)?.peer else { return }
-        ofPeer[peer]?.removeAll { $0 == id }
-        if ofPeer[peer]?.isEmpty == true { ofPeer[peer] = nil }
+        guard let key = connections.removeValue(forKey: id)?.key else { return }
+        ofKey[key]?.removeAll { $0 == id }
+        if ofKey[key]?.isEmpty == true { ofKey[key] = nil }
     }
 }

@@ -12,8 +12,6 @@ package enum StreamRefusal: String, Hashable, Sendable {
     case failedHandshake = "handshake failed"
     /// Another key answered than that of the node that was called.
     case otherKey = "other key"
-    /// The other end has shown a key that its node has renewed since.
-    case retiredKey = "retired key"
     /// The other end speaks TLS, but not between nodes.
     case otherProtocol = "other protocol"
     /// As many connections are open as may be, in all or of this key.

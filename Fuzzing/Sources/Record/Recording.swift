@@ -14,10 +14,13 @@ struct Recording {
 
     /// How many samples of one decoder are written.
     private static let countMax = 2_000
+    /// About how many packets of a run are looked at: every decoder tries each.
+    private static let packetsMax = 4_000
 
     init() {
         recordRun()
         recordSchemas()
+        recordAmendments()
         samples.insert(Recording.archive)
         samples.insert(Recording.log)
         samples.insert(Array("root:x:0:0:r:/root:/bin/sh\nu:x:1:1:u:/h:/s\n".utf8))
@@ -39,7 +42,7 @@ struct Recording {
             let taken = all.filter { decoder.accepts($0) }
             let step = max(1, taken.count / Recording.countMax)
             let chosen = stride(from: 0, to: taken.count, by: step).map { taken[$0] }
-            try Fuzz.write(chosen, for: decoder, to: folder)
+            try EncodingFolder(folder).add(chosen, for: decoder)
         }
     }
 
@@ -49,7 +52,9 @@ struct Recording {
         var scenario = Scenario(seed: 7, nodeCount: 5, taskCount: 60)
         scenario.retention = .seconds(5)
         let run = World.record(scenario)
-        for packet in run.packets {
+        let step = max(1, run.packets.count / Recording.packetsMax)
+        for place in stride(from: 0, to: run.packets.count, by: step) {
+            let packet = run.packets[place]
             samples.insert(packet)
             // As of the cluster for which the decoder of envelopes reads.
             samples.insert(
@@ -65,6 +70,26 @@ struct Recording {
             samples.insert(row.key)
             samples.insert(row.value)
             samples.insert(row.key + row.value)
+        }
+    }
+
+    /// Few runs have any.
+    private mutating func recordAmendments() {
+        let (first, second) = (NodeID(Wide128(high: 1, low: 2)), NodeID(Wide128(high: 3, low: 4)))
+        let eviction = Eviction(
+            nodes: [first], spared: [second], author: second, time: WallTime(milliseconds: 5))
+        var succession = Succession(
+            node: first, serial: 1, newKey: [UInt8](repeating: 1, count: Succession.keySizeBytes),
+            spared: [second])
+        succession.signature = [UInt8](repeating: 2, count: Succession.signatureSizeBytes)
+        samples.insert(eviction.encoded)
+        samples.insert(succession.encoded)
+        for change in [Amendment.Change.eviction(eviction), .succession(succession)] {
+            let amendment = Amendment(mark: FencingToken(generation: 1, index: 9), change: change)
+            samples.insert(change.encoded)
+            samples.insert(amendment.encoded)
+            // As a certificate: who signs, and the signature.
+            samples.insert(amendment.encoded + second.encoded + succession.signature)
         }
     }
 
