@@ -91,9 +91,12 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: settings),
         .executableTarget(
             name: "Client",
@@ -101,8 +104,11 @@ let package = Package(
                 "Model", "ControlAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: settings),
 
         // The other interpreter of the core: virtual network, disk and clock.
@@ -140,6 +146,12 @@ let package = Package(
         .target(
             name: "LatticeLaws", dependencies: ["CRDT"], path: "Tests/LatticeLaws",
             swiftSettings: settings),
+        // All decoders, and what damages and judges what they read: for tests, and for Fuzzing/.
+        .target(
+            name: "Fuzzing",
+            dependencies: ["Model", "Gossip", "Raft", "Lock", "Cluster", "Runner", "ControlAPI"],
+            path: "Tests/Fuzzing", swiftSettings: settings),
+        tests("FuzzTests", ["Model", "Fuzzing"], exclude: ["Corpus"]),
         tests("CRDTTests", ["CRDT", "LatticeLaws"]),
         tests("GossipTests", ["Model", "Gossip"]),
         tests("RaftTests", ["Model", "Raft"], exclude: ["Transcripts"]),
@@ -172,7 +184,7 @@ let package = Package(
         tests(
             "SimulationTests",
             [
-                "Model", "Lock", "Cluster", "SimulationHarness", "Simulate",
+                "Model", "Gossip", "Lock", "Cluster", "SimulationHarness", "Simulate",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),

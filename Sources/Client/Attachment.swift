@@ -208,21 +208,3 @@ struct Attachment {
         }
     }
 }
-
-/// Splits a stream of bytes into frames, one a line.
-struct FrameLines<Frame: Decodable> {
-    private var rest: [UInt8] = []
-
-    mutating func take(_ bytes: some Sequence<UInt8>) throws -> [Frame] {
-        rest += bytes
-        var frames: [Frame] = []
-        var begin = 0
-        while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
-            let line = Data(rest[begin..<end])
-            begin = end + 1
-            if !line.isEmpty { frames.append(try JSONDecoder().decode(Frame.self, from: line)) }
-        }
-        rest.removeFirst(begin)
-        return frames
-    }
-}

@@ -20,7 +20,7 @@ struct ClientCommand: AsyncParsableCommand {
             RunCommand.self, NodesCommand.self, ListCommand.self, StatusCommand.self,
             LogsCommand.self, EventsCommand.self, CancelCommand.self, WaitCommand.self,
             WhyCommand.self, KillCommand.self, StatsCommand.self, ExecCommand.self,
-            ImageCommand.self,
+            ImageCommand.self, LoginCommand.self, LogoutCommand.self,
         ])
 
     static func main() async {

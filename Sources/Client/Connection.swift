@@ -4,32 +4,29 @@ import Foundation
 import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
+import NIOSSL
 
 /// One node's HTTP API, over its local socket or TCP.
 struct Connection: Sendable {
     /// How people would name the node.
     let name: String
     private let base: String
-
-    /// Lives as long as the process.
-    ///
-    /// A socket on which nobody listens is an error at once: whoever
-    /// wants to wait for a daemon does so knowingly, above.
-    private static let http: HTTPClient = {
-        var configuration = HTTPClient.Configuration()
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.timeout.connect = .seconds(5)
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+    private let http: HTTPClient
+    /// What requests say of themselves; `nil` where no token is needed.
+    private let authorization: String?
 
     /// The largest answer that is read whole, in bytes.
     private static let answerSizeBytesMax = 256 << 20
     /// How long a node may take to answer what it can answer at once.
     static let answerWait: TimeAmount = .seconds(20)
 
-    /// - Throws: `InvalidInput` when the node's name can't be one.
+    /// Names the node, and finds out how to speak to it; a login that is given counts instead of
+    /// what the user's book says.
+    ///
+    /// - Throws: `InvalidInput` when the node's name can't be one, or there is no login for it.
     init(
-        _ wanted: String?,
+        _ wanted: String?, login given: Login? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
         let name: String
@@ -41,10 +38,32 @@ struct Connection: Sendable {
             name = "unix:\(Connection.defaultSocket(environment))"
         }
         self.name = name
-        base = try Connection.base(of: name)
+        if let socket = try Connection.socket(of: name) {
+            (base, http, authorization) = (socket, HTTPClients.plain, nil)
+            return
+        }
+        let (host, _) = try Connection.hostAndPort(of: name)
+        if let login = try given ?? LoginBook(environment)[name] {
+            base = "https://\(name)"
+            http = try HTTPClients.secure(login.trust, for: name)
+            authorization = "Bearer \(login.token)"
+        } else {
+            guard Connection.isLoopback(host) else {
+                throw InvalidInput(
+                    "--node \(name): log in first: client login \(name)")
+            }
+            (base, http, authorization) = ("http://\(name)", HTTPClients.plain, nil)
+        }
     }
 
-    private static func base(of name: String) throws -> String {
+    /// Where the API may speak without TLS, when its node was told to.
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1"
+            || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+    }
+
+    /// What precedes the paths of a local socket; `nil` when the name means another place.
+    private static func socket(of name: String) throws -> String? {
         if name.hasPrefix("unix:") {
             let path = String(name.dropFirst(5))
             guard !path.isEmpty else {
@@ -56,16 +75,22 @@ struct Connection: Sendable {
             let escaped = path.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? path
             return "http+unix://\(escaped)"
         }
+        return nil
+    }
+
+    /// The parts of `HOST:PORT`; an IPv6 address comes without its brackets.
+    static func hostAndPort(of name: String) throws -> (host: String, port: Int) {
         let malformed = InvalidInput(
             "--node \(name.isEmpty ? "''" : name): write HOST:PORT or unix:PATH")
-        guard let colon = name.lastIndex(of: ":"), UInt16(name[name.index(after: colon)...]) != nil
+        guard let colon = name.lastIndex(of: ":"),
+            let port = UInt16(name[name.index(after: colon)...])
         else { throw malformed }
         let host = name[..<colon]
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         guard !host.isEmpty, isBracketed || !host.contains(":"),
             !host.contains(where: { $0.isWhitespace || "/@?#%".contains($0) })
         else { throw malformed }
-        return "http://\(name)"
+        return (isBracketed ? String(host.dropFirst().dropLast()) : String(host), Int(port))
     }
 
     private static func defaultSocket(_ environment: [String: String]) -> String {
@@ -178,7 +203,11 @@ struct Connection: Sendable {
     ) async throws -> HTTPClientResponse {
         let response: HTTPClientResponse
         do {
-            response = try await Connection.http.execute(request, timeout: timeout)
+            var request = request
+            if let authorization {
+                request.headers.add(name: "authorization", value: authorization)
+            }
+            response = try await http.execute(request, timeout: timeout)
         } catch let error as InvalidInput {
             throw error
         } catch {
@@ -206,12 +235,16 @@ struct Unreachable: Error {
     var remedy: String
     /// Whether nobody listens there at all, so that asking again at once is no use.
     var isRefused = false
+    /// Whether its certificate is the reason.
+    var isDistrusted = false
 
     init(node: String, _ error: any Error) {
         self.node = node
         remedy =
             "Is its daemon running? Start one with `daemon start`, or name another node with "
             + "--node HOST:PORT or unix:PATH"
+        // Of several addresses of a name, the first one that was tried.
+        let error = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
         if let error = error as? IOError {
             cause = String(cString: strerror(error.errnoCode))
             isRefused = [ECONNREFUSED, ENOENT, EACCES, EPERM, ENOTSOCK].contains(error.errnoCode)
@@ -221,6 +254,16 @@ struct Unreachable: Error {
         } else if let error = error as? HTTPClientError {
             cause = Unreachable.words(for: error)
             isRefused = error == .connectTimeout
+        } else if "\(error)".contains("CERTIFICATE_VERIFY_FAILED") {
+            cause = "its certificate is not one that the login trusts"
+            remedy =
+                "Somebody may be in between. If the node has a new certificate on purpose, compare "
+                + "its fingerprint and log in again: client login \(node)"
+            (isRefused, isDistrusted) = (true, true)
+        } else if "\(error)".contains("WRONG_VERSION_NUMBER") || error is NIOSSLError {
+            cause = "it speaks no TLS, or another one"
+            remedy = "Is the port that of its --api, and is it without --api-insecure-loopback?"
+            isRefused = true
         } else if "\(error)".contains("UnknownHost") {
             cause = "the name can't be resolved"
             isRefused = true
@@ -234,7 +277,8 @@ struct Unreachable: Error {
         case .connectTimeout: "it does not answer"
         case .deadlineExceeded, .readTimeout: "it took the request, but did not answer in time"
         case .remoteConnectionClosed:
-            "it closed the connection; it may be going down, or the port is not that of its --api"
+            "it closed the connection; it may be going down, or the port is not that of its --api, or "
+                + "it wants a login (client login)"
         default: "\(error)"
         }
     }

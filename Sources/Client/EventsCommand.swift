@@ -70,24 +70,17 @@ struct EventsCommand: AsyncParsableCommand {
     }
 
     /// The data of server-sent events.
-    ///
-    /// Source: HTML Living Standard, "Server-sent events".
     private func stream(
         _ connection: Connection, _ path: String
     ) async throws -> AsyncThrowingStream<Data, any Error> {
         let body = try await connection.stream(path, accept: "text/event-stream")
         return AsyncThrowingStream { continuation in
             let reader = Task {
-                var rest: [UInt8] = []
+                var lines = EventLines()
                 do {
                     for try await chunk in body {
-                        rest += chunk.readableBytesView
-                        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                            let line = rest[..<end]
-                            if line.starts(with: Array("data: ".utf8)) {
-                                continuation.yield(Data(line.dropFirst(6)))
-                            }
-                            rest.removeFirst(end + 1)
+                        for event in try lines.take(chunk.readableBytesView) {
+                            continuation.yield(event)
                         }
                     }
                     continuation.finish()

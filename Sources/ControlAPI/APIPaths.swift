@@ -8,6 +8,10 @@ package enum APIPaths {
     package static let events = "/v1/events"
     /// Join tokens: `POST` makes one.
     package static let tokens = "/v1/tokens"
+    /// Tokens for this API: `POST` makes one.
+    package static let apiTokens = "/v1/api-tokens"
+    /// What whoever asks may do.
+    package static let access = "/v1/access"
     /// Names of images: `GET` lists, `POST ?name=` imports what the body holds, `DELETE ?name=`
     /// takes a name away.
     package static let images = "/v1/images"

@@ -6,16 +6,22 @@ import Model
 
 /// What every request passes: foreign web pages are kept out, errors become the API's error body.
 struct APIGate: RouterMiddleware {
-    /// Whether the requests come over the local socket, which file permissions guard.
-    let isLocal: Bool
+    /// How the requests come in.
+    let door: APIDoor
 
     func handle(
-        _ request: Request, context: BasicRequestContext,
-        next: (Request, BasicRequestContext) async throws -> Response
+        _ request: Request, context: APIContext,
+        next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         do {
             try keepPagesOut(request)
             return try await next(request, context)
+        } catch let denied as AccessDenied {
+            var response = try answer(denied.status, denied.code, denied.message)
+            if denied.status == .unauthorized {
+                response.headers[.wwwAuthenticate] = "Bearer realm=\"magpie\""
+            }
+            return response
         } catch let refusal as Refusal {
             return try answer(
                 APIGate.status(of: refusal.code), APIGate.word(for: refusal.code), refusal.message)
@@ -33,9 +39,9 @@ struct APIGate: RouterMiddleware {
     /// A web page in a browser on this machine can send requests to loopback; none may run commands.
     ///
     /// Browsers name the page's origin in everything that could change something, and the name by
-    /// which the page reached us in all else.
+    /// which the page reached us in all else. Where a token is needed none has it.
     private func keepPagesOut(_ request: Request) throws {
-        guard !isLocal else { return }
+        guard case .openLoopback = door else { return }
         let host = request.head.authority ?? ""
         guard request.headers[.origin] == nil, APIGate.isLoopback(host) else {
             throw HTTPError(.forbidden)

@@ -10,17 +10,17 @@ import Runner
 /// The images of the cluster, and those of this node.
 extension APIServer {
     static let imageRoutes = [
-        APIRoute(.get, APIPaths.images) { server, _, _ in try await server.images() },
-        APIRoute(.post, APIPaths.images) { server, request, _ in
+        APIRoute(.get, APIPaths.images, .read) { server, _, _ in try await server.images() },
+        APIRoute(.post, APIPaths.images, .submit) { server, request, _ in
             try await server.importImage(request)
         },
-        APIRoute(.delete, APIPaths.images) { server, request, _ in
+        APIRoute(.delete, APIPaths.images, .admin) { server, request, _ in
             try await server.removeName(request)
         },
-        APIRoute(.post, APIPaths.images + "/pull") { server, request, _ in
+        APIRoute(.post, APIPaths.images + "/pull", .submit) { server, request, _ in
             try await server.pullImage(request)
         },
-        APIRoute(.post, APIPaths.images + "/prune") { server, _, _ in
+        APIRoute(.post, APIPaths.images + "/prune", .admin) { server, _, _ in
             let removal = try await server.imageWork { try await $0.prune(limitBytes: 0) }
             return try server.json(
                 PruneReply(

@@ -4,44 +4,70 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import Model
 import NIOCore
 
-/// The HTTP API of one node, on the local socket and, when asked for, on loopback.
+/// The HTTP API of one node, on the local socket and, when asked for, over TCP.
 struct APIServer: Sendable {
     let driver: NodeDriver
+    let tokens: APITokenDesk
+    /// How requests to this server come in.
+    var door = APIDoor.socket
+    /// What who asks may do; `nil` where anybody may ask.
+    var caller: AccessView?
+    /// Where the node's API speaks TLS, and with which certificate.
+    var tls: (address: String, fingerprint: String)?
 
     /// The longest that one request may wait for a task.
     static let waitMax: Duration = .seconds(60)
     /// How many connections one socket has at a time; more wait until others end.
+    ///
+    /// Over TLS each source has its share (`ConnectionShares`).
     static let connectionsMax = 4_096
     /// A connection on which nobody asks for anything is closed after this.
     static let idleMax: TimeAmount = .seconds(90)
 
     /// Serves until it is canceled; `ready` is told the port once the socket is open.
     ///
-    /// The local socket is guarded by file permissions, another one is not.
+    /// What a request may do is asked once its route is known, and before it is answered.
     func run(
-        on address: BindAddress, isLocal: Bool, logger: Logger,
+        on address: BindAddress, logger: Logger,
         ready: @escaping @Sendable (_ port: Int?) -> Void
     ) async throws {
-        let router = Router(context: BasicRequestContext.self)
-        router.add(middleware: APIGate(isLocal: isLocal))
+        let router = Router(context: APIContext.self)
+        router.add(middleware: APIGate(door: door))
         for route in APIServer.routes {
             router.on(RouterPath(route.pattern), method: route.method) { request, context in
-                try await route.answer(self, request, context.parameters.get("id") ?? "")
+                var server = self
+                server.caller = try door.admit(
+                    request, from: context.source, needs: route.least, tokens)
+                return try await route.answer(
+                    server, request, context.parameters.get("id") ?? "")
             }
         }
         let application = Application(
             router: router,
-            server: .http1(configuration: .init(idleTimeout: APIServer.idleMax)),
+            server: channels,
             configuration: ApplicationConfiguration(
                 address: address,
                 availableConnectionsDelegate: MaximumAvailableConnections(
                     APIServer.connectionsMax)),
             onServerRunning: { ready($0.localAddress?.port) }, logger: logger)
         try await application.run()
+    }
+
+    private var channels: HTTPServerBuilder {
+        let configuration = HTTP1Channel.Configuration(idleTimeout: APIServer.idleMax)
+        guard case .tls(let certificate) = door else {
+            return .http1(configuration: configuration)
+        }
+        return HTTPServerBuilder { responder in
+            let plain = HTTP1Channel(responder: responder, configuration: configuration)
+            return SharedChannel(
+                try TLSChannel(plain, tlsConfiguration: certificate.configuration))
+        }
     }
 
     // MARK: Asking the node

@@ -69,7 +69,10 @@ enum Daemon {
         boot.hasLostLock = damage.concernsLock
         let node = try makeNode(boot, configuration, origin, settings)
         try checkCluster(node, join)
-        let serving = Serving(settings: settings, socket: directory.socket, driver: driver)
+        let serving = Serving(
+            settings: settings, socket: directory.socket, driver: driver,
+            tokens: try APITokenDesk(dataDirectory: settings.dataDirectory),
+            advertise: configuration.advertise, certificate: try certificate(settings))
         let upkeep = ImageUpkeep(desk: driver.images, driver: driver)
         let imageTask = Task {
             await upkeep.run(limitBytes: settings.imageSizeBytesMax) { logger.warning("\($0)") }
@@ -78,7 +81,7 @@ enum Daemon {
         try await serving.run(logger: logger) {
             try await driver.start(node, store: store)
             if let entry { try await enter(entry, driver) }
-            Serving.announce(node, configuration, $0)
+            serving.announce(node, configuration, $0)
             if origin.isFounding { await Serving.printJoinLine(driver, configuration) }
         } end: {
             await shutDown(driver, transport, store, runner)
@@ -114,6 +117,16 @@ enum Daemon {
         } catch {
             throw StartFailure(error.description)
         }
+    }
+
+    /// What the API shows over TCP; `nil` when it is not asked for, or without TLS.
+    private static func certificate(_ settings: DaemonSettings) throws -> APICertificate? {
+        guard let api = settings.api, !settings.isAPIOpen else { return nil }
+        if let files = settings.apiCertificate {
+            return try APICertificate.load(certificate: files.certificate, key: files.key)
+        }
+        return try APICertificate.own(
+            in: settings.dataDirectory, name: settings.name, at: api)
     }
 
     private static func makeLogger(_ settings: DaemonSettings) -> Logger {

@@ -19,8 +19,9 @@ struct DaemonCommand: AsyncParsableCommand {
             """,
         version: SoftwareVersion.text,
         subcommands: [
-            StartCommand.self, JoinCommand.self, TokenCommand.self, LeaveCommand.self,
-            RotateKeyCommand.self, RecoverLockCommand.self, PurgeCommand.self, DoctorCommand.self,
+            StartCommand.self, JoinCommand.self, TokenCommand.self, APITokenCommand.self,
+            LeaveCommand.self, RotateKeyCommand.self, RecoverLockCommand.self, PurgeCommand.self,
+            DoctorCommand.self,
         ])
 
     static func main() async {
@@ -48,7 +49,8 @@ struct StartCommand: AsyncParsableCommand {
         discussion: """
             With an empty data directory this founds a cluster of one and prints how other machines \
             join it; else the node goes on as the member that its directory describes. When ready \
-            it prints one line: ready name=… id=… gossip=… api=…
+            it prints one line: ready name=… id=… gossip=… api=… \
+            fingerprint=… (the last with --api, for 'client login')
             """)
 
     @OptionGroup var options: DaemonOptions

@@ -20,8 +20,13 @@ struct DaemonOptions: ParsableArguments {
     var bind: String?
     @Option(help: "HOST:PORT by which others reach this node (default: that of --bind).")
     var advertise: String?
-    @Option(help: "HOST:PORT on loopback for the HTTP API, besides the local socket.")
+    @Option(help: "HOST:PORT for the HTTP API with TLS and tokens, besides the local socket.")
     var api: String?
+    @Option(help: "The API's certificate, a file in PEM (default: one that the node makes).")
+    var apiCert: String?
+    @Option(help: "The key of --api-cert, a file in PEM.") var apiKey: String?
+    @Flag(help: "Neither TLS nor tokens at --api, which must be on loopback.")
+    var apiInsecureLoopback = false
     @Option(help: "A directory that tasks get as root file system instead of the host's.")
     var rootfs: String?
     @Option(help: "Cores for tasks (default: all).") var cpus: String?
@@ -70,7 +75,10 @@ struct DaemonOptions: ParsableArguments {
         values.merge(variables) { _, new in new }
         let given: [(String, [String?])] = [
             ("data-dir", [dataDir]), ("name", [name]), ("bind", [bind]),
-            ("advertise", [advertise]), ("api", [api]), ("rootfs", [rootfs]), ("cpus", [cpus]),
+            ("advertise", [advertise]), ("api", [api]), ("api-cert", [apiCert]),
+            ("api-key", [apiKey]),
+            ("api-insecure-loopback", [apiInsecureLoopback ? "true" : nil]), ("rootfs", [rootfs]),
+            ("cpus", [cpus]),
             ("memory", [memory]), ("label", label), ("profile", [profile]),
             ("steal-policy", [stealPolicy]),
             ("allow-volume", allowVolume), ("allow-cap", allowCap),

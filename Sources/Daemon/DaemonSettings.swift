@@ -14,6 +14,10 @@ struct DaemonSettings {
     var bind: PeerAddress
     var advertise: PeerAddress?
     var api: PeerAddress?
+    /// Whether the API speaks neither TLS nor asks for tokens there, on loopback.
+    var isAPIOpen: Bool
+    /// The operator's own certificate for the API, and its key; files in PEM.
+    var apiCertificate: (certificate: String, key: String)?
     var rootfs: String?
     var capacity: Resources
     var labels: [String]
@@ -36,7 +40,8 @@ struct DaemonSettings {
     static let known: Set<String> = [
         "data-dir", "name", "bind", "advertise", "api", "rootfs", "cpus", "memory", "label",
         "profile", "allow-volume", "runtime", "retain", "log-level", "log-max", "no-tasks", "token",
-        "allow-cap", "allow-host-network", "image-max", "steal-policy",
+        "allow-cap", "allow-host-network", "image-max", "steal-policy", "api-cert", "api-key",
+        "api-insecure-loopback",
     ]
 
     /// Options that may be given several times; in a variable they are parted by commas.
@@ -56,7 +61,10 @@ struct DaemonSettings {
         advertise = try last("advertise").map {
             try DaemonSettings.address($0, option: "--advertise")
         }
-        api = try last("api").flatMap { $0 == "none" ? nil : $0 }.map(DaemonSettings.api)
+        isAPIOpen = try DaemonSettings.flag(
+            last("api-insecure-loopback") ?? "false", option: "--api-insecure-loopback")
+        api = try DaemonSettings.api(last("api"), isOpen: isAPIOpen)
+        apiCertificate = try DaemonSettings.certificate(last("api-cert"), last("api-key"))
         rootfs = try last("rootfs").map(DaemonSettings.rootfs)
         runtime = last("runtime")
         labels = try DaemonSettings.labels(values["label"] ?? [])
@@ -142,18 +150,35 @@ struct DaemonSettings {
         }
     }
 
-    private static func api(_ text: String) throws -> PeerAddress {
+    private static func api(_ text: String?, isOpen: Bool) throws -> PeerAddress? {
+        guard let text, text != "none" else {
+            guard !isOpen else {
+                throw StartFailure(
+                    "--api-insecure-loopback: say where with --api HOST:PORT, or take it away")
+            }
+            return nil
+        }
         let api = try address(text, option: "--api")
         let isLoopback =
             api.ip.count == 4
             ? api.ip.first == 127 : api.ip == Array(repeating: 0, count: 15) + [1]
-        guard isLoopback else {
+        guard isLoopback || !isOpen else {
             throw StartFailure(
-                "--api \(text): over TCP the API is only allowed on loopback (127.0.0.0/8 or [::1]), since "
-                    + "it is neither encrypted nor protected by a token yet; use the local socket "
-                    + "by way of ssh instead")
+                "--api \(text): without TLS and tokens the API is only allowed on loopback "
+                    + "(127.0.0.0/8 or [::1]); take --api-insecure-loopback away")
         }
         return api
+    }
+
+    private static func certificate(
+        _ certificate: String?, _ key: String?
+    ) throws -> (certificate: String, key: String)? {
+        switch (certificate, key) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?): return (certificate, key)
+        case (_?, nil): throw StartFailure("--api-cert: its key is missing; add --api-key FILE")
+        case (nil, _?): throw StartFailure("--api-key: add its certificate, --api-cert FILE")
+        }
     }
 
     private static func rootfs(_ path: String) throws -> String {

@@ -51,6 +51,11 @@ struct DataDirectory: ~Copyable {
         return false
     }
 
+    /// The file that holds the certificate of the API, and its key.
+    static let apiCertificateName = "api-certificate.json"
+    /// The file that holds the hashes of the API's tokens.
+    static let apiTokensName = "api-tokens.json"
+
     /// Where the local API listens.
     var socket: String { DataDirectory.socket(in: path) }
 
@@ -102,6 +107,7 @@ struct DataDirectory: ~Copyable {
         let own: Set<String> = [
             "lock", "node.key", "node.key.new", "node.key.next", "node.key.next.new",
             "machine-boot", "machine-boot.new", "api.sock",
+            apiCertificateName, "\(apiCertificateName).new", apiTokensName, "\(apiTokensName).new",
             "host-rootfs", "images", "layers", "logs", "run", "log-copies", "lost+found",
         ]
         return own.contains(name) || name.hasPrefix("state.sqlite")
@@ -152,7 +158,8 @@ struct DataDirectory: ~Copyable {
         return MachineID(max(hash, 1))
     }
 
-    /// Writes a small file so that after a crash it is there whole or not at all.
+    /// Writes a small file, for its owner's eyes alone, so that after a crash it is there whole or not
+    /// at all.
     static func write(_ bytes: [UInt8], to file: String) throws {
         let temporary = file + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)

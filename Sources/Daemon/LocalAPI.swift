@@ -12,14 +12,8 @@ struct LocalAPI {
 
     /// Makes a token; `uses` is how many nodes it lets in, any number if `nil`.
     func token(lifetime: String, uses: Int64?) throws -> TokenView {
-        let seconds: Double
-        do {
-            seconds = try Quantities.seconds(lifetime)
-        } catch {
-            throw StartFailure("--ttl \(lifetime): write a duration such as 30m or 24h")
-        }
         let body = try JSONEncoder().encode(
-            TokenRequest(lifetimeSeconds: Int64(seconds), uses: uses))
+            TokenRequest(lifetimeSeconds: try LocalAPI.seconds(lifetime), uses: uses))
         let answer = try post(APIPaths.tokens, body)
         return try JSONDecoder().decode(TokenView.self, from: answer)
     }
@@ -31,6 +25,31 @@ struct LocalAPI {
 
     func revokeToken(_ name: String) throws {
         _ = try post("\(APIPaths.tokens)/\(name)/revoke", Data())
+    }
+
+    /// Makes a token for the API.
+    func apiToken(_ role: APIRole, lifetime: String) throws -> APITokenView {
+        let body = try JSONEncoder().encode(
+            APITokenRequest(role: role, lifetimeSeconds: try LocalAPI.seconds(lifetime)))
+        return try JSONDecoder().decode(
+            APITokenView.self, from: try post(APIPaths.apiTokens, body))
+    }
+
+    func apiTokens() throws -> [APITokenStatusView] {
+        try JSONDecoder().decode(
+            [APITokenStatusView].self, from: try ask("GET", APIPaths.apiTokens, Data()))
+    }
+
+    func revokeAPIToken(_ name: String) throws {
+        _ = try post("\(APIPaths.apiTokens)/\(name)/revoke", Data())
+    }
+
+    private static func seconds(_ lifetime: String) throws -> Int64 {
+        do {
+            return Int64(try Quantities.seconds(lifetime))
+        } catch {
+            throw StartFailure("--ttl \(lifetime): write a duration such as 30m or 24h")
+        }
     }
 
     func leave() throws {

@@ -16,6 +16,11 @@ struct Serving: Sendable {
     /// The path of the local socket.
     let socket: String
     let driver: NodeDriver
+    let tokens: APITokenDesk
+    /// Where others reach this node.
+    let advertise: PeerAddress
+    /// What the API shows over TCP; `nil` without TLS.
+    let certificate: APICertificate?
 
     /// How long connections of clients may take to end when the daemon goes down, in seconds.
     private static let lingerSeconds = 2.0
@@ -66,7 +71,13 @@ struct Serving: Sendable {
     private func open(
         _ doors: Doors, _ logger: Logger, in group: inout ThrowingTaskGroup<Void, any Error>
     ) {
-        let server = APIServer(driver: driver)
+        var server = APIServer(driver: driver, tokens: tokens)
+        if let api = settings.api, let certificate {
+            let address = PeerAddress(
+                ip: api.isWildcard ? advertise.ip : api.ip, port: api.port)
+            server.tls = ("\(address)", "\(certificate.fingerprint)")
+        }
+        let local = server
         let socket = socket
         // The server reports its clients' broken connections; that is no news.
         var quiet = logger
@@ -74,8 +85,8 @@ struct Serving: Sendable {
         let serverLogger = quiet
         group.addTask {
             try await Serving.naming("the socket \(socket)", remedy: "check its directory") {
-                try await server.run(
-                    on: .unixDomainSocket(path: socket), isLocal: true, logger: serverLogger
+                try await local.run(
+                    on: .unixDomainSocket(path: socket), logger: serverLogger
                 ) { _ in
                     chmod(socket, 0o600)
                     doors.opened(nil)
@@ -83,13 +94,14 @@ struct Serving: Sendable {
             }
         }
         guard let api = settings.api else { return }
+        server.door = certificate.map { .tls($0) } ?? .openLoopback
+        let remote = server
         group.addTask {
             try await Serving.naming(
                 "--api \(api)", remedy: "stop the program that has it, or choose another port"
             ) {
-                try await server.run(
-                    on: .hostname(api.host, port: Int(api.port)), isLocal: false,
-                    logger: serverLogger
+                try await remote.run(
+                    on: .hostname(api.host, port: Int(api.port)), logger: serverLogger
                 ) { port in
                     doors.opened(PeerAddress(ip: api.ip, port: UInt16(port ?? Int(api.port))))
                 }
@@ -111,10 +123,11 @@ struct Serving: Sendable {
 
     // MARK: What is said
 
-    static func announce(_ node: Node, _ configuration: NodeConfiguration, _ api: String) {
+    func announce(_ node: Node, _ configuration: NodeConfiguration, _ api: String) {
+        let fingerprint = certificate.map { " fingerprint=\($0.fingerprint)" } ?? ""
         StandardOutput.line(
             "ready name=\(configuration.name) id=\(node.id) gossip=\(configuration.advertise) "
-                + "api=\(api)")
+                + "api=\(api)\(fingerprint)")
     }
 
     static func printJoinLine(_ driver: NodeDriver, _ configuration: NodeConfiguration) async {

@@ -96,7 +96,7 @@ struct TokenCommand: ParsableCommand {
         return token.usesMax.map { token.uses >= $0 } ?? false ? "used up" : "good"
     }
 
-    private static func row(_ columns: String...) -> String {
+    static func row(_ columns: String...) -> String {
         zip(columns, [14, 26, 12, 0]).map { text, width in
             text + String(repeating: " ", count: max(0, width - text.count))
         }.joined()

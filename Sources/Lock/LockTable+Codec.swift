@@ -57,6 +57,8 @@ extension LockTable: WireCodable {
         restore(try CollectedTasks(from: &reader))
         guard reader.remaining > 0 else { return }
         amendments = try Amendments(from: &reader)
+        // None are left out, so that one table has one encoding.
+        guard !amendments.all.isEmpty else { throw .malformed }
     }
 
     /// Files an entry, and with it what is derived from the entries.

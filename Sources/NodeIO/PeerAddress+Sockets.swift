@@ -1,8 +1,9 @@
-import Model
-import NIOCore
+package import Model
+package import NIOCore
 
 extension PeerAddress {
-    init?(_ socket: SocketAddress) {
+    /// The address of a socket; `nil` for one that is no IP socket.
+    package init?(_ socket: SocketAddress) {
         guard let port = socket.port else { return nil }
         let ip: [UInt8]
         switch socket {
@@ -12,6 +13,15 @@ extension PeerAddress {
         case .unixDomainSocket: return nil
         }
         self.init(ip: PeerAddress.unmapped(ip), port: UInt16(port))
+    }
+
+    /// What counts as one source: an IPv4 address, or a network of IPv6, of which whoever has one
+    /// address has all; without its port.
+    ///
+    /// Source: RFC 6177, section 2 (sites get /64 at least).
+    package var source: PeerAddress {
+        guard ip.count == 16 else { return PeerAddress(ip: ip, port: 0) }
+        return PeerAddress(ip: Array(ip.prefix(8)) + Array(repeating: 0, count: 8), port: 0)
     }
 
     /// What an IPv4 address is preceded by where a socket for both kinds shows or takes it.

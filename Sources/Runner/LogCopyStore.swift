@@ -136,22 +136,25 @@ package final class LogCopyStore: @unchecked Sendable {
         return rename(path + ".new", path) == 0
     }
 
-    private static func record(_ chunk: LogChunk) -> [UInt8] {
+    static func record(_ chunk: LogChunk) -> [UInt8] {
         var writer = ByteWriter()
         chunk.encode(into: &writer)
         let count = UInt32(writer.bytes.count)
         return (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) } + writer.bytes
     }
 
-    /// What is whole in a file; a daemon that died while it wrote leaves the last excerpt cut.
     private func load(_ id: ContainerID) -> [LogChunk] {
-        let bytes = Files.read(path(id)) ?? []
+        LogCopyStore.excerpts(in: Files.read(path(id)) ?? [])
+    }
+
+    /// What is whole in a file; a daemon that died while it wrote leaves the last excerpt cut.
+    static func excerpts(in bytes: [UInt8]) -> [LogChunk] {
         var excerpts: [LogChunk] = []
         var begin = 0
         while begin + 4 <= bytes.count {
             let count = bytes[begin..<begin + 4].reduce(0) { $0 << 8 | Int($1) }
             guard count <= bytes.count - begin - 4 else { break }
-            var reader = ByteReader(Array(bytes[(begin + 4)..<(begin + 4 + count)]))
+            var reader = ByteReader(bytes[(begin + 4)..<(begin + 4 + count)])
             guard let chunk = try? LogChunk(from: &reader) else { break }
             excerpts.append(chunk)
             begin += 4 + count

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Foundation
+import Glibc
 import NIOHTTP1
 import Testing
 
@@ -162,14 +163,22 @@ import Testing
     }
 
     @Test func `the node is the option's, else the variable's, else this machine's`() throws {
-        let set = ["MAGPIE_NODE": "h:2", "MAGPIE_DATA_DIR": "/d"]
-        #expect(try Connection("h:1", environment: set).name == "h:1")
-        #expect(try Connection(nil, environment: set).name == "h:2")
+        let set = ["MAGPIE_NODE": "localhost:2", "MAGPIE_DATA_DIR": "/d"]
+        #expect(try Connection("127.0.0.1:1", environment: set).name == "127.0.0.1:1")
+        #expect(try Connection(nil, environment: set).name == "localhost:2")
         #expect(
             try Connection(nil, environment: ["MAGPIE_NODE": "", "MAGPIE_DATA_DIR": "/d"]).name
                 == "unix:/d/api.sock")
         #expect(try Connection("[::1]:80", environment: [:]).name == "[::1]:80")
         #expect(throws: InvalidInput.self) { try Connection("", environment: set) }
+    }
+
+    @Test(arguments: ["10.0.0.1:80", "h:1", "127.0.0.1.evil.example:1", "[fd00::1]:80"])
+    func `another machine is not spoken to without a login`(name: String) {
+        let error = #expect(throws: InvalidInput.self) {
+            try Connection(name, environment: ["HOME": "/nonexistent"])
+        }
+        #expect(error?.description.contains("client login \(name)") == true)
     }
 
     @Test(arguments: ["", "a/b", "a?b", "../x", "zz"])
@@ -193,5 +202,38 @@ import Testing
         } catch {
             Issue.record("\(error)")
         }
+    }
+
+    @Test func `a login where nobody listens says so`() async {
+        let error = await #expect(throws: Unreachable.self) {
+            try await CertificateProbe.look(at: "127.0.0.1", port: 1, name: "127.0.0.1:1")
+        }
+        #expect(error?.cause == "Connection refused")
+        #expect(error?.isRefused == true)
+    }
+}
+
+@Suite struct LoginBookTests {
+    @Test func `logins are kept where nobody else can read them, and not read from elsewhere`()
+        throws
+    {
+        let folder = FileManager.default.temporaryDirectory.path + "/magpie-logins-\(UUID())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let book = LoginBook(["XDG_CONFIG_HOME": folder])
+        #expect(try book["a:1"] == nil)
+        try book.set(Login(token: "t", certificate: Data([1]), authorities: nil), for: "a:1")
+        try book.set(Login(token: "u", certificate: nil, authorities: ""), for: "b:2")
+        #expect(try book["a:1"]?.token == "t")
+        func mode(_ path: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        }
+        #expect(try mode(book.file) == 0o600)
+        #expect(try mode("\(folder)/magpie") == 0o700)
+        try book.set(nil, for: "a:1")
+        #expect(try book["a:1"] == nil)
+        #expect(try book["b:2"]?.token == "u")
+        chmod(book.file, 0o640)
+        let error = #expect(throws: InvalidInput.self) { try book["b:2"] }
+        #expect(error?.description.contains("chmod 600") == true)
     }
 }

@@ -132,12 +132,16 @@ extension DataDirectoryTests {
     }
 
     @Test(arguments: [
-        ["api": ["10.0.0.1:80"]], ["api": ["0.0.0.0:80"]], ["profile": ["moon"]],
+        ["api": ["10.0.0.1:80"], "api-insecure-loopback": ["true"]],
+        ["api": ["0.0.0.0:80"], "api-insecure-loopback": ["true"]],
+        ["api": ["[fd00::1]:80"], "api-insecure-loopback": ["true"]],
+        ["api-insecure-loopback": ["true"]], ["api-cert": ["/c"]], ["api-key": ["/k"]],
+        ["profile": ["moon"]],
         ["steal-policy": ["best"]],
         ["label": ["x"]], ["cpus": ["none"]], ["memory": ["much"]], ["name": ["a b"]],
         ["bind": ["here"]], ["allow-volume": ["relative"]], ["retain": ["long"]],
         ["bind": ["127.0.0.1:70000"]], ["bind": ["::1:7946"]], ["retain": ["3651d"]],
-        ["advertise": [":7946"]], ["api": ["[fd00::1]:80"]], ["cpus": ["0"]], ["cpus": ["-1"]],
+        ["advertise": [":7946"]], ["cpus": ["0"]], ["cpus": ["-1"]],
         ["memory": ["1"]], ["label": ["=x"]], ["label": ["a=b c"]],
         ["label": ["a=" + String(repeating: "x", count: 400)]], ["name": ["a\u{1B}[31m"]],
         ["name": [String(repeating: "n", count: 64)]], ["log-level": ["loud"]],
@@ -159,6 +163,8 @@ extension DataDirectoryTests {
         #expect(settings.capacity == Resources(cpuMillis: 1_500, memoryBytes: 1 << 30))
         #expect(settings.labels == ["a=2", "z=1"])
         #expect(settings.api == PeerAddress("127.0.0.1:8080"))
+        #expect(!settings.isAPIOpen)
+        #expect(try DaemonSettings(["api": ["0.0.0.0:80"]]).api?.port == 80)
         #expect(!settings.takesTasks)
         #expect(settings.capabilitiesAllowed == [] && !settings.allowsHostNetwork)
     }

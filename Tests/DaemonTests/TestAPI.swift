@@ -9,6 +9,7 @@ import Model
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import Runner
 
 @testable import Daemon
@@ -18,6 +19,8 @@ import Runner
 struct TestAPI: Sendable {
     let base: String
     let driver: NodeDriver
+    let tokens: APITokenDesk
+    let http: HTTPClient
 
     struct Answer: Sendable {
         let status: Int
@@ -34,7 +37,11 @@ struct TestAPI: Sendable {
     }
 
     /// Runs `body` beside a node that has founded a cluster of its own.
-    static func run(_ body: @escaping @Sendable (TestAPI) async throws -> Void) async throws {
+    ///
+    /// With TLS each request needs a token.
+    static func run(
+        isSecure: Bool = false, _ body: @escaping @Sendable (TestAPI) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/magpie-api-\(UUID())"
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
@@ -54,15 +61,27 @@ struct TestAPI: Sendable {
         try await driver.start(try node(store, transport.address, seed), store: store)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let (ports, opened) = AsyncStream<Int>.makeStream()
+            let tokens = try APITokenDesk(dataDirectory: folder)
+            let door = isSecure ? APIDoor.tls(try certificate(in: folder)) : .openLoopback
             group.addTask {
-                try await APIServer(driver: driver).run(
-                    on: .hostname("127.0.0.1", port: 0), isLocal: false, logger: logger
+                try await APIServer(driver: driver, tokens: tokens, door: door).run(
+                    on: .hostname("127.0.0.1", port: 0), logger: logger
                 ) { port in
                     if let port { opened.yield(port) }
                 }
             }
             for await port in ports {
-                try await body(TestAPI(base: "http://127.0.0.1:\(port)", driver: driver))
+                let http = try isSecure ? client(in: folder) : HTTPClient.shared
+                do {
+                    try await body(
+                        TestAPI(
+                            base: "\(isSecure ? "https" : "http")://127.0.0.1:\(port)",
+                            driver: driver, tokens: tokens, http: http))
+                } catch {
+                    if isSecure { try await http.shutdown() }
+                    throw error
+                }
+                if isSecure { try await http.shutdown() }
                 break
             }
             await driver.stop()
@@ -71,6 +90,23 @@ struct TestAPI: Sendable {
             group.cancelAll()
             while let result = await group.nextResult() { _ = result }
         }
+    }
+
+    private static func certificate(in folder: String) throws -> APICertificate {
+        try APICertificate.own(
+            in: folder, name: "alone", at: PeerAddress(ip: [127, 0, 0, 1], port: 0))
+    }
+
+    /// A client that trusts the node's certificate alone.
+    private static func client(in folder: String) throws -> HTTPClient {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.trustRoots = .certificates(
+            try certificate(in: folder).configuration.certificateChain.compactMap {
+                if case .certificate(let certificate) = $0 { certificate } else { nil }
+            })
+        var configuration = HTTPClient.Configuration()
+        configuration.tlsConfiguration = tls
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
     private static func node(
@@ -99,7 +135,7 @@ struct TestAPI: Sendable {
         request.method = method
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+        let response = try await http.execute(request, timeout: .seconds(60))
         let bytes = try await response.body.collect(upTo: 16 << 20)
         return Answer(
             status: Int(response.status.code), headers: response.headers,
@@ -109,7 +145,7 @@ struct TestAPI: Sendable {
     /// Opens a stream and hands over its pieces.
     func stream(_ path: String) async throws -> HTTPClientResponse.Body {
         let request = HTTPClientRequest(url: base + path)
-        return try await HTTPClient.shared.execute(request, timeout: .seconds(60)).body
+        return try await http.execute(request, timeout: .seconds(60)).body
     }
 
     /// Submits a task, which stays queued: this node runs nothing.

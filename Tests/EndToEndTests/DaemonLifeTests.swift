@@ -94,7 +94,9 @@ struct DaemonLifeTests {
                 words: "the port is taken",
                 arguments: ["start", "--data-dir", "\(folder)/a", "--bind", node.address]),
             Row(words: "--api \(api[0]): can't listen", arguments: start("a", "--api", api[0])),
-            Row(words: "only allowed on loopback", arguments: start("a", "--api", "10.0.0.1:80")),
+            Row(
+                words: "only allowed on loopback",
+                arguments: start("a", "--api", "10.0.0.1:80", "--api-insecure-loopback")),
             Row(words: "holds files", arguments: start("foreign")),
             Row(words: "is damaged", arguments: start("rotten")),
             Row(words: "too long", arguments: start(String(repeating: "x", count: 120))),

@@ -28,7 +28,8 @@ struct IPv6Tests {
 
     @Test func `the API is had over IPv6 loopback`() async throws {
         let api = "[::1]:\(IPv6Tests.port())"
-        try await TestCluster.run(of: 1, options: ["--api", api]) { cluster in
+        try await TestCluster.run(of: 1, options: ["--api", api, "--api-insecure-loopback"]) {
+            cluster in
             let reply = try await Program.run("client", ["-N", api, "run", "echo", "hello"])
             #expect(reply.output == "hello\n", "\(reply.errors)")
         }

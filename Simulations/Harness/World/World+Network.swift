@@ -7,6 +7,7 @@ extension World {
         _ bytes: [UInt8], from machine: Machine, to address: PeerAddress, via channel: Channel
     ) {
         counts.bytes += bytes.count
+        recorded?.append(bytes)
         guard let target = resident(of: address) else { return }
         let packet = Packet(
             bytes: bytes, sender: machine.index, senderLife: machine.life,

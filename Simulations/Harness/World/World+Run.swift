@@ -1,6 +1,6 @@
 package import Cluster
 import Gossip
-import Model
+package import Model
 
 /// What came of a run.
 package struct RunReport: Sendable {
@@ -29,11 +29,28 @@ extension World {
     ) -> RunReport {
         let world = World(scenario)
         world.trace.sink = sink
-        world.drawWorkload()
-        world.form()
-        world.runSafetyPhase()
-        world.runLivenessPhase()
+        world.runPhases()
         return world.report
+    }
+
+    /// Runs the scenario for what real nodes write: all packets that were sent, and the rows that are
+    /// on the disks in the end.
+    package static func record(
+        _ scenario: Scenario
+    ) -> (packets: [[UInt8]], rows: [DurableImage.Row]) {
+        let world = World(scenario)
+        world.recorded = []
+        world.runPhases()
+        let images = world.machines.map(\.disk.image)
+        let rows = DurableSpace.allCases.flatMap { space in images.flatMap { $0[space] } }
+        return (world.recorded ?? [], rows)
+    }
+
+    private func runPhases() {
+        drawWorkload()
+        form()
+        runSafetyPhase()
+        runLivenessPhase()
     }
 
     private func drawWorkload() {

@@ -1,12 +1,15 @@
 import Model
 import NIOCore
 
-/// Cuts a stream into frames: four bytes of length, big-endian, then the frame.
+/// Hands over the frames of a stream, and closes one whose frames have no proper size.
 final class FrameReader: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    private var buffer = ByteBuffer()
+    private var frames = FrameSplitter()
     private var hasRefused = false
+    private var hasGrown = false
+    /// How much room is kept for the next frame when there is none yet, in bytes.
+    private static let keptSizeBytesMax = 64 << 10
     private let sizeBytesMax: () -> Int
     private let refuse: (StreamRefusal) -> Void
     private let deliver: ([UInt8]) -> Void
@@ -26,20 +29,22 @@ final class FrameReader: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasRefused else { return }
-        var part = unwrapInboundIn(data)
-        buffer.writeBuffer(&part)
-        while let size = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) {
-            guard size > 0, size <= sizeBytesMax() else {
-                buffer = ByteBuffer()
-                hasRefused = true
-                refuse(.badFrame)
-                return context.close(promise: nil)
+        frames.append(unwrapInboundIn(data).readableBytesView)
+        do {
+            while let frame = try frames.next(sizeBytesMax: sizeBytesMax()) {
+                if frame.count > FrameReader.keptSizeBytesMax { hasGrown = true }
+                deliver(frame)
             }
-            guard buffer.readableBytes >= Int(size) + 4 else { break }
-            buffer.moveReaderIndex(forwardBy: 4)
-            if let bytes = buffer.readBytes(length: Int(size)) { deliver(bytes) }
+        } catch {
+            frames = FrameSplitter()
+            hasRefused = true
+            refuse(.badFrame)
+            return context.close(promise: nil)
         }
-        buffer.discardReadBytes()
+        // A buffer that has once held a large frame is not kept as large.
+        guard hasGrown, frames.heldSizeBytes == 0 else { return }
+        frames = FrameSplitter()
+        hasGrown = false
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -12,7 +12,7 @@ struct HandshakeLedger {
 
     private struct Handshake {
         var id: ID
-        var source: [UInt8]
+        var source: PeerAddress
     }
 
     private struct Stranger {
@@ -49,11 +49,9 @@ struct HandshakeLedger {
     mutating func begin(
         from address: PeerAddress, at now: Instant
     ) -> (id: ID, displaced: ID?)? {
-        let source = HandshakeLedger.source(of: address)
+        let source = address.source
         // A source that has used up its own allowance must not use up that of all.
-        guard rates.admits(PeerAddress(ip: source, port: 0), at: now), rate.admits(at: now) else {
-            return nil
-        }
+        guard rates.admits(source, at: now), rate.admits(at: now) else { return nil }
         let displaced = makeRoom(for: source)
         lastID += 1
         handshakes.append(Handshake(id: lastID, source: source))
@@ -88,28 +86,19 @@ struct HandshakeLedger {
 
     // MARK: Places
 
-    private mutating func makeRoom(for source: [UInt8]) -> ID? {
+    private mutating func makeRoom(for source: PeerAddress) -> ID? {
         let ofSource = handshakes.count { $0.source == source }
         if ofSource >= limits.handshakesOfOneMax { return removeOldest(of: source) }
         guard handshakes.count >= limits.handshakesMax else { return nil }
-        var counts: [[UInt8]: Int] = [:]
+        var counts: [PeerAddress: Int] = [:]
         for handshake in handshakes { counts[handshake.source, default: 0] += 1 }
         let most = counts.values.max() ?? 0
         let victim = handshakes.first { counts[$0.source] == most }
         return victim.flatMap { removeOldest(of: $0.source) }
     }
 
-    private mutating func removeOldest(of source: [UInt8]) -> ID? {
+    private mutating func removeOldest(of source: PeerAddress) -> ID? {
         guard let index = handshakes.firstIndex(where: { $0.source == source }) else { return nil }
         return handshakes.remove(at: index).id
-    }
-
-    /// What counts as one source: an IPv4 address, or a network of IPv6, of which whoever has one
-    /// address has all.
-    ///
-    /// Source: RFC 6177, section 2 (sites get /64 at least).
-    private static func source(of address: PeerAddress) -> [UInt8] {
-        guard address.ip.count == 16 else { return address.ip }
-        return Array(address.ip.prefix(8)) + Array(repeating: 0, count: 8)
     }
 }

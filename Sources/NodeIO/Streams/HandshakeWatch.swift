@@ -24,6 +24,10 @@ final class HandshakeWatch: ChannelInboundHandler {
         }
     }
 
+    func handlerRemoved(context: ChannelHandlerContext) {
+        end(.failedHandshake)
+    }
+
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case TLSUserEvent.handshakeCompleted(let name)? = event as? TLSUserEvent {
             let isRight = name == StreamIdentity.protocolName
@@ -31,11 +35,6 @@ final class HandshakeWatch: ChannelInboundHandler {
             if !isRight { context.close(promise: nil) }
         }
         context.fireUserInboundEventTriggered(event)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        end(.failedHandshake)
-        context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
