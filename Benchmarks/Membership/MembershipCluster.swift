@@ -1,5 +1,7 @@
 import Foundation
 import Glibc
+import Gossip
+import Model
 
 /// The members of one program, as processes, and what they have said of each other.
 final class MembershipCluster {
@@ -83,6 +85,25 @@ final class MembershipCluster {
         for number in 0..<count {
             try? FileManager.default.removeItem(atPath: place(number).directory)
         }
+    }
+
+    /// How each packet of a member to another one begins; `nil` where packets are no secrets of their
+    /// senders anyway.
+    func header(ofPacketsFrom member: Int) async throws -> [UInt8]? {
+        let text = try await program.token(of: place(0))
+        guard let token = JoinToken(text), let key = ledger.key(of: member),
+            let node = Wide128(hexadecimal: key)
+        else { return nil }
+        var writer = ByteWriter()
+        writer.byte(1)
+        writer.fixed64(token.cluster.value.high)
+        writer.fixed64(node.high)
+        writer.fixed64(node.low)
+        return writer.bytes
+    }
+
+    func usage(of member: Int) -> WatchedProcess.Usage {
+        processes[member]?.usage ?? WatchedProcess.Usage()
     }
 
     func usages() -> [WatchedProcess.Usage] { running.compactMap { processes[$0]?.usage } }

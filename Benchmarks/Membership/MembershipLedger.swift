@@ -66,6 +66,9 @@ final class MembershipLedger: Sendable {
 
     // MARK: Queries
 
+    /// What others call a member.
+    func key(of member: Int) -> String? { book.withLock { $0.keys[member] } }
+
     func isReady(_ member: Int) -> Bool { book.withLock { $0.ready[member] != nil } }
 
     /// Since when each of these members lists all others of them; `nil` when one does not.

@@ -23,7 +23,7 @@ struct MembershipAim {
         case "idle_false", "kill_false", "leave_shown_failed", "restart_at_once_false",
             "frozen_3s_false", "frozen_5s_false", "slow_false", "loss_10_false",
             "loss_30_datagrams_false", "deaf_collateral", "mute_collateral", "cut_false",
-            "split_false":
+            "split_false", "flood_false":
             limit = 0
         default: return nil
         }

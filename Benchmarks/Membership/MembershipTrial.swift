@@ -14,12 +14,13 @@ enum MembershipPart: String, CaseIterable, ExpressibleByArgument, Sendable {
     case mute
     case cut
     case split
+    case flood
 
     /// Whether the network has to fail for it.
     var needsFaults: Bool {
         switch self {
         case .loss, .deaf, .mute, .cut, .split: true
-        case .idle, .kill, .restart, .leave, .frozen, .slow: false
+        case .idle, .kill, .restart, .leave, .frozen, .slow, .flood: false
         }
     }
 }
@@ -61,6 +62,7 @@ struct MembershipTrial {
             case .cut:
                 try await watch("cut_false", under: .cut(1, 2))
             case .split: try await split()
+            case .flood: try await flood()
             }
         }
     }
@@ -207,6 +209,24 @@ struct MembershipTrial {
         count("\(name)_collateral", since: begin) {
             $0.subject == victim || $0.observer == victim
         }
+    }
+
+    /// Datagrams that only a signature tells from a member's, ten thousand in a second.
+    private mutating func flood() async throws {
+        let flooded = victim
+        guard let header = try await cluster.header(ofPacketsFrom: 1) else { return }
+        let flood = try await MembershipFlood.make()
+        let begin = Clock.now
+        let before = cluster.usage(of: flooded)
+        let sent = flood.send(header, to: flooded, perSecond: 10_000, seconds: watchSeconds)
+        let after = cluster.usage(of: flooded)
+        let seconds = (Clock.now - begin) / .seconds(1)
+        figures["flood_packets_per_s"] = Double(sent) / seconds
+        figures["flood_cpu_percent"] =
+            (after.processorSeconds - before.processorSeconds) / seconds * 100
+        figures["flood_rss_mib"] = after.residentSizeMiB
+        try await Task.sleep(for: .seconds(10))
+        count("flood_false", since: begin)
     }
 
     private mutating func split() async throws {
