@@ -1,43 +1,18 @@
-import Gossip
 import SimulationHarness
 import Testing
 
-/// The study of membership, at a size that takes a moment.
+/// The study of membership, as far as it takes a moment.
 @Suite struct SwimTests {
-    /// Enough nodes for the formulas, and few enough for a debug build.
+    /// Few nodes, for a debug build; `Scripts/check` compares more of them with theory.
     private static let study = {
-        var study = SwimStudy(nodeCount: 100, seed: 3)
-        study.periods = 16
-        study.eventCount = 3
-        study.lossyProbes = 12_000
+        var study = SwimStudy(nodeCount: 24, seed: 3)
+        study.eventCount = 2
         return study
     }()
 
-    @Test(arguments: SwimStudy.Part.allCases)
-    func `no figure is off by more than a tenth, unless by chance`(part: SwimStudy.Part) {
-        let rows = SwimTests.study.rows(of: part)
-        #expect(!rows.isEmpty)
-        for row in rows {
-            #expect(row.ours.count > 0, "\(row.name) was not measured")
-            #expect(row.verdict != .missed, "\(row.name): \(row.ours), theory \(row.theory ?? 0)")
-        }
-    }
-
-    @Test func `probes half as often as they count are noticed`() {
-        var study = SwimTests.study
-        study.configuration.probeInterval = study.configuration.probeInterval * 2
-        let slow = study.rows(of: .failures)
-        let theory = SwimTests.study.rows(of: .failures)
-        for (row, expected) in zip(slow, theory) {
-            var wrong = row
-            wrong.theory = expected.theory
-            #expect(wrong.verdict == .missed)
-        }
-    }
-
     @Test func `one seed, one table`() {
         func table() -> String {
-            SwimReport(nodeCount: 100, seed: 3, rows: SwimTests.study.rows(of: .leaves)).json
+            SwimReport(nodeCount: 24, seed: 3, rows: SwimTests.study.rows(of: .leaves)).json
         }
         #expect(table() == table())
     }
