@@ -77,12 +77,13 @@ extension SwimStudy {
             else { return }
             noted.probes += 1
         }
-        cluster.observe = { observer, member, state in
-            guard let number = cluster.number(of: member) else { return }
-            let incarnation = cluster.member(number, at: observer)?.incarnation ?? 0
+        cluster.observe = { _, member, state in
             switch state {
             case .suspect:
-                noted.suspected.insert(Suspicions.Word(number: number, incarnation: incarnation))
+                // Whoever hears of a suspicion probes the suspect itself, and those probes are not
+                // counted; nor is what they find.
+                let last = noted.suspectedAt.updateValue(cluster.now, forKey: member)
+                if last.map({ cluster.now - $0 > period * 10 }) ?? true { noted.suspicions += 1 }
             case .dead: noted.deaths += 1
             case .alive, .left, .evicted: break
             }
@@ -92,10 +93,10 @@ extension SwimStudy {
         // Batches, whose means are independent enough.
         for _ in 0..<20 {
             noted.probes = 0
-            noted.suspected = []
+            noted.suspicions = 0
             cluster.run(for: period * (Double(lossyProbes) / 20 / Double(count)))
             if noted.probes > 0 {
-                shares.append(Double(noted.suspected.count) / Double(noted.probes))
+                shares.append(Double(noted.suspicions) / Double(noted.probes))
             }
         }
         return [
@@ -109,13 +110,9 @@ extension SwimStudy {
     }
 
     private final class Suspicions {
-        struct Word: Hashable {
-            var number: Int
-            var incarnation: UInt64
-        }
-
         var probes = 0
-        var suspected: Set<Word> = []
+        var suspicions = 0
+        var suspectedAt: [NodeID: Instant] = [:]
         var deaths = 0
     }
 }
