@@ -9,6 +9,6 @@ struct SimulateCommand: AsyncParsableCommand {
         abstract: "Runs the production core on virtual networks, disks and clocks.",
         subcommands: [
             RunCommand.self, SoakCommand.self, FairnessCommand.self, StudyCommand.self,
-            ValidateCommand.self,
+            ValidateCommand.self, SwimCommand.self,
         ])
 }

@@ -22,6 +22,8 @@ package struct GossipConfiguration: Hashable, Sendable {
     ///
     /// Differences are seen by the fingerprints in probes within a few intervals; this is the
     /// second net.
+    ///
+    /// With more members than `smallMembersMax` exchanges get rarer in proportion.
     package var exchangeInterval: Duration
     /// How often one of the dead members is tried again; never ends.
     ///
@@ -65,6 +67,9 @@ package struct GossipConfiguration: Hashable, Sendable {
     /// How many times all seeds together are asked before a join fails.
     package var joinAttemptsMax = 8
 
+    /// Up to so many members a cluster is small: views are exchanged as often as `exchangeInterval`
+    /// says, and who draws some of the members looks at all of them.
+    package static let smallMembersMax = 64
     /// The most rumours that wait; beyond it the most told ones are dropped.
     package static let rumoursMax = 4_096
     /// The largest payload of a datagram for other parts of the node, in bytes.

@@ -12,6 +12,14 @@ package enum GossipInspection {
         return (text(of: message), nil)
     }
 
+    /// The first byte of what a packet says: its kind, as `kinds` names them.
+    package static func kind(of bytes: [UInt8]) -> UInt8? { Envelope.payload(of: bytes)?.first }
+
+    /// The kind of a probe, and of what a newcomer's first packets are answered with.
+    package static let (pingKind, challengeKind) = (
+        GossipMessage.Kind.ping.rawValue, GossipMessage.Kind.challenge.rawValue
+    )
+
     private static func text(of message: GossipMessage) -> String {
         switch message {
         case .ping(let number, _, let rumours): "ping \(short(number)) \(list(rumours))"

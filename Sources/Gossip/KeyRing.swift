@@ -27,10 +27,9 @@ struct KeyRing: Sendable {
     private let scheme: any SignatureScheme
     var mutation: GossipMutation?
     /// Of those who were shut out, too: whom they let in earlier is certified by them.
-    private var keys: [NodeID: KeyHistory]
-    private var positions: [NodeID: Int] = [:]
-    /// Every admission, ancestors first.
-    private(set) var admissions: [Admission] = []
+    private var keys = NodeMap<KeyHistory>()
+    private var positions = NodeMap<Int>()
+    private var shared: [Shared<Admission>] = []
     /// Under which keys each of them was signed.
     private var signers: [Signers] = []
     /// How many nodes each token has let in.
@@ -51,9 +50,11 @@ struct KeyRing: Sendable {
         self.genesis = genesis
         self.scheme = scheme
         cluster = genesis.clusterID
-        keys = [:]
         keys[genesis.founder.id] = history(of: genesis.founder)
     }
+
+    /// Every admission, ancestors first.
+    var admissions: [Admission] { shared.map(\.value) }
 
     /// The key under which a node may speak.
     subscript(node: NodeID) -> PublicKey? {
@@ -78,17 +79,17 @@ struct KeyRing: Sendable {
             let signers = signers(of: admission, by: admitter)
         else { return .forged }
         guard areKnown(signers, of: admission) else { return .void }
-        append(admission, signers)
+        append(Shared(admission), signers)
         return .added
     }
 
-    private mutating func append(_ admission: Admission, _ signers: Signers) {
-        let id = admission.nodeKey.id
-        keys[id] = history(of: admission.nodeKey)
-        positions[id] = admissions.count
-        admissions.append(admission)
+    private mutating func append(_ admission: Shared<Admission>, _ signers: Signers) {
+        let key = admission.value.nodeKey
+        keys[key.id] = history(of: key)
+        positions[key.id] = shared.count
+        shared.append(admission)
         self.signers.append(signers)
-        uses[admission.invitation.tokenKey, default: 0] += 1
+        uses[admission.value.invitation.tokenKey, default: 0] += 1
     }
 
     /// Takes in admissions in whatever order; those whose chain is incomplete are left out.
@@ -122,10 +123,10 @@ struct KeyRing: Sendable {
         var open = [node]
         while let next = open.popLast() {
             guard let position = positions[next], found.insert(position).inserted else { continue }
-            open.append(admissions[position].admitter)
-            open.append(admissions[position].invitation.inviter)
+            open.append(shared[position].value.admitter)
+            open.append(shared[position].value.invitation.inviter)
         }
-        return found.sorted().map { admissions[$0] }
+        return found.sorted().map { shared[$0].value }
     }
 
     /// Whether a certified member made this invitation to this cluster; its expiry is another
@@ -237,17 +238,18 @@ struct KeyRing: Sendable {
     /// Drops what does not stand any more; each signature was verified when it came.
     private mutating func drop() -> [NodeID] {
         let former = keys
-        let known = zip(admissions, signers)
-        keys = [genesis.founder.id: history(of: genesis.founder)]
-        positions = [:]
-        admissions = []
+        let known = zip(shared, signers)
+        keys = NodeMap()
+        keys[genesis.founder.id] = history(of: genesis.founder)
+        positions = NodeMap()
+        shared = []
         signers = []
         uses = [:]
         for (admission, signers) in known
-        where stands(admission) && areKnown(signers, of: admission) {
+        where stands(admission.value) && areKnown(signers, of: admission.value) {
             append(admission, signers)
         }
-        return former.keys.filter { keys[$0] == nil && !isEvicted($0) }.sorted()
+        return former.nodes.filter { keys[$0] == nil && !isEvicted($0) }
     }
 
     /// Whether nobody who was shut out has let the node in, or it was spared.

@@ -61,7 +61,7 @@ extension Membership {
         nextAdmissionAsk = now + Membership.admissionAskInterval
         // A member with a new key can show it itself.
         transmit(.wantAdmission(node), to: node, via: .datagram, emit: emit)
-        guard let member = others(where: \.isProbed).randomElement(using: &random) else { return }
+        guard let member = drawOther() else { return }
         transmit(.wantAdmission(node), to: member, via: .datagram, emit: emit)
     }
 

@@ -111,10 +111,8 @@ extension Membership {
         // Everybody tells a few others once; what that misses, fingerprints and the lock find. Of its own
         // new key a node tells all, under the old one.
         let isOwn = amendment.renewed == id
-        let listeners = others(where: \.isProbed).shuffled(using: &random)
-        for listener in listeners.prefix(
-            isOwn ? Membership.goodbyesMax : Membership.amendmentFanout)
-        {
+        let listeners = drawOthers(isOwn ? Membership.goodbyesMax : Membership.amendmentFanout)
+        for listener in listeners {
             transmit(
                 .rumours([.amendment(certificate)]), to: listener, via: isOwn ? .stream : .datagram,
                 emit: emit)
@@ -164,7 +162,7 @@ extension Membership {
     ///
     /// Whatever key it shows: amendments are no secret.
     mutating func tellAbout(_ node: NodeID, emit: (GossipEffect) -> Void) {
-        guard let message = introduction(about: node), let address = table[node]?.alive.address,
+        guard let message = introduction(about: node), let address = table.address(of: node),
             lastWords.admits(at: now),
             let bytes = seal(message.encoded, to: node, via: .stream)
         else { return }
@@ -175,7 +173,7 @@ extension Membership {
     mutating func heardOfEvicted(
         _ alive: AliveStatement, emit: (GossipEffect) -> Void
     ) -> Bool {
-        guard let ring, table[alive.subject] == nil else { return true }
+        guard let ring, table.state(of: alive.subject) == nil else { return true }
         guard
             ring.verify(
                 alive.signature, of: alive.statement(in: ring.cluster), byFormer: alive.subject)

@@ -6,10 +6,16 @@ import Model
 extension Membership {
     /// Exchanges the whole view with a random member.
     mutating func exchange(emit: (GossipEffect) -> Void) {
-        schedule.exchange = now + configuration.exchangeInterval * (0.75 + random.fraction() / 2)
-        let partners = others(where: \.isProbed)
-        guard let partner = partners.randomElement(using: &random) else { return }
+        schedule.exchange =
+            now + configuration.exchangeInterval * exchangeScale * (0.75 + random.fraction() / 2)
+        guard let partner = drawOther() else { return }
         sendView(to: partner, wantsReply: true, emit: emit)
+    }
+
+    /// By how much longer a node waits between exchanges than in a small cluster: a view grows with the
+    /// members, and what it costs a node should not.
+    var exchangeScale: Double {
+        max(1, Double(livingCount) / Double(GossipConfiguration.smallMembersMax))
     }
 
     /// Sends the whole view to a member, in as many frames as it takes.
@@ -44,8 +50,7 @@ extension Membership {
         for admission in ring?.admissions ?? [] where !sent.contains(admission.nodeKey.id) {
             add(.admission(admission))
         }
-        for node in order {
-            guard let member = table[node], isShown(node) else { continue }
+        for member in table.all where isShown(member.id) {
             add(.alive(member.alive))
             if let leave = member.leave { add(.leave(leave)) }
             if let accusation = member.accusation { add(.suspect(accusation)) }
@@ -77,7 +82,7 @@ extension Membership {
         }
         // What still spreads by itself needs no exchange, but it must not put it off for ever.
         let patience = configuration.probeInterval * (rumours.isEmpty ? 1 : 4)
-        guard now - since >= patience, table[sender]?.state.isProbed == true else { return }
+        guard now - since >= patience, table.state(of: sender)?.isProbed == true else { return }
         divergedSince = now
         sendView(to: sender, wantsReply: true, emit: emit)
     }

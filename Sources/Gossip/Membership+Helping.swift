@@ -10,7 +10,7 @@ extension Membership {
         _ target: NodeID, number: UInt64, origin: NodeID, emit: (GossipEffect) -> Void
     ) {
         // Only members are pinged, and only so many: nobody can use this node against others.
-        guard table[target] != nil, target != id, target != origin else { return }
+        guard table.state(of: target) != nil, target != id, target != origin else { return }
         let relay = Relays.Relay(
             origin: origin, number: number, target: target,
             nackAt: now + configuration.probeTimeout * 0.8,
@@ -41,7 +41,7 @@ extension Membership {
         emit: (GossipEffect) -> Void
     ) {
         guard relays.answered(number, for: origin, by: target) != nil,
-            let address = table[origin]?.alive.address
+            let address = table.address(of: origin)
         else { return }
         emit(.send(packet, to: address, of: origin, via: .datagram))
     }

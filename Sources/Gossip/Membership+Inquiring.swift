@@ -145,7 +145,7 @@ extension Membership {
             accept(inquiry.boot, of: inquiry.node, proof, emit: emit)
         }
         lives[inquiry.node]?.take(envelope.counter, via: packet.channel)
-        lives[inquiry.node]?.lastHeard = now
+        heard(from: inquiry.node)
         lives[inquiry.node]?.vouch(at: now)
         for clone in clones {
             emit(.dropped(reason: "clone"))

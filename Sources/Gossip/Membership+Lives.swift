@@ -77,7 +77,7 @@ extension Membership {
             refuse(clone, of: envelope.sender, at: address, emit: emit)
         }
         // What it said of itself may have been turned down before.
-        if table[envelope.sender]?.alive.boot != envelope.boot {
+        if table.boot(of: envelope.sender) != envelope.boot {
             ask(envelope.sender, for: envelope.sender, at: packet.source, emit: emit)
         }
     }
@@ -92,10 +92,10 @@ extension Membership {
         let held = life.settle(boot, above: proof.floor, inPlaceOf: former)
         life.take(proof.counter, via: .datagram)
         life.take(proof.counter, via: .stream)
-        life.lastHeard = now
         life.settledAt = now
         life.source = proof.channel == .datagram ? proof.source : nil
         lives[sender] = life
+        heard(from: sender)
         for packet in held { open(packet, emit: emit) }
     }
 
@@ -106,7 +106,7 @@ extension Membership {
         if life.asks(envelope.boot, via: packet.channel, at: now) {
             let target =
                 packet.channel == .datagram
-                ? packet.source : table[envelope.sender]?.alive.address
+                ? packet.source : table.address(of: envelope.sender)
             question(envelope, packet, at: target, emit: emit)
         }
         if !life.hold(packet, of: envelope.boot) { emit(.dropped(reason: "unproven boot")) }
@@ -149,7 +149,7 @@ extension Membership {
         emit: (GossipEffect) -> Void
     ) {
         let target =
-            packet.channel == .datagram ? packet.source : table[sender]?.alive.address
+            packet.channel == .datagram ? packet.source : table.address(of: sender)
         guard questioned == boot, let target else { return }
         let floor = marks.floor(at: now, counter: counter)
         let payload = GossipMessage.challengeAnswer(number: number, floor: floor).encoded

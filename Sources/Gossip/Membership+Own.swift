@@ -39,7 +39,7 @@ extension Membership {
             }
             place(member)
         }
-        if !order.isEmpty { schedule.exchange = now }
+        if table.count > 0 { schedule.exchange = now }
     }
 
     /// Signs what this node says of itself, and becomes a member in its own eyes.
@@ -108,8 +108,7 @@ extension Membership {
             change(&member, to: .left, emit: emit)
         }
         emit(.persist([MembershipRows.leave(goodbye)]))
-        let listeners = others(where: \.isProbed).shuffled(using: &random)
-        for listener in listeners.prefix(Membership.goodbyesMax) {
+        for listener in drawOthers(Membership.goodbyesMax) {
             transmit(.rumours([.leave(goodbye)]), to: listener, via: .datagram, emit: emit)
         }
         spread(.leave(goodbye))

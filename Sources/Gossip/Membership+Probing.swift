@@ -14,7 +14,7 @@ extension Membership {
     private mutating func nextInRound() -> NodeID? {
         for _ in 0..<2 {
             while let next = probeRing.popLast() {
-                if table[next]?.state.isProbed == true, !probes.isProbing(next) { return next }
+                if table.state(of: next)?.isProbed == true, !probes.isProbing(next) { return next }
             }
             probeRing = others(where: \.isProbed).shuffled(using: &random)
         }
@@ -89,11 +89,15 @@ extension Membership {
     /// Members that can help with a probe: drawn from those heard of last, since a member on the
     /// far side of a partition is no help, and its silence would tell nothing about this node.
     private mutating func helpers(with target: NodeID) -> ArraySlice<NodeID> {
-        let candidates = others { $0 == .alive }.filter { $0 != target }
-            .map { (node: $0, heard: lives[$0]?.lastHeard ?? .zero) }
-            .sorted { ($0.heard, $0.node) > ($1.heard, $1.node) }
-        return candidates.prefix(2 * configuration.indirectCount).map(\.node)
-            .shuffled(using: &random).prefix(configuration.indirectCount)
+        let wanted = 2 * configuration.indirectCount
+        var candidates = recentlyHeard.filter { $0 != target && table.state(of: $0) == .alive }
+        if !isLarge || candidates.count < wanted {
+            candidates = others { $0 == .alive }.filter { $0 != target }
+                .map { (node: $0, heard: lives[$0]?.lastHeard ?? .zero) }
+                .sorted { ($0.heard, $0.node) > ($1.heard, $1.node) }.map(\.node)
+        }
+        return candidates.prefix(wanted).shuffled(using: &random)
+            .prefix(configuration.indirectCount)
     }
 
     private mutating func fail(_ number: UInt64, emit: (GossipEffect) -> Void) {
@@ -125,7 +129,10 @@ extension Membership {
         probes.abandon()
         inquiries.prolong(until: now + configuration.lifeTimeout)
         for node in suspects.sorted() {
-            table[node]?.suspicion?.standstill += lateness
+            if var member = table[node] {
+                member.suspicion?.standstill += lateness
+                table.put(member)
+            }
             probes.enqueue(node)
         }
     }
@@ -136,7 +143,7 @@ extension Membership {
     mutating func reconnect(emit: (GossipEffect) -> Void) {
         schedule.reconnect =
             now + configuration.reconnectInterval * (0.75 + random.fraction() / 2)
-        var dead = others { $0 == .dead }.filter { !probes.isProbing($0) }
+        var dead = table.dead.filter { !probes.isProbing($0) }
         if configuration.mutation == .stopsReconnecting {
             dead = dead.filter { now - (table[$0]?.stateSince ?? now) < .seconds(86_400) }
         }
@@ -150,7 +157,7 @@ extension Membership {
     /// Looks for a dead member where it was before, too: the life that was believed last may have
     /// been a copy, and who was there first knows a copy's address of this node, perhaps.
     private mutating func askFormer(_ node: NodeID, emit: (GossipEffect) -> Void) {
-        let known = table[node]?.alive.address
+        let known = table.address(of: node)
         let elsewhere = lives[node]?.retired.filter { $0.address != nil && $0.address != known }
         guard let former = elsewhere?.randomElement(using: &random), let address = former.address
         else { return }

@@ -66,7 +66,7 @@ extension Membership {
         }
         guard settle(message, envelope, packet, emit: emit) else { return }
         lives[envelope.sender, default: PeerLife()].take(envelope.counter, via: packet.channel)
-        lives[envelope.sender]?.lastHeard = now
+        heard(from: envelope.sender)
         take(message, from: envelope.sender, packet, emit: emit)
     }
 
@@ -125,8 +125,8 @@ extension Membership {
     /// Whether what is known of a sender was said in another life than the one that is alive: it
     /// has restarted, or there are two of it.
     func isOutdated(_ sender: NodeID) -> Bool {
-        guard let boot = lives[sender]?.boot else { return table[sender] == nil }
-        return table[sender]?.alive.boot != boot
+        guard let boot = lives[sender]?.boot else { return table.state(of: sender) == nil }
+        return table.boot(of: sender) != boot
     }
 
     /// Signs a payload for one receiver; `nil` before this node belongs to a cluster.
@@ -156,7 +156,7 @@ extension Membership {
         _ message: GossipMessage, to receiver: NodeID, via wish: Channel,
         at source: PeerAddress? = nil, emit: (GossipEffect) -> Void
     ) {
-        var target = table[receiver]?.alive.address
+        var target = table.address(of: receiver)
         if wish == .datagram, isOutdated(receiver) {
             target = source ?? lives[receiver]?.source ?? target
         }

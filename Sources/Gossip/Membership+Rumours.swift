@@ -29,8 +29,7 @@ extension Membership {
 
     /// Tells waiting rumours to a few members.
     mutating func tellRumours(emit: (GossipEffect) -> Void) {
-        let listeners = others(where: \.isProbed).shuffled(using: &random)
-            .prefix(configuration.rumourFanout)
+        let listeners = drawOthers(configuration.rumourFanout)
         for listener in listeners {
             guard !rumours.isEmpty else { break }
             transmit(.rumours(piggyback(for: listener)), to: listener, via: .datagram, emit: emit)
@@ -115,7 +114,7 @@ extension Membership {
             return true
         }
         let isAdmitted = known?.admitsWord(at: now) ?? true
-        table[alive.subject] = known
+        if let known { table.put(known) }
         guard isAdmitted else {
             emit(.dropped(reason: "busy"))
             return true
@@ -178,7 +177,7 @@ extension Membership {
                 leave.signature, of: leave.statement(in: ring.cluster), by: leave.subject)
         else { return false }
         let isAdmitted = member.admitsWord(at: now)
-        table[member.id] = member
+        table.put(member)
         guard isAdmitted else {
             emit(.dropped(reason: "busy"))
             return true

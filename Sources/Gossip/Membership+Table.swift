@@ -10,17 +10,12 @@ extension Membership {
         } else {
             suspects.insert(member.id)
         }
-        let former = table.updateValue(member, forKey: member.id)
+        let former = table.put(member)
         fingerprint ^= (former?.fingerprint ?? 0) ^ member.fingerprint
-        livingCount +=
-            (member.state.isProbed ? 1 : 0) - (former?.state.isProbed == true ? 1 : 0)
-        guard former == nil else { return }
-        order.insert(member.id, at: order.firstIndex { $0 > member.id } ?? order.count)
-        if member.id != id {
-            // Newcomers take their turn at a random place of the round (SWIM §4.3).
-            let place = Int(random.next() % UInt64(probeRing.count + 1))
-            probeRing.insert(member.id, at: place)
-        }
+        guard former == nil, member.id != id else { return }
+        // Newcomers take their turn at a random place of the round (SWIM §4.3).
+        let place = Int(random.next() % UInt64(probeRing.count + 1))
+        probeRing.insert(member.id, at: place)
     }
 
     /// Moves a member to a state, and tells.
@@ -36,10 +31,54 @@ extension Membership {
 
     /// The other members in such a state, in order of their IDs.
     func others(where isWanted: (MembershipState) -> Bool) -> [NodeID] {
-        order.filter { node in
-            node != id && table[node].map { isWanted($0.state) } == true
-        }
+        table.nodes(where: isWanted).filter { $0 != id }
     }
+
+    /// How many others are alive or suspect.
+    var livingOthersCount: Int {
+        livingCount - (table.state(of: id)?.isProbed == true ? 1 : 0)
+    }
+
+    /// A few of the other members that are alive or suspect, drawn at random.
+    ///
+    /// Looks at all of them only where there are few, or most could not be drawn: in a large cluster
+    /// the cost does not grow with it.
+    mutating func drawOthers(_ count: Int) -> [NodeID] {
+        guard isLarge, 2 * livingOthersCount > table.count, livingOthersCount > 4 * count else {
+            return Array(others(where: \.isProbed).shuffled(using: &random).prefix(count))
+        }
+        var drawn: [NodeID] = []
+        while drawn.count < count {
+            let node = table.node(at: Int(random.next() % UInt64(table.count)))
+            guard node != id, table.state(of: node)?.isProbed == true, !drawn.contains(node)
+            else { continue }
+            drawn.append(node)
+        }
+        return drawn
+    }
+
+    /// One of the other members that are alive or suspect, drawn at random.
+    mutating func drawOther() -> NodeID? {
+        isLarge ? drawOthers(1).first : others(where: \.isProbed).randomElement(using: &random)
+    }
+
+    /// Whether there are so many members that looking at all of them for one choice is waste.
+    var isLarge: Bool { table.count > GossipConfiguration.smallMembersMax }
+
+    /// Takes note that a member was heard of at first hand.
+    mutating func heard(from node: NodeID) {
+        lives[node]?.lastHeard = now
+        guard recentlyHeard.first != node else { return }
+        if let place = recentlyHeard.firstIndex(of: node) {
+            recentlyHeard.remove(at: place)
+        } else if recentlyHeard.count >= Membership.recentlyHeardMax {
+            recentlyHeard.removeLast()
+        }
+        recentlyHeard.insert(node, at: 0)
+    }
+
+    /// How many members are remembered as heard of last; a few times as many as help with a probe.
+    static let recentlyHeardMax = 16
 
     /// How often each rumour is told.
     var tellingsMax: Int {

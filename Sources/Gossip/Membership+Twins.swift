@@ -153,7 +153,7 @@ extension Membership {
     }
 
     /// Whether no other member is in reach, as far as this one knows.
-    private var isAlone: Bool { others(where: \.isProbed).isEmpty }
+    private var isAlone: Bool { livingOthersCount == 0 }
 
     /// Whether the other life has the better right.
     private func isDisplaced(by twin: Twin) -> Bool {

@@ -69,15 +69,13 @@ package struct Membership: Sendable {
     var refutations: RateLimit
 
     // The members.
-    var table: [NodeID: Member] = [:]
-    /// The keys of `table`, sorted: nothing ever iterates over the table itself.
-    var order: [NodeID] = []
+    var table = MemberTable()
     /// Rises with each change of a member, so that others need not compare them all.
     package internal(set) var revision: UInt64 = 0
     /// Those of `table` with a suspicion that runs.
     var suspects: Set<NodeID> = []
-    /// How many are alive or suspect, this node included.
-    var livingCount = 0
+    /// Whom this node has heard of last, the latest first; those help with probes.
+    var recentlyHeard: [NodeID] = []
     /// What the members have said of themselves, as one number.
     var fingerprint: UInt64 = 0
 
@@ -167,13 +165,13 @@ package struct Membership: Sendable {
     package var isMember: Bool { ring != nil }
 
     /// All members, this node included, in order of their IDs.
-    package var members: [MemberInfo] { order.compactMap { table[$0]?.info } }
+    package var members: [MemberInfo] { table.all.map(\.info) }
 
     /// How many members there are, this node included, whatever their state.
-    package var memberCount: Int { order.count }
+    package var memberCount: Int { table.count }
 
     /// How many members look alive from here, this node included.
-    package var aliveCount: Int { order.count { table[$0]?.state == .alive } }
+    package var aliveCount: Int { table.aliveCount }
 
     /// What is known about one member.
     package func member(_ node: NodeID) -> MemberInfo? { table[node]?.info }
@@ -183,6 +181,9 @@ package struct Membership: Sendable {
         guard let ring else { return [] }
         return [MembershipRows.genesis(ring.genesis), MembershipRows.member(own)]
     }
+
+    /// How many are alive or suspect, this node included.
+    var livingCount: Int { table.livingCount }
 
     func wallTime(at now: Instant) -> WallTime { wallSample.time + (now - wallSample.at) }
 

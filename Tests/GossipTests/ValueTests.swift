@@ -444,3 +444,39 @@ private func node(_ number: Int) -> NodeID { NodeID(Wide128(high: 0, low: UInt64
         #expect(queue.take(sizeBytesMax: 1_000, tellingsMax: 1) == [.alive(Samples.alive)])
     }
 }
+
+@Suite struct NodeMapTests {
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a map agrees with a dictionary, and is in order`(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var map = NodeMap<Int>()
+        var known: [NodeID: Int] = [:]
+        for step in 0..<2_000 {
+            // Of these some come again, so that values are replaced and taken away.
+            let node = NodeID(Wide128(high: (random.next() % 97) << 55, low: random.next() % 5))
+            let value = step % 3 == 0 ? nil : step
+            map[node] = value
+            known[node] = value
+            #expect(map[node] == value)
+            #expect(map.count == known.count)
+            guard step % 100 == 0 else { continue }
+            let sorted = known.sorted { $0.key < $1.key }
+            #expect(map.nodes == sorted.map(\.key))
+            #expect(map.values == sorted.map(\.value))
+            for rank in sorted.indices { #expect(map.node(at: rank) == sorted[rank].key) }
+        }
+        #expect(known.count > 128, "the map must have been spread")
+    }
+
+    @Test func `a change of a copy is no change of the original`() {
+        var map = NodeMap<Int>()
+        for number in 0..<100 as Range<UInt64> {
+            map[NodeID(Wide128(high: number << 56, low: number))] = 1
+        }
+        let copy = map
+        let node = NodeID(Wide128(high: 7 << 56, low: 7))
+        map[node] = 2
+        #expect(copy[node] == 1)
+        #expect(map[node] == 2)
+    }
+}

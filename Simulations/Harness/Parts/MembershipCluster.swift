@@ -4,7 +4,7 @@ package import Model
 /// The production membership of many nodes on a virtual network, and nothing else of them.
 ///
 /// For questions about membership alone, and for more nodes than whole ones could be simulated.
-/// Packets are neither lost nor doubled; how long they take is the caller's to say.
+/// Packets are not doubled; how long they take, and how many are lost, is the caller's to say.
 package final class MembershipCluster {
     private struct Machine {
         var membership: Membership?
@@ -24,9 +24,15 @@ package final class MembershipCluster {
     /// Hears of each change that a machine sees in a member's state.
     package var observe: (_ observer: Int, _ member: NodeID, MembershipState) -> Void = { _, _, _ in
     }
+    /// Hears of each packet that is sent, whatever becomes of it.
+    package var watch: (_ from: Int, _ to: Int, [UInt8], Channel) -> Void = { _, _, _, _ in }
+    /// The share of packets that are lost, by whichever way they go; 0…1.
+    package var loss = 0.0
     /// Machines that neither hear nor say anything.
     package var silent: Set<Int> = []
     private var machines: [Machine] = []
+    private var numbers: [NodeID: Int] = [:]
+    private var effects: [GossipEffect] = []
     private var queue = EventQueue<Event>()
     private var random: SeededGenerator
     private let configuration: GossipConfiguration
@@ -36,8 +42,9 @@ package final class MembershipCluster {
     package init(count: Int, configuration: GossipConfiguration, seed: UInt64) {
         self.configuration = configuration
         random = SeededGenerator(seed: seed)
-        for _ in 0..<count {
+        for number in 0..<count {
             let key = NodeKey(seed: random.bytes(NodeKey.seedSizeBytes), scheme: scheme)
+            numbers[key.id] = number
             machines.append(Machine(key: key))
         }
     }
@@ -49,9 +56,7 @@ package final class MembershipCluster {
     package func id(_ number: Int) -> NodeID { machines[number].key.id }
 
     /// The machine that a member is.
-    package func number(of member: NodeID) -> Int? {
-        machines.firstIndex { $0.key.id == member }
-    }
+    package func number(of member: NodeID) -> Int? { numbers[member] }
 
     /// What a machine knows of a member.
     package func member(_ number: Int, at observer: Int) -> MemberInfo? {
@@ -73,6 +78,41 @@ package final class MembershipCluster {
             tell(number, .join(seeds: [MembershipCluster.address(0)], token: token))
             run(for: spacing)
         }
+    }
+
+    /// Begins with the first `count` machines in a cluster in which all know each other; the others
+    /// may join it.
+    ///
+    /// - Throws: As `form` does.
+    package func formAtOnce(_ count: Int) throws(CodecError) {
+        let seats = (0..<count).map { number in
+            FormedCluster.Seat(
+                key: machines[number].key, boot: BootID(random.next()),
+                address: MembershipCluster.address(number),
+                metadata: MembershipCluster.metadata(number, labels: []))
+        }
+        let formed = try FormedCluster(seats, nonce: random.next(), scheme: scheme, at: now)
+        for number in seats.indices {
+            machines[number].membership = try Membership(
+                seats[number], of: formed, configuration: configuration, seed: random.next(),
+                wallTime: wall, at: now)
+            tell(number, .wallClock(wall))
+        }
+    }
+
+    /// Lets a machine join by way of the first one.
+    ///
+    /// - Throws: As `form` does.
+    package func join(_ number: Int) throws(CodecError) {
+        guard let token = issueToken() else { return }
+        try start(number, genesis: nil)
+        tell(number, .join(seeds: [MembershipCluster.address(0)], token: token))
+    }
+
+    /// Ends a machine without a word.
+    package func kill(_ number: Int) {
+        machines[number].membership = nil
+        machines[number].wakesAt = nil
     }
 
     private func issueToken() -> JoinToken? {
@@ -108,12 +148,10 @@ package final class MembershipCluster {
 
     /// Hands an event to a machine's membership, and performs what it asks for.
     package func tell(_ number: Int, _ event: GossipEvent) {
-        guard var membership = machines[number].membership else { return }
-        machines[number].membership = nil
-        var effects: [GossipEffect] = []
-        membership.handle(event, at: now) { effects.append($0) }
-        let due = membership.nextDeadline
-        machines[number].membership = membership
+        var effects = self.effects
+        self.effects = []
+        machines[number].membership?.handle(event, at: now) { effects.append($0) }
+        let due = machines[number].membership?.nextDeadline
         for effect in effects {
             switch effect {
             case .send(let bytes, let target, _, let channel):
@@ -122,6 +160,9 @@ package final class MembershipCluster {
             default: break
             }
         }
+        // Their room is used again.
+        effects.removeAll(keepingCapacity: true)
+        self.effects = effects
         guard let due, machines[number].wakesAt.map({ due < $0 }) ?? true else { return }
         machines[number].wakesAt = due
         queue.insert(.wake(number), at: max(due, now).nanoseconds)
@@ -132,6 +173,8 @@ package final class MembershipCluster {
         guard ip.count == 4, !silent.contains(from) else { return }
         let to = ip[1] << 16 | ip[2] << 8 | ip[3]
         guard machines.indices.contains(to) else { return }
+        watch(from, to, bytes, channel)
+        if loss > 0, random.happens(loss) { return }
         queue.insert(
             .packet(bytes, from: from, to: to, channel), at: arrival(now).nanoseconds)
     }
