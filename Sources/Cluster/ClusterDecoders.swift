@@ -7,6 +7,7 @@ package enum ClusterDecoders {
         ByteDecoder(AttemptRow.self),
         ByteDecoder(DotPage.self),
         ByteDecoder(ImageCatalog.Row.self),
+        ByteDecoder(PushReach.self),
         ByteDecoder(RowPatch.self),
         // A delta that can't be read is left out.
         ByteDecoder(TableDeltas.self, .settled),
