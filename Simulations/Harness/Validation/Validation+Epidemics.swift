@@ -59,7 +59,7 @@ extension Validation {
                     TaskID(Wide128(high: seed, low: task)), from: Int(task) % size,
                     losesFirst: losesFirst)
             }
-            let runCount = scale == .small ? 200 : 300
+            let runCount = scale == .small ? 800 : 300
             let whole = replicateAll(runCount / 4, seed: 72) { seed in
                 let outcome = spread(seed, losesFirst: false)
                 return [outcome.residue, outcome.traffic]
