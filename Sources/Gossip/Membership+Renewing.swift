@@ -89,6 +89,10 @@ extension Membership {
     /// renewed its key, and the other has not heard of it.
     mutating func receiveUnreadable(_ envelope: Envelope, emit: (GossipEffect) -> Void) {
         emit(.dropped(reason: "unreadable"))
+        // Said once: it is not answered again when somebody repeats it.
+        if lives[envelope.sender]?.boot == envelope.boot {
+            lives[envelope.sender]?.take(envelope.counter, via: .datagram)
+        }
         guard envelope.sender != id,
             lives[envelope.sender, default: PeerLife()].admitsQuestion(at: now)
         else { return }

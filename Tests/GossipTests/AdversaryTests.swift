@@ -170,7 +170,14 @@ import Testing
                 via: .datagram)
             try expectInert(bytes, via: .datagram, in: network, before)
         }
-        #expect(network.machines[0].notes.dropped["unreadable"] ?? 0 > 0)
+        let unreadable = try #require(network.machines[0].notes.dropped["unreadable"])
+        #expect(unreadable > 0)
+        // Repeated, it is a packet like any other.
+        let again = Envelope.seal(
+            plain, by: network.machines[1].key, boot: boot, counter: 4_000_001, cluster: cluster,
+            to: network.id(0), via: .datagram)
+        try expectInert(again, via: .datagram, in: network, before)
+        #expect(network.machines[0].notes.dropped["unreadable"] == unreadable)
         try expectHeard(network, boot: boot, counter: 4_001_000)
     }
 
