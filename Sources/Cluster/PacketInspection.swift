@@ -1,13 +1,13 @@
 import CRDT
 import Gossip
 import Lock
-import Model
+package import Model
 
 /// Reads packets between nodes for people: traces and debugging; nothing is decided by it.
 package enum PacketInspection {
     /// What a packet says, as far as it can be read; signatures are not checked.
-    package static func describe(_ bytes: [UInt8]) -> String {
-        let (text, payload) = GossipInspection.describe(bytes)
+    package static func describe(_ bytes: [UInt8], via channel: Channel) -> String {
+        let (text, payload) = GossipInspection.describe(bytes, via: channel)
         guard let payload else { return text }
         guard let message = try? PeerMessage(decoding: payload) else { return "unreadable" }
         switch message {

@@ -3,7 +3,7 @@ import Model
 /// What surrounds every datagram and every stream frame between nodes.
 ///
 /// Layout: version (1), first half of the cluster ID (8), sender (16), boot ID (8), counter (8),
-/// payload, signature (64). The signature covers the receiver's ID and the channel too, which do
+/// payload (in datagrams veiled), signature (64). The signature covers the receiver's ID and the channel too, which do
 /// not travel, so that a packet sent on to another node, or by another way, is inert.
 package struct Envelope {
     var sender: NodeID
@@ -15,6 +15,11 @@ package struct Envelope {
     static let headerSizeBytes = 41
     /// How many bytes an envelope adds to its payload.
     static let overheadSizeBytes = headerSizeBytes + Signature.sizeBytes
+
+    /// How many bytes are added to what a member says this way, the veil included.
+    static func overheadSizeBytes(via channel: Channel) -> Int {
+        overheadSizeBytes + (channel == .datagram ? DatagramVeil.overheadSizeBytes : 0)
+    }
 
     /// Closes and signs an envelope.
     static func seal(

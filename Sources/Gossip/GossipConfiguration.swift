@@ -74,7 +74,7 @@ package struct GossipConfiguration: Hashable, Sendable {
     package static let rumoursMax = 4_096
     /// The largest payload of a datagram for other parts of the node, in bytes.
     package static let datagramPayloadSizeBytesMax =
-        Channel.datagramSizeBytesMax - Envelope.overheadSizeBytes - 8
+        Channel.datagramSizeBytesMax - Envelope.overheadSizeBytes(via: .datagram) - 8
     /// The largest payload of a stream frame for other parts of the node, in bytes.
     package static let streamPayloadSizeBytesMax = Channel.frameSizeBytesMax - 1_024
     /// How many packets of one source address are verified in a second.

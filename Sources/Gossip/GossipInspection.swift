@@ -1,10 +1,15 @@
-import Model
+package import Model
 
 /// Reads packets for people: nothing is verified, and nothing is decided by it.
 package enum GossipInspection {
     /// What a packet says, and the payload when it is for another part of the node.
-    package static func describe(_ bytes: [UInt8]) -> (text: String, payload: [UInt8]?) {
-        guard let content = Envelope.payload(of: bytes) else { return ("no packet", nil) }
+    ///
+    /// Of datagrams those of simulated nodes alone can be read, whose veil hides nothing.
+    package static func describe(
+        _ bytes: [UInt8], via channel: Channel
+    ) -> (text: String, payload: [UInt8]?) {
+        guard var content = Envelope.payload(of: bytes) else { return ("no packet", nil) }
+        if channel == .datagram { content = content.dropLast(DatagramVeil.overheadSizeBytes) }
         guard let message = try? GossipMessage(decoding: content) else {
             return ("unreadable", nil)
         }
@@ -12,7 +17,9 @@ package enum GossipInspection {
         return (text(of: message), nil)
     }
 
-    /// The first byte of what a packet says: its kind, as `kinds` names them.
+    /// The first byte of what a packet says: its kind.
+    ///
+    /// Of simulated nodes; other ones' datagrams are veiled.
     package static func kind(of bytes: [UInt8]) -> UInt8? { Envelope.payload(of: bytes)?.first }
 
     /// The kind of a probe, and of what a newcomer's first packets are answered with.

@@ -35,7 +35,7 @@ extension PublicKey: WireCodable {
     }
 }
 
-/// How packets and statements are signed; a value, so that simulations can bring a cheap one.
+/// How packets and statements are signed, and packets encrypted; a value, so that simulations can bring a cheap one.
 package protocol SignatureScheme: Sendable {
     /// The key pair that belongs to a 32-byte seed.
     func keyPair(seed: [UInt8]) -> (publicKey: PublicKey, secret: [UInt8])
@@ -43,6 +43,14 @@ package protocol SignatureScheme: Sendable {
     func sign(_ message: [UInt8], secret: [UInt8]) -> [UInt8]
     /// Tells whether the owner of `key` signed the message.
     func verify(_ signature: ArraySlice<UInt8>, of message: [UInt8], by key: PublicKey) -> Bool
+    /// A secret that the owners of two keys have in common, and nobody else can compute; `nil` when
+    /// nobody can own `key`.
+    func agree(secret: [UInt8], with key: PublicKey) -> [UInt8]?
+    /// Encrypts a message with a key of 32 bytes and a nonce of 24 that never comes twice with it;
+    /// adds 16 bytes, by which `decrypt` knows it.
+    func encrypt(_ message: [UInt8], key: [UInt8], nonce: [UInt8]) -> [UInt8]
+    /// What was encrypted with this key and nonce; `nil` for all else.
+    func decrypt(_ sealed: ArraySlice<UInt8>, key: [UInt8], nonce: [UInt8]) -> [UInt8]?
 }
 
 /// The size of signatures.
@@ -91,6 +99,12 @@ package struct NodeKey: Sendable {
     /// Signs a message.
     package func sign(_ message: [UInt8]) -> [UInt8] {
         scheme.sign(message, secret: secret)
+    }
+
+    /// What this key's owner and another's have in common, and nobody else can compute; `nil` when
+    /// nobody can own the other key.
+    func secret(with other: PublicKey) -> [UInt8]? {
+        scheme.agree(secret: secret, with: other)
     }
 
     /// Thirty-two bytes that only the owner of this key can derive from a label.

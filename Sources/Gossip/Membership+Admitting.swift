@@ -59,8 +59,9 @@ extension Membership {
     mutating func askForAdmission(of node: NodeID, emit: (GossipEffect) -> Void) {
         guard now >= nextAdmissionAsk else { return }
         nextAdmissionAsk = now + Membership.admissionAskInterval
-        // A member with a new key can show it itself.
+        // A member with a new key can show it itself, and may not know of this node's.
         transmit(.wantAdmission(node), to: node, via: .datagram, emit: emit)
+        introduce(to: node, emit: emit)
         guard let member = drawOther() else { return }
         transmit(.wantAdmission(node), to: member, via: .datagram, emit: emit)
     }
@@ -135,7 +136,7 @@ extension Membership {
         let pages = viewPages(beginningWith: mine + theirs)
         let reply = GossipMessage.joinReply(
             key: key.publicKey, number: request.number, ring.genesis, pages[0])
-        let bytes = seal(reply.encoded, to: joiner, via: .stream, cluster: ring.cluster)
+        let bytes = seal(reply.encoded, to: joiner, cluster: ring.cluster)
         emit(.send(bytes, to: request.alive.address, of: joiner, via: .stream))
         for page in pages.dropFirst() {
             transmit(
@@ -151,7 +152,7 @@ extension Membership {
         let message = GossipMessage.joinRefused(
             key: key.publicKey, number: request.number, refusal)
         let bytes = seal(
-            message.encoded, to: request.key.id, via: .stream, cluster: request.invitation.cluster)
+            message.encoded, to: request.key.id, cluster: request.invitation.cluster)
         // Whatever key answers: who is refused may have one that was retired, and this is no secret.
         emit(.send(bytes, to: request.alive.address, of: .none, via: .stream))
         emit(.dropped(reason: "join refused"))

@@ -49,7 +49,7 @@ extension Membership {
                 secret: tokenSecret),
             alive: own)
         let bytes = seal(
-            GossipMessage.joinRequest(request).encoded, to: .none, via: .stream, cluster: cluster)
+            GossipMessage.joinRequest(request).encoded, to: .none, cluster: cluster)
         emit(.send(bytes, to: seed, of: .none, via: .stream))
     }
 

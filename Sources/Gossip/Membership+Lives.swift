@@ -120,7 +120,8 @@ extension Membership {
         let message = challenge(to: envelope.boot, of: envelope.sender, via: packet.channel)
         // Never more bytes than came: nobody can use this node to flood another.
         let payload = message.encoded
-        guard payload.count + Envelope.overheadSizeBytes <= packet.bytes.count, let target,
+        guard payload.count + Envelope.overheadSizeBytes(via: packet.channel) <= packet.bytes.count,
+            let target,
             let bytes = seal(payload, to: envelope.sender, via: packet.channel)
         else { return }
         emit(.send(bytes, to: target, of: envelope.sender, via: packet.channel))

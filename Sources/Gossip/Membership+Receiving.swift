@@ -33,7 +33,7 @@ extension Membership {
         guard let sender = ring[envelope.sender] else {
             return receiveStranger(envelope, packet, emit: emit)
         }
-        if GossipMessage.isIntroduction(envelope.payload) {
+        if packet.channel == .stream, GossipMessage.isIntroduction(envelope.payload) {
             return receiveIntroduction(envelope, packet, emit: emit)
         }
         guard envelope.sender != id || envelope.boot != boot else {
@@ -46,14 +46,17 @@ extension Membership {
             packet.bytes, by: sender, to: id, via: packet.channel, scheme: scheme)
         guard isGenuine else {
             // A member that starts anew says its request as a stranger does, to no one by name.
-            if GossipMessage.strangerKey(in: envelope.payload) != nil {
+            if packet.channel == .stream, GossipMessage.strangerKey(in: envelope.payload) != nil {
                 receiveStranger(envelope, packet, emit: emit)
             } else {
                 receiveUnderOtherKey(envelope, packet, in: ring, emit: emit)
             }
             return
         }
-        guard let message = try? GossipMessage(decoding: envelope.payload) else {
+        guard let payload = unveiled(envelope, of: sender, via: packet.channel) else {
+            return receiveUnreadable(envelope, emit: emit)
+        }
+        guard let message = try? GossipMessage(decoding: payload) else {
             isDeaf = configuration.mutation == .stopsAtMalformed
             return emit(.dropped(reason: "malformed"))
         }
@@ -68,6 +71,16 @@ extension Membership {
         lives[envelope.sender, default: PeerLife()].take(envelope.counter, via: packet.channel)
         heard(from: envelope.sender)
         take(message, from: envelope.sender, packet, emit: emit)
+    }
+
+    /// What a genuine packet says; datagrams are veiled.
+    private mutating func unveiled(
+        _ envelope: Envelope, of sender: PublicKey, via channel: Channel
+    ) -> ArraySlice<UInt8>? {
+        switch channel {
+        case .datagram: veil.lift(envelope, of: sender, for: key).map { $0[...] }
+        case .stream: envelope.payload
+        }
     }
 
     private mutating func take(
@@ -129,21 +142,40 @@ extension Membership {
         return table.boot(of: sender) != boot
     }
 
-    /// Signs a payload for one receiver; `nil` before this node belongs to a cluster.
+    /// Signs a payload for one member, and veils what travels as a datagram; `nil` before this node
+    /// belongs to a cluster, and where the receiver's key is not known.
     mutating func seal(
         _ payload: [UInt8], to receiver: NodeID, via channel: Channel
     ) -> [UInt8]? {
         guard let ring else { return nil }
-        return seal(payload, to: receiver, via: channel, cluster: ring.cluster)
+        guard channel == .datagram else {
+            return seal(payload, to: receiver, cluster: ring.cluster)
+        }
+        guard let other = ring[receiver] else { return nil }
+        count()
+        return veil.cover(payload, by: key, for: other, boot: boot, counter: counter).map {
+            close($0, to: receiver, via: .datagram, cluster: ring.cluster)
+        }
     }
 
-    /// Signs a payload for one receiver, as a member of a cluster or as a stranger to it.
+    /// Signs a payload for one receiver, as a member of a cluster or as a stranger to it; for streams.
     mutating func seal(
-        _ payload: [UInt8], to receiver: NodeID, via channel: Channel, cluster: ClusterID
+        _ payload: [UInt8], to receiver: NodeID, cluster: ClusterID
     ) -> [UInt8] {
+        count()
+        return close(payload, to: receiver, via: .stream, cluster: cluster)
+    }
+
+    /// Each packet has a counter of its own.
+    private mutating func count() {
         marks.note(counter, at: now)
         counter += 1
-        return Envelope.seal(
+    }
+
+    private func close(
+        _ payload: [UInt8], to receiver: NodeID, via channel: Channel, cluster: ClusterID
+    ) -> [UInt8] {
+        Envelope.seal(
             payload, by: key, boot: boot, counter: counter, cluster: cluster, to: receiver,
             via: channel)
     }
@@ -164,9 +196,11 @@ extension Membership {
             let address = target
         else { return }
         let payload = message.encoded
-        let sizeBytes = payload.count + Envelope.overheadSizeBytes
-        let channel = sizeBytes <= Channel.datagramSizeBytesMax ? wish : .stream
-        guard sizeBytes <= Channel.frameSizeBytesMax else {
+        let isSmall =
+            payload.count + Envelope.overheadSizeBytes(via: .datagram)
+            <= Channel.datagramSizeBytesMax
+        let channel = isSmall ? wish : .stream
+        guard payload.count + Envelope.overheadSizeBytes <= Channel.frameSizeBytesMax else {
             return emit(.dropped(reason: "oversize to send"))
         }
         guard let bytes = seal(payload, to: receiver, via: channel) else { return }

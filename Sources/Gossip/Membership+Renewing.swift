@@ -85,10 +85,30 @@ extension Membership {
         tellAbout(node, emit: emit)
     }
 
-    /// Tells a member under which key this node speaks by now.
+    /// A packet that a member has signed, and veiled for another key than this node's: one of both has
+    /// renewed its key, and the other has not heard of it.
+    mutating func receiveUnreadable(_ envelope: Envelope, emit: (GossipEffect) -> Void) {
+        emit(.dropped(reason: "unreadable"))
+        // Said once: it is not answered again when somebody repeats it.
+        if lives[envelope.sender]?.boot == envelope.boot {
+            lives[envelope.sender]?.take(envelope.counter, via: .datagram)
+        }
+        guard envelope.sender != id,
+            lives[envelope.sender, default: PeerLife()].admitsQuestion(at: now)
+        else { return }
+        introduce(to: envelope.sender, emit: emit)
+    }
+
+    /// Tells a member under which key this node speaks by now, if that is not its first one.
+    ///
+    /// By stream, and whatever key answers: who does not know this node's key could read no datagram, and
+    /// this one may not know the other's.
     mutating func introduce(to asker: NodeID, emit: (GossipEffect) -> Void) {
-        guard let introduction = introduction(about: id) else { return }
-        transmit(introduction, to: asker, via: .datagram, emit: emit)
+        guard asker != id, proving == nil, !isStopped, ring?.isEvicted(asker) == false,
+            let introduction = introduction(about: id), let address = table.address(of: asker),
+            let bytes = seal(introduction.encoded, to: asker, via: .stream)
+        else { return }
+        emit(.send(bytes, to: address, of: .none, via: .stream))
     }
 
     /// What this node shows of the keys and the end of a node: the newest amendments that have room;

@@ -37,6 +37,7 @@ package struct Membership: Sendable {
     /// When the next question for an unknown sender's admission may be asked.
     var nextAdmissionAsk: Instant = .zero
     var counter: UInt64 = 0
+    var veil: DatagramVeil
     var marks: CounterMarks
     /// Who votes in the lock, as far as this node knows.
     var voters: Set<NodeID> = []
@@ -123,6 +124,7 @@ package struct Membership: Sendable {
         nextKey = next?.owned(by: id)
         boot = bootID
         self.scheme = scheme
+        veil = DatagramVeil(scheme: scheme)
         self.configuration = configuration
         self.metadata = metadata
         self.now = now

@@ -49,9 +49,8 @@ import Testing
         _ payload: [UInt8], in network: VirtualNetwork, boot: BootID, counter: UInt64,
         via channel: Channel
     ) throws -> [UInt8] {
-        Envelope.seal(
-            payload, by: network.machines[1].key, boot: boot, counter: counter,
-            cluster: try #require(network.machines[0].membership?.clusterID), to: network.id(0),
+        network.packet(
+            payload, by: network.machines[1].key, boot: boot, counter: counter, to: 0,
             via: channel)
     }
 
@@ -106,7 +105,7 @@ import Testing
             (Channel.datagram, Channel.datagramSizeBytesMax),
             (.stream, Channel.frameSizeBytesMax),
         ] {
-            let room = sizeMax - Envelope.overheadSizeBytes
+            let room = sizeMax - Envelope.overheadSizeBytes(via: channel)
             let largest = GossipMessage.application([UInt8](repeating: 1, count: room - 1)[...])
             let good = try packet(
                 largest.encoded, in: network, boot: boot, counter: 2_000_000, via: channel)
@@ -115,7 +114,7 @@ import Testing
             #expect(network.machines[0].notes.dropped["oversize"] ?? 0 > 0)
         }
         let whole = try packet(
-            [UInt8](repeating: 15, count: 1_295), in: network, boot: boot, counter: 2_000_001,
+            [UInt8](repeating: 15, count: 1_279), in: network, boot: boot, counter: 2_000_001,
             via: .datagram)
         #expect(whole.count == Channel.datagramSizeBytesMax)
         network.tell(0, .received(whole, from: VirtualNetwork.address(1), via: .datagram))
@@ -151,6 +150,37 @@ import Testing
         try expectHeard(network, boot: boot, counter: counter + 1)
     }
 
+    @Test(arguments: Samples.messages.indices)
+    func `a datagram that its member has signed and not veiled is counted and no more`(
+        index: Int
+    ) throws {
+        let (network, boot) = try cluster(seed: 44)
+        let before = try State(network, 0)
+        let cluster = try #require(network.machines[0].membership?.clusterID)
+        let plain = Samples.messages[index].encoded
+        let veiled = try #require(
+            Envelope.payload(
+                of: packet(plain, in: network, boot: boot, counter: 4_000_000, via: .datagram)))
+        // As it is, veiled for another counter, and cut within the tag.
+        let wrong = [plain, Array(veiled)] + (1...16).map { Array(veiled.dropLast($0)) }
+        for (number, payload) in wrong.enumerated() where payload.count <= 1_295 {
+            let bytes = Envelope.seal(
+                payload, by: network.machines[1].key, boot: boot,
+                counter: 4_000_001 + UInt64(number), cluster: cluster, to: network.id(0),
+                via: .datagram)
+            try expectInert(bytes, via: .datagram, in: network, before)
+        }
+        let unreadable = try #require(network.machines[0].notes.dropped["unreadable"])
+        #expect(unreadable > 0)
+        // Repeated, it is a packet like any other.
+        let again = Envelope.seal(
+            plain, by: network.machines[1].key, boot: boot, counter: 4_000_001, cluster: cluster,
+            to: network.id(0), via: .datagram)
+        try expectInert(again, via: .datagram, in: network, before)
+        #expect(network.machines[0].notes.dropped["unreadable"] == unreadable)
+        try expectHeard(network, boot: boot, counter: 4_001_000)
+    }
+
     // MARK: Replay
 
     @Test func `an answer to an older probe does not bring a dead member back`() throws {
@@ -171,7 +201,8 @@ import Testing
                 network.tell(
                     0,
                     .received(packet.bytes, from: VirtualNetwork.address(1), via: packet.channel))
-                let payload = try #require(Envelope.payload(of: packet.bytes))
+                let veiled = try #require(Envelope.payload(of: packet.bytes))
+                let payload = veiled.dropLast(DatagramVeil.overheadSizeBytes)
                 network.speak(as: 1, boot: boot, to: 0, bytes: Array(payload))
             }
         }

@@ -22,6 +22,23 @@ struct CheapSignatures: SignatureScheme {
         signature.elementsEqual(sign(message, secret: key.bytes))
     }
 
+    func agree(secret: [UInt8], with key: PublicKey) -> [UInt8]? {
+        zip(secret, key.bytes).map { $0 ^ $1 }
+    }
+
+    func encrypt(_ message: [UInt8], key: [UInt8], nonce: [UInt8]) -> [UInt8] {
+        message + tag(key: key, nonce: nonce)
+    }
+
+    func decrypt(_ sealed: ArraySlice<UInt8>, key: [UInt8], nonce: [UInt8]) -> [UInt8]? {
+        let tag = tag(key: key, nonce: nonce)
+        return sealed.suffix(16).elementsEqual(tag) ? Array(sealed.dropLast(16)) : nil
+    }
+
+    private func tag(key: [UInt8], nonce: [UInt8]) -> ArraySlice<UInt8> {
+        sign(nonce, secret: key).prefix(16)
+    }
+
     private static func digest(_ bytes: [UInt8], _ basis: UInt64) -> UInt64 {
         bytes.withUnsafeBufferPointer { bytes in
             var digest = 0xCBF2_9CE4_8422_2325 ^ (basis &* 0x9E37_79B9_7F4A_7C15)

@@ -369,11 +369,10 @@ import Testing
             network.tell(
                 5,
                 .received(
-                    Envelope.seal(
+                    network.packet(
                         GossipMessage.lifeQuestion(number: 1, ageMilliseconds: 1).encoded,
-                        by: network.machines[2].key, boot: boot, counter: 1_000_000,
-                        cluster: try #require(network.machines[0].membership?.clusterID),
-                        to: network.id(2), via: .datagram),
+                        by: network.machines[2].key, boot: boot, counter: 1_000_000, to: 2,
+                        via: .datagram),
                     from: VirtualNetwork.address(2), via: .datagram))
         }
         network.run(for: .seconds(20))

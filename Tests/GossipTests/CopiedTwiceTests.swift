@@ -109,7 +109,7 @@ import Testing
         let question = GossipMessage.challenge(number: 0, boot: boot).encoded
         #expect(
             answers.allSatisfy {
-                $0.bytes.count <= question.count + Envelope.overheadSizeBytes
+                $0.bytes.count <= question.count + Envelope.overheadSizeBytes(via: .datagram)
             })
     }
 }

@@ -140,6 +140,33 @@ import Testing
         #expect(network.machines[1].membership?.amendments.count == 1)
     }
 
+    @Test(arguments: [false, true])
+    func `two that have renewed their keys unheard by each other find each other again`(
+        isRestarted: Bool
+    ) throws {
+        let network = VirtualNetwork(seed: 8, count: 2)
+        try network.form()
+        network.tellVoters([0, 1])
+        network.run(for: .seconds(2))
+        network.isOpen = { _, _, _ in false }
+        for number in 0..<2 {
+            let change = try network.planRenewal(of: number)
+            network.agree(on: change, toldTo: [number])
+            network.run(for: .seconds(1))
+        }
+        #expect((0..<2).allSatisfy { network.machines[$0].notes.keysRenewed == 1 })
+        if isRestarted { for number in 0..<2 { network.kill(number) } }
+        network.isOpen = { _, _, _ in true }
+        if isRestarted { for number in 0..<2 { try network.start(number) } }
+        network.run(for: .seconds(60)) {
+            (0..<2).allSatisfy { network.machines[$0].membership?.amendments.count == 2 }
+        }
+        network.run(for: .seconds(10))
+        #expect(network.allSee(0..<2))
+        #expect(
+            (0..<2).allSatisfy { network.machines[$0].membership?.amendments.count == 2 })
+    }
+
     // MARK: Crashes and races
 
     /// Where the process ends, and what its disk knows by then.

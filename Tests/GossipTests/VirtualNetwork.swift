@@ -377,12 +377,26 @@ final class VirtualNetwork {
         as thief: Int, boot: BootID, to victim: Int, bytes payload: [UInt8],
         via channel: Channel = .datagram
     ) {
-        guard let cluster = machines[victim].membership?.clusterID else { return }
         forgedCounter += 1
-        let bytes = Envelope.seal(
-            payload, by: machines[thief].key, boot: boot, counter: forgedCounter,
-            cluster: cluster, to: id(victim), via: channel)
+        let bytes = packet(
+            payload, by: machines[thief].key, boot: boot, counter: forgedCounter, to: victim,
+            via: channel)
         tell(victim, .received(bytes, from: VirtualNetwork.address(thief), via: channel))
+    }
+
+    /// A packet for a member of a cluster, signed and veiled as the core of whoever has `key` would.
+    func packet(
+        _ payload: [UInt8], by key: NodeKey, boot: BootID, counter: UInt64, to receiver: Int,
+        via channel: Channel
+    ) -> [UInt8] {
+        guard let membership = machines[receiver].membership, let cluster = membership.clusterID
+        else { return [] }
+        var veil = DatagramVeil(scheme: scheme)
+        let veiled = veil.cover(
+            payload, by: key, for: membership.key.publicKey, boot: boot, counter: counter)
+        return Envelope.seal(
+            channel == .datagram ? veiled ?? [] : payload, by: key, boot: boot, counter: counter,
+            cluster: cluster, to: id(receiver), via: channel)
     }
 
     /// Signs an accusation.

@@ -7,7 +7,7 @@ enum Description {
     static func of(_ event: NodeEvent) -> String {
         switch event {
         case .received(let bytes, let source, let channel):
-            "received \(size(bytes)) from \(name(source)) \(name(channel)): \(packet(bytes))"
+            "received \(size(bytes)) from \(name(source)) \(name(channel)): \(packet(bytes, channel))"
         case .persisted(let ticket): "persisted \(ticket.value)"
         case .persistFailed(let ticket, let reason): "persist \(ticket.value) failed: \(reason)"
         case .container(let id, let event): "container \(id) \(of(event))"
@@ -25,7 +25,7 @@ enum Description {
     static func of(_ effect: NodeEffect) -> String {
         switch effect {
         case .send(let bytes, let target, _, let channel):
-            "send \(size(bytes)) to \(name(target)) \(name(channel)): \(packet(bytes))"
+            "send \(size(bytes)) to \(name(target)) \(name(channel)): \(packet(bytes, channel))"
         case .persist(let writes, let ticket):
             "persist \(ticket.value): \(writes.map(of).joined(separator: ", "))"
         case .container(let id, let command): "container \(id) \(of(command))"
@@ -127,8 +127,8 @@ enum Description {
         return "n\(Int(address.ip[1]) << 16 | Int(address.ip[2]) << 8 | Int(address.ip[3]))"
     }
 
-    private static func packet(_ bytes: [UInt8]) -> String {
-        String(PacketInspection.describe(bytes).prefix(700))
+    private static func packet(_ bytes: [UInt8], _ channel: Channel) -> String {
+        String(PacketInspection.describe(bytes, via: channel).prefix(700))
     }
 
     private static func hexadecimal(_ bytes: [UInt8]) -> String {

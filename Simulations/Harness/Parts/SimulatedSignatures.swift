@@ -27,6 +27,32 @@ package struct SimulatedSignatures: SignatureScheme {
         signature.elementsEqual(sign(message, secret: key.bytes))
     }
 
+    /// What both keys make together, in whatever order.
+    package func agree(secret: [UInt8], with key: PublicKey) -> [UInt8]? {
+        zip(secret, key.bytes).map { $0 ^ $1 }
+    }
+
+    /// The message as it is, for people to read, and a digest of key and nonce.
+    package func encrypt(_ message: [UInt8], key: [UInt8], nonce: [UInt8]) -> [UInt8] {
+        var sealed = message
+        sealed.reserveCapacity(message.count + 16)
+        sealed += SimulatedSignatures.tag(key: key, nonce: nonce)
+        return sealed
+    }
+
+    /// The message, when the digest fits.
+    package func decrypt(
+        _ sealed: ArraySlice<UInt8>, key: [UInt8], nonce: [UInt8]
+    ) -> [UInt8]? {
+        let tag = SimulatedSignatures.tag(key: key, nonce: nonce)
+        guard sealed.suffix(tag.count).elementsEqual(tag) else { return nil }
+        return Array(sealed.dropLast(tag.count))
+    }
+
+    private static func tag(key: [UInt8], nonce: [UInt8]) -> ArraySlice<UInt8> {
+        stretch(Digest.of(nonce, basis: Digest.of(key, basis: 3))).prefix(16)
+    }
+
     private static func stretch(_ digest: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Signature.sizeBytes)
