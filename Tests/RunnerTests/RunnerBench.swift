@@ -147,7 +147,7 @@ final class RunnerBench: @unchecked Sendable {
     }
 
     func end(
-        of id: ContainerID, within limit: Duration = .seconds(20)
+        of id: ContainerID, within limit: Duration = .seconds(60)
     ) async throws -> ContainerEvent {
         try await self.await(id, within: limit) { $0.isEnd }
         let end = lock.withLock { seen[id]?.last { $0.isEnd } }
