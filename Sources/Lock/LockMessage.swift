@@ -121,7 +121,12 @@ extension LockMessage: WireCodable {
         case 5:
             let session = try SessionID(from: &reader)
             let number = try reader.varint()
-            let amendments = reader.remaining > 0 ? try reader.fixed64() : 0
+            guard reader.remaining > 0 else {
+                return .renew(session, number: number, amendments: 0)
+            }
+            let amendments = try reader.fixed64()
+            // None are left out.
+            guard amendments != 0 else { throw .notCanonical }
             return .renew(session, number: number, amendments: amendments)
         case 6:
             let session = try SessionID(from: &reader)
