@@ -213,7 +213,7 @@ extension Node {
 
     /// The same, as others see it who hear of the end: they need not ask the lock before.
     static func rest(before record: TaskRecord) -> Duration {
-        guard record.outcome == nil, let attempt = record.latestAttempt,
+        guard record.state == .queued, let attempt = record.latestAttempt,
             attempt.phase == .failed || attempt.phase == .complete, let ended = attempt.ended
         else { return .zero }
         return rest(started: attempt.started, ended: ended, attempt.count)

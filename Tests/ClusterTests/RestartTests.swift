@@ -149,6 +149,33 @@ import Testing
         #expect(Node.rest(before: record) == .zero)
     }
 
+    /// The record of a task that has ended seven times in a row, the last end not closed yet.
+    private func record(_ restart: RestartPolicy) throws -> TaskRecord {
+        var bench = TableBench(seed: 1, count: 1)
+        bench.step(
+            0,
+            .submit(
+                spec(restart), id: RestartTests.task, wall: WallTime(milliseconds: 1),
+                wantedCopies: 1))
+        var row = AttemptRow(
+            token: FencingToken(generation: 1, index: 9), session: SessionID(3),
+            node: TableBench.id(0), phase: .complete)
+        row.count = AttemptCount(used: 7, failures: 0)
+        row.exit = ExitStatus(code: 0)
+        row.started = WallTime(milliseconds: 10)
+        row.ended = WallTime(milliseconds: 20)
+        bench.step(0, .writeAttempt(RestartTests.task, row))
+        return try #require(bench.replicas[0].record(RestartTests.task))
+    }
+
+    @Test func `what only has to be closed rests for nobody`() throws {
+        let again = try record(.always)
+        #expect(again.state == .queued && Node.rest(before: again) == Node.restMax)
+        let ended = try record(.onNodeLoss)
+        #expect(ended.state == .complete && ended.outcome == nil)
+        #expect(Node.rest(before: ended) == .zero)
+    }
+
     @Test func `what never ran is no attempt`() throws {
         var rig = try NodeRig()
         _ = rig.submit(spec(.onNodeLoss, attemptsMax: 1), id: RestartTests.task)
