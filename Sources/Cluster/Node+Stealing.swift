@@ -19,9 +19,10 @@ extension Node {
         else { return }
         var batch: [AcquireRequest] = []
         // Most of a backlog finds no room: it need not be sorted.
-        let fitting = queue.window().filter { hasRoom(for: $0.candidate.resources) }
+        let room = room
+        let fitting = queue.window().filter { room.admits($0.candidate.resources) }
         for (task, candidate) in fitting.sorted(by: { $0.candidate.precedes($1.candidate) }) {
-            guard hasRoom(for: candidate.resources) else { continue }
+            guard self.room.admits(candidate.resources) else { continue }
             let due = earliestClaim(of: candidate)
             guard due <= now else {
                 nextSteal = min(nextSteal ?? due, due)
@@ -45,12 +46,21 @@ extension Node {
         lock(.acquire(batch), at: now, emit: emit)
     }
 
-    private func hasRoom(for resources: Resources) -> Bool {
-        guard (reserved.resources + resources).fits(within: configuration.capacity) else {
-            return false
+    /// What a node has left for one more task.
+    private struct Room {
+        var taken: Resources
+        var capacity: Resources
+        var pressure: MachinePressure?
+
+        func admits(_ resources: Resources) -> Bool {
+            guard (taken + resources).fits(within: capacity) else { return false }
+            guard resources != .zero, let pressure else { return true }
+            return resources.memoryBytes <= pressure.memoryAvailableBytes && !pressure.isDiskFull
         }
-        guard resources != .zero, let pressure else { return true }
-        return resources.memoryBytes <= pressure.memoryAvailableBytes && !pressure.isDiskFull
+    }
+
+    private var room: Room {
+        Room(taken: reserved.resources, capacity: configuration.capacity, pressure: pressure)
     }
 
     private func earliestClaim(of candidate: StealQueue.Candidate) -> Instant {

@@ -43,6 +43,14 @@ import Testing
         #expect(report.violation == nil)
     }
 
+    /// Found by a soak: a newcomer was sent to the one member that it could not reach, for ever; and a copy
+    /// of a disk whose node was shut out was to start.
+    @Test(arguments: [1_001_748, 1_001_906] as [UInt64])
+    func `newcomers and copies are treated as a person would`(seed: UInt64) {
+        let report = World.run(Scenario(seed: seed, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+    }
+
     /// What a soak played when there were no evictions yet: another kind of fault changes all draws.
     private static func found(_ seed: UInt64) -> Scenario {
         var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 200)

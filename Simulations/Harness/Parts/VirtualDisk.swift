@@ -1,3 +1,4 @@
+import Glibc
 package import Model
 
 /// The disk of one machine: what was synced survives everything else.
@@ -112,11 +113,17 @@ package struct VirtualDisk: Sendable {
                 spaces[space]?[key] = nil
             case .deleteRange(let space, let from, let to):
                 let doomed = (spaces[space] ?? [:]).keys.filter { key in
-                    !key.lexicographicallyPrecedes(from)
-                        && (to.map { key.lexicographicallyPrecedes($0) } ?? true)
+                    !VirtualDisk.precedes(key, from)
+                        && (to.map { VirtualDisk.precedes(key, $0) } ?? true)
                 }
                 for key in doomed { spaces[space]?[key] = nil }
             }
         }
+    }
+
+    /// The order of bytes, as a database has it.
+    private static func precedes(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        let order = memcmp(left, right, min(left.count, right.count))
+        return order == 0 ? left.count < right.count : order < 0
     }
 }

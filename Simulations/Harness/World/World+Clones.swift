@@ -88,7 +88,7 @@ extension World {
 
     /// The copy's daemon has ended for good; what it has started ends with its lease, or when a
     /// person has removed it.
-    private func end(_ copy: Machine) {
+    func end(_ copy: Machine) {
         copy.isEnded = true
         copy.endedAt = now
         crash(copy)

@@ -30,8 +30,11 @@ extension World {
                     boot: boot, configuration: configuration(of: machine), origin: origin,
                     at: machine.clock.local(at: now)))
         } catch {
-            // A person makes another node of it.
-            guard !machine.isShutOut else { return }
+            // A person makes another node of it; a copy of what was shut out is shut out, too.
+            guard !evicted.contains(machine.key.id) else {
+                if machine === impostor { end(machine) }
+                return
+            }
             return checker.fail("\(machine.name) does not start: \(error.message)", at: now)
         }
         queue.insert(.report(machine.index, life: machine.life), at: now)
@@ -88,7 +91,11 @@ extension World {
         queue.insert(
             .join(machine.index, life: machine.life),
             at: now + World.joinRetryInterval.nanoseconds)
-        let members = machines.filter { $0.node?.isMember == true && $0.frozenUntil <= now }
+        // Nobody gives a newcomer the address of a machine that is known to be out of reach for good.
+        let members = machines.filter {
+            $0.node?.isMember == true && $0.frozenUntil <= now
+                && absentees.contains($0.index) == absentees.contains(machine.index)
+        }
         guard !members.isEmpty else { return }
         // Newcomers spread over those that are there, but not over other newcomers.
         let inviter = members[random.boots.index(below: min(members.count, machine.index + 1))]

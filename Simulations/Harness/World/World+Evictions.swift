@@ -35,6 +35,7 @@ extension World {
         guard let machine = machines.first(where: { $0.key.id == node }), !machine.isShutOut
         else { return }
         machine.isShutOut = true
+        evicted.insert(node)
         trace.note("\(machine.name) is evicted", at: now)
         for id in machine.runtime.ids where isGivenUp(id, on: machine) {
             checker.suspended(id, on: machine.name)

@@ -82,6 +82,8 @@ package final class World {
     var calmUntil: Int64 = 0
     /// Who stays away in the first part of the liveness phase.
     var absentees: Set<Int> = []
+    /// The nodes that were shut out for good.
+    var evicted: Set<NodeID> = []
     /// Every packet that was sent, when somebody wants them.
     var recorded: [[UInt8]]?
     private var effects: [NodeEffect] = []
