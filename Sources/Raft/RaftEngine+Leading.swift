@@ -41,6 +41,9 @@ extension RaftEngine {
             self.leading?.quorumDeadline = now + configuration.electionTimeout
             self.leading?.transferTarget = nil
         }
+        for peer in members.everyone where peer != id {
+            leading?.progress[peer]?.unansweredHeartbeats += 1
+        }
         beginRound(emit: emit)
     }
 

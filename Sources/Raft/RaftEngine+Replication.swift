@@ -16,7 +16,13 @@ extension RaftEngine {
         guard var progress = leading?.progress[peer], let round = leading?.round else { return }
         guard progress.nextIndex > log.snapshot.index,
             log.term(at: progress.nextIndex - 1) != nil
-        else { return sendSnapshot(to: peer, isRepeated: isHeartbeat, emit: emit) }
+        else {
+            guard progress.isSilent else {
+                return sendSnapshot(to: peer, isRepeated: isHeartbeat, emit: emit)
+            }
+            if isHeartbeat { sendHeartbeat(to: peer, round: round, emit: emit) }
+            return
+        }
         progress.snapshot = nil
         // What was in flight at the last heartbeat and is not answered by now may be lost.
         if isHeartbeat, !progress.inflight.isEmpty {
@@ -25,7 +31,8 @@ extension RaftEngine {
             progress.nextIndex = max(progress.matchIndex + 1, log.firstIndex)
         }
         let hasRoom =
-            progress.inflight.count < (progress.isProbing ? 1 : configuration.inflightMax)
+            !progress.isSilent
+            && progress.inflight.count < (progress.isProbing ? 1 : configuration.inflightMax)
         guard let previous = log.term(at: progress.nextIndex - 1) else { return }
         let entries =
             hasRoom
@@ -43,6 +50,17 @@ extension RaftEngine {
             if !progress.isProbing { progress.nextIndex += UInt64(entries.count) }
         }
         leading?.progress[peer] = progress
+    }
+
+    /// Asks a member that lacks the whole log, and has not answered for long, whether it is there.
+    private func sendHeartbeat(to peer: NodeID, round: UInt64, emit: (RaftEffect) -> Void) {
+        emit(
+            .send(
+                RaftMessage(
+                    term: term,
+                    .append(
+                        previousIndex: log.snapshot.index, previousTerm: log.snapshot.term,
+                        entries: [], commit: commitIndex, round: round)), to: peer))
     }
 
     private mutating func sendSnapshot(
@@ -147,6 +165,7 @@ extension RaftEngine {
     private func take(_ round: UInt64, into progress: inout RaftLeading.Progress) {
         guard let current = leading?.round, round <= current else { return }
         progress.answeredRound = max(progress.answeredRound, round)
+        progress.unansweredHeartbeats = 0
     }
 
     /// Commits what a majority has on disk, if it is of this term (paper §5.4.2, figure 8).

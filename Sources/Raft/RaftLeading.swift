@@ -14,8 +14,16 @@ struct RaftLeading: Sendable {
         var inflight: [UInt64] = []
         /// The last heartbeat round that the member answered.
         var answeredRound: UInt64 = 0
+        /// How many heartbeats have gone to the member since it last answered anything.
+        var unansweredHeartbeats = 0
         /// How much of the snapshot the member holds, while it gets one.
         var snapshot: (index: UInt64, sentBytes: UInt64)?
+
+        /// After so many heartbeats without an answer a member gets nothing but heartbeats.
+        static let unansweredHeartbeatsMax = 8
+
+        /// Whether the member seems not to be there: what it lacks is sent once it answers.
+        var isSilent: Bool { unansweredHeartbeats > Progress.unansweredHeartbeatsMax }
     }
 
     /// A read that waits until a majority has confirmed the leader.
