@@ -51,7 +51,7 @@ package enum GossipInspection {
         case .joinReply: "join-reply"
         case .joinRefused(_, _, let refusal): "join-refused \(refusal)"
         case .passedOn: "passed-on join-request"
-        case .introduction(_, let certificates): "introduction with \(certificates.count)"
+        case .introduction(_, let credentials): "introduction \(list(credentials))"
         }
     }
 

@@ -50,9 +50,9 @@ extension GossipMessage: WireCodable {
             writer.fixed64(number)
             writer.byte(refusal.rawValue)
         case .passedOn(let packet): writer.blob(packet)
-        case .introduction(let key, let certificates):
+        case .introduction(let key, let credentials):
             key.encode(into: &writer)
-            writer.list(certificates) { $1.encode(into: &$0) }
+            writer.list(credentials) { $1.encode(into: &$0) }
         }
     }
 
@@ -103,10 +103,10 @@ extension GossipMessage: WireCodable {
                     max: GossipMessage.joinRequestSizeBytesMax))
         case .introduction:
             let key = try PublicKey(from: &reader)
-            let certificates = try reader.list(max: GossipMessage.certificatesMax) {
-                (reader) throws(CodecError) in try AmendmentCertificate(from: &reader)
+            let credentials = try reader.list(max: GossipMessage.credentialsMax) {
+                (reader) throws(CodecError) in try Rumour(from: &reader)
             }
-            self = .introduction(key: key, certificates)
+            self = .introduction(key: key, credentials)
         }
     }
 

@@ -43,8 +43,9 @@ enum GossipMessage: Sendable {
     /// Somebody showed me a token that you have made: a whole packet with a `joinRequest`, as it came.
     case passedOn(ArraySlice<UInt8>)
 
-    /// This is why I have this key by now, or why you are not heard; signed with it.
-    case introduction(key: PublicKey, [AmendmentCertificate])
+    /// This is why I am a member, why I have this key by now, or why you are not heard: admissions,
+    /// amendments, and my own word; signed with the key.
+    case introduction(key: PublicKey, [Rumour])
 
     /// What a joiner shows.
     struct JoinRequest: Sendable {
@@ -90,18 +91,20 @@ enum GossipMessage: Sendable {
 
     /// The most rumours in one message.
     static let rumoursMax = 4 * KeyRing.membersMax
-    /// The most amendments with which a member introduces itself.
-    static let certificatesMax = 1_024
-    /// How many bytes amendments may take with which a member introduces itself, or is told of; the
-    /// largest amendment fits.
+    /// The most amendments and admissions with which a member introduces itself.
+    static let credentialsMax = 1_024
+    /// How many bytes an introduction may take, or what a node is told of itself; the largest
+    /// amendment fits.
     static let introductionSizeBytesMax = 80 << 10
+    /// How many bytes of it may be admissions: those of some forty ancestors.
+    static let admissionsSizeBytesMax = 16 << 10
     /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
     static let forwardedSizeBytesMax = 512
     /// The largest request to join that is passed on, in bytes: its signatures, keys and numbers,
     /// and metadata of the largest size.
     static let joinRequestSizeBytesMax = 1_024 + NodeMetadata.sizeBytesMax
 
-    /// Whether a member introduces itself with a new key.
+    /// Whether a member introduces itself: to one who may not know its newest key, or it.
     static func isIntroduction(_ payload: ArraySlice<UInt8>) -> Bool {
         payload.first == Kind.introduction.rawValue
     }

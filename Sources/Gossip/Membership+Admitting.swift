@@ -2,7 +2,8 @@ import Model
 
 /// The seed's side: strangers get no answer, except to a request to join by stream.
 extension Membership {
-    /// Somebody whom nobody has admitted: only a request to join is heard, on a stream.
+    /// Somebody of whose admission nothing is known: only a request to join, or who shows its admission,
+    /// is heard, on a stream.
     mutating func receiveStranger(
         _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
     ) {
@@ -11,6 +12,9 @@ extension Membership {
         else {
             askForAdmission(of: envelope.sender, emit: emit)
             return emit(.dropped(reason: "unknown sender"))
+        }
+        guard !GossipMessage.isIntroduction(envelope.payload) else {
+            return receiveIntroduction(envelope, packet, emit: emit)
         }
         guard let request = joinRequest(in: packet.bytes, by: key) else {
             return emit(.dropped(reason: "unknown sender"))

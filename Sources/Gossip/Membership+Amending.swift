@@ -150,7 +150,9 @@ extension Membership {
         _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
     ) {
         guard packet.channel == .stream else { return emit(.dropped(reason: "evicted")) }
-        if GossipMessage.strangerKey(in: envelope.payload) != nil {
+        if GossipMessage.strangerKey(in: envelope.payload) != nil,
+            !GossipMessage.isIntroduction(envelope.payload)
+        {
             return receiveStranger(envelope, packet, emit: emit)
         }
         emit(.dropped(reason: "evicted"))

@@ -56,6 +56,11 @@ extension Membership {
     private mutating func ping(
         _ node: NodeID, number: UInt64, via channel: Channel, emit: (GossipEffect) -> Void
     ) {
+        // Who has never spoken to this node, or does so no more, may not know it: whoever let this
+        // one in may be gone, and the news with it.
+        if channel == .stream, lives[node]?.boot == nil || table.state(of: node) != .alive {
+            introduce(to: node, withAdmissions: true, emit: emit)
+        }
         transmit(
             .ping(number: number, view: fingerprint, piggyback(for: node)), to: node,
             via: channel, emit: emit)

@@ -99,49 +99,79 @@ extension Membership {
         introduce(to: envelope.sender, emit: emit)
     }
 
-    /// Tells a member under which key this node speaks by now, if that is not its first one.
+    /// Tells a member under which key this node speaks by now, if that is not its first one; and by
+    /// whom it was let in, when that one may not know.
     ///
     /// By stream, and whatever key answers: who does not know this node's key could read no datagram, and
     /// this one may not know the other's.
-    mutating func introduce(to asker: NodeID, emit: (GossipEffect) -> Void) {
+    mutating func introduce(
+        to asker: NodeID, withAdmissions: Bool = false, emit: (GossipEffect) -> Void
+    ) {
         guard asker != id, proving == nil, !isStopped, ring?.isEvicted(asker) == false,
-            let introduction = introduction(about: id), let address = table.address(of: asker),
+            let introduction = introduction(about: id, withAdmissions: withAdmissions),
+            let address = table.address(of: asker),
             let bytes = seal(introduction.encoded, to: asker, via: .stream)
         else { return }
         emit(.send(bytes, to: address, of: .none, via: .stream))
     }
 
-    /// What this node shows of the keys and the end of a node: the newest amendments that have room;
-    /// `nil` when there are none.
-    func introduction(about node: NodeID) -> GossipMessage? {
-        guard let certificates = ring?.certificates(about: node), !certificates.isEmpty else {
-            return nil
-        }
-        // A stranger's frames are small, and who has renewed its key may count as one.
+    /// What this node shows of the keys and the end of a node: the newest amendments that have room,
+    /// then the nearest admissions; `nil` when there is nothing to show.
+    func introduction(about node: NodeID, withAdmissions: Bool = false) -> GossipMessage? {
+        guard let ring else { return nil }
+        // A stranger's frames are small, and who introduces itself counts as one.
         var room = GossipMessage.introductionSizeBytesMax - Membership.introductionHeadSizeBytes
-        let newest = certificates.suffix(GossipMessage.certificatesMax).reversed().prefix {
-            room -= $0.encoded.count
-            return room >= 0
+        func newest(_ rumours: [Rumour], of most: Int) -> [Rumour] {
+            rumours.suffix(most).reversed().prefix { rumour in
+                room -= rumour.encoded.count
+                return room >= 0
+            }.reversed()
         }
-        return .introduction(key: key.publicKey, newest.reversed())
+        var credentials = newest(
+            ring.certificates(about: node).map(Rumour.amendment),
+            of: GossipMessage.credentialsMax)
+        if withAdmissions {
+            if let word = table[node]?.alive { room -= Rumour.alive(word).encoded.count }
+            room = min(room, GossipMessage.admissionsSizeBytesMax)
+            credentials += newest(
+                ring.chain(of: node).map(Rumour.admission),
+                of: GossipMessage.credentialsMax - credentials.count - 1)
+            if let word = table[node]?.alive { credentials.append(.alive(word)) }
+        }
+        return credentials.isEmpty ? nil : .introduction(key: key.publicKey, credentials)
     }
 
     /// The envelope around an introduction, its kind, its key, and the count.
     private static let introductionHeadSizeBytes =
         Envelope.overheadSizeBytes + PublicKey.sizeBytes + 16
 
-    /// A member shows why it has another key, or why the receiver is not heard: the amendments speak for
-    /// themselves, also when they are shown again, and before either has proven which life it lives.
+    /// A node shows who let it in, why it has another key, or why the receiver is not heard: admissions
+    /// and amendments speak for themselves, also when they are shown again, and before either node has
+    /// proven which life it lives.
     mutating func receiveIntroduction(
         _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
     ) {
         guard strangers.admits(at: now) else { return emit(.dropped(reason: "busy")) }
         guard let key = GossipMessage.strangerKey(in: envelope.payload),
             Envelope.isGenuine(packet.bytes, by: key, to: id, via: packet.channel, scheme: scheme),
-            case .introduction(_, let certificates)? = try? GossipMessage(
+            case .introduction(_, let credentials)? = try? GossipMessage(
                 decoding: envelope.payload)
         else { return emit(.dropped(reason: "bad signature")) }
-        hear(certificates.map(Rumour.amendment), from: nil, emit: emit)
+        guard credentials.allSatisfy({ $0.isCredential(of: envelope.sender) }) else {
+            return emit(.dropped(reason: "malformed"))
+        }
+        hear(credentials, from: nil, emit: emit)
         if ring?[envelope.sender] != key { emit(.dropped(reason: "unknown key")) }
+    }
+}
+
+extension Rumour {
+    /// Whether it belongs into the introduction of a node: none of them can be made up.
+    fileprivate func isCredential(of node: NodeID) -> Bool {
+        switch self {
+        case .admission, .amendment: true
+        case .alive(let word): word.subject == node
+        case .leave, .suspect: false
+        }
     }
 }

@@ -77,6 +77,67 @@ import Testing
         #expect(network.machines[0].membership?.members.count == 1)
     }
 
+    /// Found by a soak: the news of an admission was lost, and who had let that node in was gone.
+    @Test(arguments: [Duration.seconds(1), .seconds(120)])
+    func `a newcomer shows by itself who let it in, when nobody else is left to`(
+        silence: Duration
+    ) throws {
+        let network = VirtualNetwork(seed: 31, count: 4)
+        try network.found()
+        for number in 1...2 { try network.join(number, by: network.token()) }
+        network.run(for: .seconds(20))
+        // 0 and 3 hear each other, and so do 1 and 2.
+        network.isOpen = { from, to, _ in from + to == 3 }
+        try network.join(3, by: network.token())
+        network.run(for: silence)
+        #expect(network.machines[3].notes.joinedAt != nil)
+        #expect(network.state(of: 3, at: 1) == nil)
+        network.kill(0)
+        network.isOpen = { _, _, _ in true }
+        network.run(for: .seconds(300)) { network.allSee(1...3) }
+        #expect(network.allSee(1...3))
+    }
+
+    @Test func `a newcomer shows its nearest ancestors, and no more than have room`() throws {
+        let network = VirtualNetwork(seed: 32, count: 61)
+        try network.found()
+        for number in 1..<61 {
+            let inviter = number - 1
+            try network.join(number, by: network.token(from: inviter), seeds: [inviter])
+            network.run(for: .milliseconds(20))
+        }
+        let membership = try #require(network.machines[60].membership)
+        let all = try #require(membership.ring?.chain(of: membership.id))
+        #expect(all.count == 60)
+        guard
+            case .introduction(_, let shown) = membership.introduction(
+                about: membership.id, withAdmissions: true)
+        else { throw CodecError.malformed }
+        let admissions = shown.compactMap { rumour in
+            if case .admission(let admission) = rumour { admission } else { nil }
+        }
+        #expect(admissions.map(\.nodeKey.id) == all.suffix(admissions.count).map(\.nodeKey.id))
+        func size(_ count: Int) -> Int {
+            all.suffix(count).reduce(0) { $0 + Rumour.admission($1).encoded.count }
+        }
+        #expect(size(admissions.count) <= GossipMessage.admissionsSizeBytesMax)
+        #expect(size(admissions.count + 1) > GossipMessage.admissionsSizeBytesMax)
+        #expect(shown.count == admissions.count + 1)
+    }
+
+    @Test func `who introduces itself speaks of nobody else`() throws {
+        let network = VirtualNetwork(seed: 33, count: 3)
+        try network.form()
+        let rumour = network.accusation(of: 2, incarnation: 1, by: 1)
+        let introduction = GossipMessage.introduction(
+            key: network.machines[1].key.publicKey, [rumour])
+        let boot = try #require(network.machines[1].membership?.boot)
+        network.speak(as: 1, boot: boot, to: 0, introduction, via: .stream)
+        network.run(for: .milliseconds(50))
+        #expect(network.machines[0].notes.dropped["malformed"] == 1)
+        #expect(network.state(of: 2, at: 0) == .alive)
+    }
+
     @Test func `so many strangers are answered in a second, and not one more`() throws {
         let max = GossipConfiguration.strangersPerSecondMax
         let network = VirtualNetwork(seed: 10, count: 2)

@@ -61,7 +61,7 @@ enum Samples {
         .joinReply(
             key: key.publicKey, number: 2, Genesis(founder: key.publicKey, nonce: 1), rumours),
         .joinRefused(key: key.publicKey, number: 3, .expiredToken),
-        .passedOn([4, 5, 6][...]), .introduction(key: key.publicKey, certificates),
+        .passedOn([4, 5, 6][...]), .introduction(key: key.publicKey, rumours),
     ]
 }
 

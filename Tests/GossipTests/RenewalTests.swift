@@ -254,7 +254,11 @@ import Testing
             message.encoded.count + Envelope.overheadSizeBytes
                 <= GossipMessage.introductionSizeBytesMax)
         guard case .introduction(_, let shown) = message else { throw CodecError.malformed }
-        #expect(shown.map(\.amendment.mark.index) == [1_001, 1_002].suffix(shownCount))
+        let marks: [UInt64?] = shown.map { rumour in
+            guard case .amendment(let certificate) = rumour else { return nil }
+            return certificate.amendment.mark.index
+        }
+        #expect(marks == [1_001, 1_002].suffix(shownCount))
     }
 
     @Test(arguments: [0, 1])
