@@ -156,15 +156,33 @@ extension Membership {
             return receiveStranger(envelope, packet, emit: emit)
         }
         emit(.dropped(reason: "evicted"))
-        tellAbout(envelope.sender, emit: emit)
+        tellAbout(envelope.sender, at: ownAddress(in: envelope), emit: emit)
+    }
+
+    /// Where somebody who is shut out says that it listens, as it introduces itself: the copy of a disk may
+    /// be elsewhere than its node was.
+    private mutating func ownAddress(in envelope: Envelope) -> PeerAddress? {
+        guard let ring, GossipMessage.isIntroduction(envelope.payload), strangers.admits(at: now),
+            case .introduction(_, let credentials)? = try? GossipMessage(
+                decoding: envelope.payload)
+        else { return nil }
+        for case .alive(let word) in credentials where word.subject == envelope.sender {
+            let isGenuine = ring.verify(
+                word.signature, of: word.statement(in: ring.cluster), byFormer: word.subject)
+            return isGenuine ? word.address : nil
+        }
+        return nil
     }
 
     /// A node that has not heard of it goes on asking: it is told where it is known to be, and where
     /// a flood in its name would come to nothing.
     ///
     /// Whatever key it shows: amendments are no secret.
-    mutating func tellAbout(_ node: NodeID, emit: (GossipEffect) -> Void) {
-        guard let message = introduction(about: node), let address = table.address(of: node),
+    mutating func tellAbout(
+        _ node: NodeID, at said: PeerAddress? = nil, emit: (GossipEffect) -> Void
+    ) {
+        guard let message = introduction(about: node),
+            let address = said ?? table.address(of: node),
             lastWords.admits(at: now),
             let bytes = seal(message.encoded, to: node, via: .stream)
         else { return }

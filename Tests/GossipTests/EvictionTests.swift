@@ -183,6 +183,20 @@ import Testing
         #expect(network.machines[3].membership?.shutOut != nil)
     }
 
+    /// Found by a soak: it was told where its node had been, and went on elsewhere.
+    @Test func `a copy of its disk is told, wherever it runs`() throws {
+        let network = try network()
+        network.kill(3)
+        network.evict([3], by: 0, sparing: [4], toldTo: [0, 1])
+        network.run(for: .seconds(3))
+        network.machines[5].key = network.machines[3].key
+        network.machines[5].disk = network.machines[3].disk
+        try network.start(5)
+        network.run(for: .seconds(10)) { network.machines[5].notes.isShutOut }
+        #expect(network.machines[5].notes.isShutOut)
+        #expect(everybody(network, sees: .evicted, of: 3))
+    }
+
     @Test func `a newcomer knows it from its first view`() throws {
         let network = try network()
         network.evict([3], by: 0, sparing: [4], toldTo: [0, 1])

@@ -51,6 +51,14 @@ import Testing
         #expect(report.violation == nil)
     }
 
+    /// Found by a soak: a newcomer that nobody knew but its inviter, which was gone; and a copy of an
+    /// evicted node's disk, that nobody told since it was elsewhere.
+    @Test(arguments: [1_003_126, 1_002_343] as [UInt64])
+    func `newcomers and copies show where they are, and hear what they need`(seed: UInt64) {
+        let report = World.run(Scenario(seed: seed, nodeCount: 5, taskCount: 200))
+        #expect(report.violation == nil)
+    }
+
     /// What a soak played when there were no evictions yet: another kind of fault changes all draws.
     private static func found(_ seed: UInt64) -> Scenario {
         var scenario = Scenario(seed: seed, nodeCount: 5, taskCount: 200)

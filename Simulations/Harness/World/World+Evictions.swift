@@ -49,8 +49,13 @@ extension World {
         machine.isShutOut && !machine.isBound(id)
     }
 
-    /// A person stops the machine of a node that was shut out, and lets it join as another one.
+    /// A person stops the machine of a node that was shut out, and lets it join as another one; a copy
+    /// of one is ended.
     func replace(_ machine: Machine) {
+        if machine === impostor {
+            if isCopyAround, evicted.contains(machine.key.id) { end(machine) }
+            return
+        }
         guard machine.isShutOut, !absentees.contains(machine.index) else { return }
         reboot(machine)
         machine.life += 1

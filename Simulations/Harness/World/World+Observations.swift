@@ -1,4 +1,5 @@
 import Cluster
+import Gossip
 import Model
 import Raft
 
@@ -33,6 +34,11 @@ extension World {
             }
         case .memberChanged(let node, .evicted):
             shutOut(node)
+            if machine === impostor, node == machine.key.id {
+                // A person reads why it does nothing any more.
+                queue.insert(
+                    .relief(.replace(machine.index)), at: now + span(.seconds(1), .seconds(10)))
+            }
         case .memberChanged, .dropped, .leaseExtended, .votersChanged, .notice:
             break
         }
