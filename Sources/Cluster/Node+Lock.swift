@@ -188,19 +188,27 @@ extension LockMember {
     /// The label by which an operator says what fails together.
     private static let zoneLabel = "zone="
 
-    /// What the choice of voters needs to know of a member, its zone from its label.
+    /// What the choice of voters needs to know of a member.
     package init(_ member: MemberInfo) {
+        self.init(
+            member.id, member.state, since: member.stateSince, labels: member.metadata.labels)
+    }
+
+    /// What the choice of voters needs to know of a member, its zone from its label.
+    init(
+        _ member: NodeID, _ state: MembershipState, since: Instant, labels: [String]
+    ) {
         let state: LockMember.State =
-            switch member.state {
+            switch state {
             case .alive: .alive
             case .suspect: .suspect
             case .dead: .dead
             // Who is shut out is as good as gone.
             case .left, .evicted: .left
             }
-        let zone = member.metadata.labels.first { $0.hasPrefix(LockMember.zoneLabel) }
+        let zone = labels.first { $0.hasPrefix(LockMember.zoneLabel) }
         self.init(
-            id: member.id, state: state, since: member.stateSince,
+            id: member, state: state, since: since,
             zone: zone.map { String($0.dropFirst(LockMember.zoneLabel.count)) })
     }
 }

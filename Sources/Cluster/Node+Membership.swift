@@ -118,13 +118,23 @@ extension Node {
     /// Tells table and lock who is there.
     mutating func shareMembers(at now: Instant, emit: (NodeEffect) -> Void) {
         sharedRevision = membership.revision
-        let members = membership.members
-        let peers = members.filter { $0.id != id && $0.state.isInReach }.map(\.id)
-        ring = CandidateRing(of: id, among: peers)
-        table(.peers(peers), at: now, emit: emit)
-        lock(.members(members.map(LockMember.init)), at: now, emit: emit)
+        var peers: [NodeID] = []
+        var members: [LockMember] = []
+        peers.reserveCapacity(membership.memberCount)
+        members.reserveCapacity(membership.memberCount)
+        membership.forEachMember { member, state, since, labels in
+            if member != id, state.isInReach { peers.append(member) }
+            members.append(LockMember(member, state, since: since, labels: labels))
+        }
+        let isReachChanged = peers != sharedPeers
+        if isReachChanged {
+            sharedPeers = peers
+            ring = CandidateRing(of: id, among: peers)
+            table(.peers(peers), at: now, emit: emit)
+        }
+        lock(.members(members), at: now, emit: emit)
         lock(.amendmentsKnown(membership.amendmentsFingerprint), at: now, emit: emit)
-        images(.peers(peers), at: now, emit: emit)
+        if isReachChanged { images(.peers(peers), at: now, emit: emit) }
     }
 
     private mutating func joined(at now: Instant, emit: (NodeEffect) -> Void) {

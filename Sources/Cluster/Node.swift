@@ -63,6 +63,8 @@ package struct Node: Sendable {
     var nextSteal: Instant?
     /// The revision of the members that table and lock were told of last.
     var sharedRevision: UInt64 = 0
+    /// Who was in reach then; nobody has been told yet while it is `nil`.
+    var sharedPeers: [NodeID]?
     var isStealPassNeeded = false
     var pressure: MachinePressure?
 

@@ -27,6 +27,11 @@ struct MemberTable: Sendable {
     /// All members, in order of their IDs.
     var all: [Member] { members.values.map(\.value) }
 
+    /// Goes through all members, in order of their IDs, without copying any.
+    func forEach(_ body: (borrowing Member) -> Void) {
+        members.forEach { body($0.value) }
+    }
+
     /// Those in such a state, in order of their IDs.
     func nodes(where isWanted: (MembershipState) -> Bool) -> [NodeID] {
         members.values.compactMap { isWanted($0.value.state) ? $0.value.id : nil }

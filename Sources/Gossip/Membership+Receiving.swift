@@ -21,16 +21,17 @@ extension Membership {
 
     /// Looks into a packet whose sender may send as many as it does.
     mutating func open(_ packet: PeerLife.Held, emit: (GossipEffect) -> Void) {
-        guard let ring else {
+        // The ring is not held meanwhile: what changes it would have to copy it.
+        guard let cluster = ring?.cluster else {
             return receiveAsJoiner(packet.bytes, via: packet.channel, emit: emit)
         }
-        guard let envelope = Envelope.open(packet.bytes, cluster: ring.cluster) else {
+        guard let envelope = Envelope.open(packet.bytes, cluster: cluster) else {
             return receiveForeign(packet.bytes, via: packet.channel, emit: emit)
         }
-        guard !ring.isEvicted(envelope.sender) else {
+        guard ring?.isEvicted(envelope.sender) == false else {
             return receiveEvicted(envelope, packet, emit: emit)
         }
-        guard let sender = ring[envelope.sender] else {
+        guard let sender = ring?[envelope.sender] else {
             return receiveStranger(envelope, packet, emit: emit)
         }
         if packet.channel == .stream, GossipMessage.isIntroduction(envelope.payload) {
@@ -49,7 +50,7 @@ extension Membership {
             if packet.channel == .stream, GossipMessage.strangerKey(in: envelope.payload) != nil {
                 receiveStranger(envelope, packet, emit: emit)
             } else {
-                receiveUnderOtherKey(envelope, packet, in: ring, emit: emit)
+                receiveUnderOtherKey(envelope, packet, emit: emit)
             }
             return
         }

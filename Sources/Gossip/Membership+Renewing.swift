@@ -70,13 +70,14 @@ extension Membership {
     /// A packet in a member's name that its key has not signed: forged, or under a key that was
     /// retired, or under one of which this node has not heard.
     mutating func receiveUnderOtherKey(
-        _ envelope: Envelope, _ packet: PeerLife.Held, in ring: KeyRing,
-        emit: (GossipEffect) -> Void
+        _ envelope: Envelope, _ packet: PeerLife.Held, emit: (GossipEffect) -> Void
     ) {
         let node = envelope.sender
-        let isRetired = ring.isRetiredKey(of: node) { key in
-            Envelope.isGenuine(packet.bytes, by: key, to: id, via: packet.channel, scheme: scheme)
-        }
+        let isRetired =
+            ring?.isRetiredKey(of: node) { key in
+                Envelope.isGenuine(
+                    packet.bytes, by: key, to: id, via: packet.channel, scheme: scheme)
+            } ?? false
         emit(.dropped(reason: isRetired ? "retired key" : "bad signature"))
         guard node != id else { return }
         guard isRetired else { return askForAdmission(of: node, emit: emit) }

@@ -169,6 +169,14 @@ package struct Membership: Sendable {
     /// All members, this node included, in order of their IDs.
     package var members: [MemberInfo] { table.all.map(\.info) }
 
+    /// Goes through all members, this node included, in order of their IDs: who it is, how it looks, since
+    /// when on this node's clock, and its labels.
+    package func forEachMember(
+        _ body: (NodeID, MembershipState, Instant, [String]) -> Void
+    ) {
+        table.forEach { body($0.id, $0.state, $0.stateSince, $0.metadata.labels) }
+    }
+
     /// How many members there are, this node included, whatever their state.
     package var memberCount: Int { table.count }
 

@@ -40,6 +40,11 @@ struct NodeMap<Value: Sendable>: Sendable {
     /// All values, in order of their nodes.
     var values: [Value] { shards.flatMap { $0.map(\.value) } }
 
+    /// Goes through all values, in order of their nodes, without copying any.
+    func forEach(_ body: (borrowing Value) -> Void) {
+        for shard in shards { for index in shard.indices { body(shard[index].value) } }
+    }
+
     /// The node before which so many others come; 0 ..< `count`.
     func node(at rank: Int) -> NodeID {
         var left = rank
