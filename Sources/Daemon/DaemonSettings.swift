@@ -73,7 +73,8 @@ struct DaemonSettings {
             throw StartFailure("--profile \(profileName): write lan, wan or local")
         }
         self.profile = profile
-        policy = try DaemonSettings.policy(last("steal-policy"))
+        policy = try DaemonSettings.policy(
+            last("steal-policy") ?? StealPolicy.all[0].name, for: profile)
         volumesAllowed = values["allow-volume"] ?? []
         for directory in volumesAllowed where !directory.hasPrefix("/") {
             throw StartFailure("--allow-volume \(directory): write an absolute path")
@@ -200,9 +201,10 @@ struct DaemonSettings {
         return .seconds(seconds)
     }
 
-    private static func policy(_ wanted: String?) throws -> StealPolicy {
-        guard let wanted else { return .proportional() }
-        guard let policy = StealPolicy.named(wanted) else {
+    private static func policy(
+        _ wanted: String, for profile: TimingProfile
+    ) throws -> StealPolicy {
+        guard let policy = StealPolicy.named(wanted, for: profile) else {
             let names = StealPolicy.all.map(\.name).joined(separator: ", ")
             throw StartFailure("--steal-policy \(wanted): write one of \(names)")
         }

@@ -30,9 +30,11 @@ import Testing
         #expect(StealPolicy.all.allSatisfy { !$0.summary.isEmpty })
     }
 
-    @Test(arguments: names)
-    func `a wait is never negative, and of the first rank within its bound`(name: String) throws {
-        let policy = try #require(StealPolicy.named(name))
+    @Test(arguments: names, TimingProfile.allCases)
+    func `a wait is never negative, and of the first rank within its bound`(
+        name: String, profile: TimingProfile
+    ) throws {
+        let policy = try #require(StealPolicy.named(name, for: profile))
         var generator = SeededGenerator(seed: 2)
         for load in StealPolicyTests.loads + [-1, 3] {
             for tasks in [0, 1, 40, 1_000_000] {
@@ -46,6 +48,13 @@ import Testing
             }
         }
         #expect(policy.rule.longestWait <= .seconds(1))
+    }
+
+    @Test func `candidates stand farther apart in wide networks`() throws {
+        let near = try #require(StealPolicy.named("proportional", for: .lan))
+        let wide = try #require(StealPolicy.named("proportional", for: .wan))
+        #expect(wait(wide, load: 0.5, rank: 1) >= wait(near, load: 0.5, rank: 1) * 4)
+        #expect(wait(wide, load: 0, tasks: 0) == .zero)
     }
 
     @Test(arguments: names)

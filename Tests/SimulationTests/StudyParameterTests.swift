@@ -84,16 +84,16 @@ import Testing
     }
 
     @Test func `a policy takes arguments, and tells those that are not the usual ones`() throws {
-        let text = "capped(slope=80ms, jitter=2ms, share=0.25)"
+        let text = "capped(slope=70ms, jitter=2ms, share=0.25)"
         let contender = try Contender(text: text)
-        #expect(contender.text == "capped(share=0.25,slope=80ms)")
+        #expect(contender.text == "capped(share=0.25,slope=70ms)")
         guard case .policy(let policy) = contender.kind,
             let rule = policy.rule as? ProportionalWait
         else {
             Issue.record("it is no policy with a wait in proportion")
             return
         }
-        #expect(rule.tuning.slope == .milliseconds(80))
+        #expect(rule.tuning.slope == .milliseconds(70))
         #expect(rule.shape == .capped(at: 0.25))
     }
 

@@ -1,4 +1,3 @@
-import Glibc
 package import Model
 
 /// The disk of one machine: what was synced survives everything else.
@@ -7,7 +6,7 @@ package import Model
 /// leaves a prefix of what was not yet synced: writes are performed in order, each whole or not at
 /// all.
 package struct VirtualDisk: Sendable {
-    private var spaces: [DurableSpace: [[UInt8]: [UInt8]]] = [:]
+    private var spaces: [DurableSpace: Rows] = [:]
     private var queue: WriteQueue
     private var syncing: [WriteQueue.Write] = []
     /// Whether there is no room: writes fail until there is.
@@ -97,10 +96,7 @@ package struct VirtualDisk: Sendable {
     /// What a daemon finds when it starts.
     package var image: DurableImage {
         var image = DurableImage()
-        for (space, rows) in spaces {
-            image[space] = rows.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-                .map { DurableImage.Row(key: $0.key, value: $0.value) }
-        }
+        for (space, rows) in spaces { image[space] = rows.inOrder }
         return image
     }
 
@@ -108,22 +104,58 @@ package struct VirtualDisk: Sendable {
         for write in writes {
             switch write {
             case .put(let space, let key, let value):
-                spaces[space, default: [:]][key] = value
-            case .delete(let space, let key):
-                spaces[space]?[key] = nil
-            case .deleteRange(let space, let from, let to):
-                let doomed = (spaces[space] ?? [:]).keys.filter { key in
-                    !VirtualDisk.precedes(key, from)
-                        && (to.map { VirtualDisk.precedes(key, $0) } ?? true)
-                }
-                for key in doomed { spaces[space]?[key] = nil }
+                spaces[space, default: Rows()][key] = value
+            case .delete(let space, let key): spaces[space]?[key] = nil
+            case .deleteRange(let space, let from, let to): spaces[space]?.delete(from, to)
+            }
+        }
+    }
+}
+
+/// The rows of a space; ranges of them are found without looking at all.
+private struct Rows: Sendable {
+    private var values: [[UInt8]: [UInt8]] = [:]
+    /// The keys in order.
+    private var keys: [[UInt8]] = []
+
+    subscript(key: [UInt8]) -> [UInt8]? {
+        get { values[key] }
+        set {
+            if let newValue {
+                guard values.updateValue(newValue, forKey: key) == nil else { return }
+                keys.insert(key, at: place(of: key))
+            } else if values.removeValue(forKey: key) != nil {
+                keys.remove(at: place(of: key))
             }
         }
     }
 
-    /// The order of bytes, as a database has it.
-    private static func precedes(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        let order = memcmp(left, right, min(left.count, right.count))
-        return order == 0 ? left.count < right.count : order < 0
+    var inOrder: [DurableImage.Row] {
+        keys.compactMap { key in
+            values[key].map { DurableImage.Row(key: key, value: $0) }
+        }
+    }
+
+    /// Drops the keys from the first up to the second, or to the end.
+    mutating func delete(_ from: [UInt8], _ to: [UInt8]?) {
+        let first = place(of: from)
+        let end = max(first, to.map(place) ?? keys.count)
+        for key in keys[first..<end] { values[key] = nil }
+        keys.removeSubrange(first..<end)
+    }
+
+    /// How many keys come before this one.
+    private func place(of key: [UInt8]) -> Int {
+        var low = 0
+        var high = keys.count
+        while low < high {
+            let middle = (low + high) / 2
+            if keys[middle].lexicographicallyPrecedes(key) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low
     }
 }

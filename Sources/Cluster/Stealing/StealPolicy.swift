@@ -64,14 +64,20 @@ package struct StealPolicy: Sendable {
     }
 
     /// The policies that command lines know, with their usual numbers; the default comes first.
-    package static let all: [StealPolicy] = [
-        .proportional(), .quadratic(), .capped(), .dChoices(), .none, .random(), .memoryless(),
-        .binPacking(), .spread(),
-    ]
+    package static let all = all(.standard)
 
-    /// The policy of this name, with its usual numbers.
-    package static func named(_ name: some StringProtocol) -> StealPolicy? {
-        all.first { $0.name == name }
+    private static func all(_ tuning: StealTuning) -> [StealPolicy] {
+        [
+            .proportional(tuning), .quadratic(tuning), .capped(tuning), .dChoices(tuning), .none,
+            .random(), .memoryless(), .binPacking(tuning), .spread(tuning),
+        ]
+    }
+
+    /// The policy of this name, with its usual numbers for such a network.
+    package static func named(
+        _ name: some StringProtocol, for profile: TimingProfile = .lan
+    ) -> StealPolicy? {
+        all(StealTuning.usual(for: profile)).first { $0.name == name }
     }
 
     /// The wait from the moment when the task became stealable; never negative.

@@ -19,8 +19,23 @@ package struct StealTuning: Hashable, Sendable {
     /// Suits claims that take a few milliseconds: an idle node of a small cluster asks after
     /// about 2 ms; with n contenders, one rank's worth of them ask (DESIGN §6).
     package static let standard = StealTuning(
-        slope: .milliseconds(40), jitter: .milliseconds(2), candidates: 4,
-        rankDelay: .milliseconds(30))
+        slope: .milliseconds(80), jitter: .milliseconds(2), candidates: 4,
+        rankDelay: .milliseconds(20))
+
+    /// Suits claims that take some 20 ms: sites that are a few milliseconds apart.
+    ///
+    /// Where they are farther apart, several candidates ask, and the lock decides as ever.
+    package static let wide = StealTuning(
+        slope: .milliseconds(320), jitter: .milliseconds(8), candidates: 4,
+        rankDelay: .milliseconds(160))
+
+    /// The numbers for such a network; all nodes of a cluster should have the same.
+    static func usual(for profile: TimingProfile) -> StealTuning {
+        switch profile {
+        case .lan, .local: .standard
+        case .wan: .wide
+        }
+    }
 
     /// Makes a tuning.
     package init(slope: Duration, jitter: Duration, candidates: UInt32, rankDelay: Duration) {
