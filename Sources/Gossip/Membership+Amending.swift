@@ -61,6 +61,15 @@ extension Membership {
         }
     }
 
+    /// What this node shows of the keys and the end of a node.
+    ///
+    /// A voter signs it itself: who was away may not know the voter that all others have heard of it
+    /// from.
+    func certificates(about node: NodeID) -> [AmendmentCertificate] {
+        let known = ring?.certificates(about: node) ?? []
+        return voters.contains(id) ? known.map { certificate(of: $0.amendment) ?? $0 } : known
+    }
+
     private func certificate(of amendment: Amendment) -> AmendmentCertificate? {
         guard let ring else { return nil }
         var certificate = AmendmentCertificate(amendment: amendment, signer: id)

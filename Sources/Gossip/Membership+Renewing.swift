@@ -129,7 +129,7 @@ extension Membership {
             }.reversed()
         }
         var credentials = newest(
-            ring.certificates(about: node).map(Rumour.amendment),
+            certificates(about: node).map(Rumour.amendment),
             of: GossipMessage.credentialsMax)
         if withAdmissions {
             if let word = table[node]?.alive { room -= Rumour.alive(word).encoded.count }

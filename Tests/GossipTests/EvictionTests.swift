@@ -183,6 +183,19 @@ import Testing
         #expect(network.machines[3].membership?.shutOut != nil)
     }
 
+    /// Found by a soak: all others had heard of it from a voter that it did not know.
+    @Test func `who missed a change of voters, too, is told by a voter that it knows`() throws {
+        let network = try network()
+        network.kill(3)
+        network.tellVoters([1, 2])
+        network.evict([3], by: 2, sparing: [4], toldTo: [2])
+        network.run(for: .seconds(5))
+        #expect(everybody(network, sees: .evicted, of: 3))
+        try network.start(3)
+        network.run(for: .seconds(60)) { network.machines[3].notes.isShutOut }
+        #expect(network.machines[3].notes.isShutOut)
+    }
+
     /// Found by a soak: it was told where its node had been, and went on elsewhere.
     @Test func `a copy of its disk is told, wherever it runs`() throws {
         let network = try network()

@@ -52,8 +52,8 @@ import Testing
     }
 
     /// Found by a soak: a newcomer that nobody knew but its inviter, which was gone; and a copy of an
-    /// evicted node's disk, that nobody told since it was elsewhere.
-    @Test(arguments: [1_003_126, 1_002_343] as [UInt64])
+    /// evicted node's disk, that nobody told since it was elsewhere, or by no voter that it knew.
+    @Test(arguments: [1_003_126, 1_002_343, 1_006_836] as [UInt64])
     func `newcomers and copies show where they are, and hear what they need`(seed: UInt64) {
         let report = World.run(Scenario(seed: seed, nodeCount: 5, taskCount: 200))
         #expect(report.violation == nil)
