@@ -63,11 +63,15 @@ extension Membership {
 
     /// What this node shows of the keys and the end of a node.
     ///
-    /// A voter signs it itself: who was away may not know the voter that all others have heard of it
-    /// from.
+    /// A voter signs what is about others itself, under the key that all know: who was away may not know
+    /// the voter that everybody has heard of it from.
     func certificates(about node: NodeID) -> [AmendmentCertificate] {
-        let known = ring?.certificates(about: node) ?? []
-        return voters.contains(id) ? known.map { certificate(of: $0.amendment) ?? $0 } : known
+        guard let ring else { return [] }
+        let known = ring.certificates(about: node)
+        guard node != id, voters.contains(id), ring.certificates(about: id).isEmpty else {
+            return known
+        }
+        return known.map { certificate(of: $0.amendment) ?? $0 }
     }
 
     private func certificate(of amendment: Amendment) -> AmendmentCertificate? {
