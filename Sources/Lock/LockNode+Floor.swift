@@ -43,7 +43,8 @@ extension LockNode {
         guard let until = quietUntil, until <= now else { return }
         quietUntil = nil
         floorAsked = []
-        if isBehind { emit(.logBehind) }
+        // Who does not vote has no log.
+        if isBehind, engine.members.isVoter(id) { emit(.logBehind) }
     }
 
     /// A voter that has just started asks whoever is there.

@@ -285,6 +285,38 @@ import Testing
         #expect(bench.record.behind.isEmpty)
     }
 
+    @Test func `who does not vote has no log, and does not say that it lacks entries`() {
+        let bench = LockBench(seed: 7)
+        bench.found(5)
+        bench.acquire(5, [1])
+        bench.run(for: .seconds(1))
+        #expect(bench.machines[5]?.node?.voters.count == 3)
+        bench.crash(5, survivors: .max)
+        bench.start(5)
+        bench.run(for: .seconds(2))
+        #expect(bench.machines[5]?.node?.isBehind == true)
+        #expect(bench.record.behind.isEmpty)
+    }
+
+    @Test func `a voter whose disk is an old copy says so`() {
+        let bench = LockBench(seed: 8)
+        bench.found(3)
+        let old = leader(of: bench)
+        let copied = [1, 2, 3].first { $0 != old } ?? 0
+        let copy = bench.machines[copied]?.disk
+        for task in 1...8 { bench.acquire(old, [task]) }
+        bench.run(for: .seconds(1))
+        bench.crash(copied)
+        bench.machines[copied]?.disk = copy ?? Machine.Disk()
+        // It hears how far the log is, and gets none of it.
+        bench.filter = { wire, message in
+            if case .raft = message, wire.to == copied { return nil }
+            return message
+        }
+        bench.start(copied)
+        #expect(bench.run(atMost: .seconds(4)) { bench.record.behind.contains(copied) })
+    }
+
     @Test func `a voter that is behind and was replaced finds the new leader`() throws {
         let bench = LockBench(seed: 6)
         bench.found(5)
