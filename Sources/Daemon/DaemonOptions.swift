@@ -32,7 +32,11 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "Cores for tasks (default: all).") var cpus: String?
     @Option(help: "Memory for tasks, such as 8G (default: four fifths).") var memory: String?
     @Option(help: "A label KEY=VALUE; may be repeated.") var label: [String] = []
-    @Option(help: "How patient nodes are with each other: lan (default), wan or local.")
+    @Option(
+        help: """
+            How patient nodes are with each other, and how far apart those stand that could take a \
+            task: lan (default), wan or local; the same for all.
+            """)
     var profile: String?
     @Option(
         help: """

@@ -91,13 +91,14 @@ enum GossipMessage: Sendable {
 
     /// The most rumours in one message.
     static let rumoursMax = 4 * KeyRing.membersMax
-    /// The most amendments and admissions with which a member introduces itself.
+    /// The most rumours in an introduction.
     static let credentialsMax = 1_024
     /// How many bytes an introduction may take, or what a node is told of itself; the largest
     /// amendment fits.
     static let introductionSizeBytesMax = 80 << 10
-    /// How many bytes of it may be admissions: those of some forty ancestors.
-    static let admissionsSizeBytesMax = 16 << 10
+    /// The most admissions among them, of some 340 bytes each: a node's own, and those of its nearest
+    /// ancestors.
+    static let admissionsShownMax = 48
     /// The largest ack that is sent on, in bytes; it fits a datagram with the message around it.
     static let forwardedSizeBytesMax = 512
     /// The largest request to join that is passed on, in bytes: its signatures, keys and numbers,

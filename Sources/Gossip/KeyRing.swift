@@ -92,13 +92,13 @@ struct KeyRing: Sendable {
         uses[admission.value.invitation.tokenKey, default: 0] += 1
     }
 
-    /// Takes in admissions in whatever order; those whose chain is incomplete are left out.
+    /// Takes in admissions in whatever order, up to the first forged one; those whose chain is incomplete
+    /// are left out.
     ///
     /// - Returns: Those that were added, ancestors first, and whether one of the list was forged.
     mutating func add(contentsOf list: [Admission]) -> (added: [Admission], isForged: Bool) {
         var rest = list
         var added: [Admission] = []
-        var isForged = false
         while true {
             var orphans: [Admission] = []
             let before = added.count
@@ -106,13 +106,13 @@ struct KeyRing: Sendable {
                 switch add(admission) {
                 case .added: added.append(admission)
                 case .orphan: orphans.append(admission)
-                case .forged: isForged = true
+                case .forged: return (added, true)
                 case .known, .void, .full: break
                 }
             }
             // Only orphans are looked at again, and only as long as there are new parents: no
             // signature is verified twice.
-            guard added.count > before, !orphans.isEmpty else { return (added, isForged) }
+            guard added.count > before, !orphans.isEmpty else { return (added, false) }
             rest = orphans
         }
     }

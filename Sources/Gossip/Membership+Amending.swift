@@ -169,13 +169,13 @@ extension Membership {
             return receiveStranger(envelope, packet, emit: emit)
         }
         emit(.dropped(reason: "evicted"))
-        tellAbout(envelope.sender, at: ownAddress(in: envelope), emit: emit)
+        tellAbout(envelope.sender, as: envelope, emit: emit)
     }
 
     /// Where somebody who is shut out says that it listens, as it introduces itself: the copy of a disk may
     /// be elsewhere than its node was.
-    private mutating func ownAddress(in envelope: Envelope) -> PeerAddress? {
-        guard let ring, GossipMessage.isIntroduction(envelope.payload), strangers.admits(at: now),
+    private func ownAddress(in envelope: Envelope) -> PeerAddress? {
+        guard let ring, GossipMessage.isIntroduction(envelope.payload),
             case .introduction(_, let credentials)? = try? GossipMessage(
                 decoding: envelope.payload)
         else { return nil }
@@ -192,11 +192,11 @@ extension Membership {
     ///
     /// Whatever key it shows: amendments are no secret.
     mutating func tellAbout(
-        _ node: NodeID, at said: PeerAddress? = nil, emit: (GossipEffect) -> Void
+        _ node: NodeID, as envelope: Envelope? = nil, emit: (GossipEffect) -> Void
     ) {
-        guard let message = introduction(about: node),
-            let address = said ?? table.address(of: node),
-            lastWords.admits(at: now),
+        guard lastWords.admits(at: now),
+            let address = envelope.flatMap(ownAddress) ?? table.address(of: node),
+            let message = introduction(about: node),
             let bytes = seal(message.encoded, to: node, via: .stream)
         else { return }
         emit(.send(bytes, to: address, of: .none, via: .stream))

@@ -116,28 +116,30 @@ extension Membership {
         emit(.send(bytes, to: address, of: .none, via: .stream))
     }
 
-    /// What this node shows of the keys and the end of a node: the newest amendments that have room,
-    /// then the nearest admissions; `nil` when there is nothing to show.
+    /// What this node shows of the keys and the end of a node: the newest amendments that have room, then
+    /// the nearest admissions and its own word; `nil` when there is nothing to show.
     func introduction(about node: NodeID, withAdmissions: Bool = false) -> GossipMessage? {
         guard let ring else { return nil }
         // A stranger's frames are small, and who introduces itself counts as one.
         var room = GossipMessage.introductionSizeBytesMax - Membership.introductionHeadSizeBytes
-        func newest(_ rumours: [Rumour], of most: Int) -> [Rumour] {
-            rumours.suffix(most).reversed().prefix { rumour in
-                room -= rumour.encoded.count
-                return room >= 0
-            }.reversed()
+        var credentials: [Rumour] = []
+        func add(_ rumours: [Rumour], last most: Int) {
+            let fitting = rumours.suffix(most).reversed().prefix { rumour in
+                let sizeBytes = rumour.encoded.count
+                guard sizeBytes <= room else { return false }
+                room -= sizeBytes
+                return true
+            }
+            credentials += fitting.reversed()
         }
-        var credentials = newest(
+        add(
             certificates(about: node).map(Rumour.amendment),
-            of: GossipMessage.credentialsMax)
+            last: GossipMessage.credentialsMax - GossipMessage.admissionsShownMax - 1)
         if withAdmissions {
-            if let word = table[node]?.alive { room -= Rumour.alive(word).encoded.count }
-            room = min(room, GossipMessage.admissionsSizeBytesMax)
-            credentials += newest(
+            add(
                 ring.chain(of: node).map(Rumour.admission),
-                of: GossipMessage.credentialsMax - credentials.count - 1)
-            if let word = table[node]?.alive { credentials.append(.alive(word)) }
+                last: GossipMessage.admissionsShownMax)
+            if let word = table[node]?.alive { add([.alive(word)], last: 1) }
         }
         return credentials.isEmpty ? nil : .introduction(key: key.publicKey, credentials)
     }
@@ -158,15 +160,19 @@ extension Membership {
             case .introduction(_, let credentials)? = try? GossipMessage(
                 decoding: envelope.payload)
         else { return emit(.dropped(reason: "bad signature")) }
-        guard credentials.allSatisfy({ $0.isCredential(of: envelope.sender) }) else {
-            return emit(.dropped(reason: "malformed"))
-        }
+        guard credentials.allSatisfy({ $0.isCredential(of: envelope.sender) }),
+            credentials.count(where: \.isAdmission) <= GossipMessage.admissionsShownMax
+        else { return emit(.dropped(reason: "malformed")) }
         hear(credentials, from: nil, emit: emit)
         if ring?[envelope.sender] != key { emit(.dropped(reason: "unknown key")) }
     }
 }
 
 extension Rumour {
+    fileprivate var isAdmission: Bool {
+        if case .admission = self { true } else { false }
+    }
+
     /// Whether it belongs into the introduction of a node: none of them can be made up.
     fileprivate func isCredential(of node: NodeID) -> Bool {
         switch self {

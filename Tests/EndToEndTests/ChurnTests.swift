@@ -38,6 +38,43 @@ struct ChurnTests {
         }
     }
 
+    /// Nobody but the inviter has ever heard of the admission.
+    @Test func `a newcomer works with those who were away, though its inviter is gone`()
+        async throws
+    {
+        try await TestCluster.run(of: 3) { cluster in
+            try await eventually("three vote") {
+                try await cluster.members(seenBy: cluster.nodes[0]).count { $0.voter } == 3
+            }
+            let inviter = cluster.nodes[0]
+            let others = cluster.nodes.dropFirst()
+            for node in others { await node.kill() }
+            let token = try await Program.run(
+                "daemon", ["token", "--data-dir", inviter.dataDirectory.path])
+            let newcomer = TestNode(
+                name: "newcomer", address: LoopbackAddresses.draw(1)[0],
+                dataDirectory: cluster.folder.appendingPathComponent("newcomer"), options: [],
+                entrance: [])
+            try await newcomer.start([
+                "join", inviter.address, "--token",
+                token.output.trimmingCharacters(in: .whitespacesAndNewlines),
+            ])
+            await inviter.kill()
+            for node in others { try await node.start(["start"]) }
+            for node in others {
+                try await eventually("\(node.name) knows the newcomer") {
+                    try await cluster.members(seenBy: node).contains {
+                        $0.name == newcomer.name && $0.state == "alive"
+                    }
+                }
+            }
+            let reply = try await newcomer.client("run", "echo", "hello")
+            #expect(reply.code == 0 && reply.output == "hello\n", "\(reply.errors)")
+            await newcomer.stop()
+            try await newcomer.purge()
+        }
+    }
+
     private func submit(to node: TestNode, volume: String) async throws -> [String] {
         var ids: [String] = []
         for _ in 0..<ChurnTests.taskCount {

@@ -117,12 +117,49 @@ import Testing
             if case .admission(let admission) = rumour { admission } else { nil }
         }
         #expect(admissions.map(\.nodeKey.id) == all.suffix(admissions.count).map(\.nodeKey.id))
-        func size(_ count: Int) -> Int {
-            all.suffix(count).reduce(0) { $0 + Rumour.admission($1).encoded.count }
-        }
-        #expect(size(admissions.count) <= GossipMessage.admissionsSizeBytesMax)
-        #expect(size(admissions.count + 1) > GossipMessage.admissionsSizeBytesMax)
+        #expect(admissions.count == GossipMessage.admissionsShownMax)
         #expect(shown.count == admissions.count + 1)
+    }
+
+    @Test func `so many admissions are read in an introduction, and not one more`() throws {
+        let network = VirtualNetwork(seed: 34, count: 3)
+        try network.form()
+        let boot = try #require(network.machines[1].membership?.boot)
+        let admission = try #require(network.machines[1].membership?.ring?.admissions.first)
+        for excess in 0...1 {
+            let shown = [Rumour](
+                repeating: .admission(admission),
+                count: GossipMessage.admissionsShownMax + excess)
+            network.speak(
+                as: 1, boot: boot, to: 0,
+                .introduction(key: network.machines[1].key.publicKey, shown), via: .stream)
+            #expect(network.machines[0].notes.dropped["malformed"] ?? 0 == excess)
+        }
+    }
+
+    @Test func `an introduction costs a signature or two beyond those that are true`() throws {
+        let scheme = CountingSignatures()
+        let network = VirtualNetwork(seed: 35, count: 3, scheme: scheme)
+        try network.form()
+        let genuine = try #require(network.machines[1].membership?.ring?.admissions.first)
+        let stranger = NodeKey(seed: [UInt8](repeating: 8, count: 32), scheme: scheme)
+        let forged = (0..<GossipMessage.admissionsShownMax).map { number in
+            var admission = genuine
+            admission.nodeKey =
+                NodeKey(
+                    seed: [UInt8](repeating: UInt8(100 + number), count: 32), scheme: scheme
+                ).publicKey
+            return Rumour.admission(admission)
+        }
+        let payload = GossipMessage.introduction(key: stranger.publicKey, forged).encoded
+        let bytes = network.packet(
+            payload, by: stranger, boot: BootID(7), counter: 1, to: 0, via: .stream)
+        let before = scheme.verified
+        network.tell(
+            0, .received(bytes, from: VirtualNetwork.address(2), via: .stream))
+        // The envelope, the invitation and the token.
+        #expect(scheme.verified - before == 3)
+        #expect(network.machines[0].notes.dropped["forged statement"] == 1)
     }
 
     @Test func `who introduces itself speaks of nobody else`() throws {

@@ -1,5 +1,6 @@
 import Gossip
 import Model
+import Synchronization
 
 /// Signatures that cost next to nothing, for long runs of many nodes; anybody can forge them.
 struct CheapSignatures: SignatureScheme {
@@ -45,5 +46,39 @@ struct CheapSignatures: SignatureScheme {
             for byte in bytes { digest = (digest ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
             return digest ^ (digest >> 29)
         }
+    }
+}
+
+/// The same, and counts what is verified.
+final class CountingSignatures: SignatureScheme {
+    private let scheme = CheapSignatures()
+    private let count = Mutex(0)
+
+    /// How many signatures were verified.
+    var verified: Int { count.withLock { $0 } }
+
+    func keyPair(seed: [UInt8]) -> (publicKey: PublicKey, secret: [UInt8]) {
+        scheme.keyPair(seed: seed)
+    }
+
+    func sign(_ message: [UInt8], secret: [UInt8]) -> [UInt8] {
+        scheme.sign(message, secret: secret)
+    }
+
+    func verify(_ signature: ArraySlice<UInt8>, of message: [UInt8], by key: PublicKey) -> Bool {
+        count.withLock { $0 += 1 }
+        return scheme.verify(signature, of: message, by: key)
+    }
+
+    func agree(secret: [UInt8], with key: PublicKey) -> [UInt8]? {
+        scheme.agree(secret: secret, with: key)
+    }
+
+    func encrypt(_ message: [UInt8], key: [UInt8], nonce: [UInt8]) -> [UInt8] {
+        scheme.encrypt(message, key: key, nonce: nonce)
+    }
+
+    func decrypt(_ sealed: ArraySlice<UInt8>, key: [UInt8], nonce: [UInt8]) -> [UInt8]? {
+        scheme.decrypt(sealed, key: key, nonce: nonce)
     }
 }
